@@ -1,0 +1,62 @@
+"""Typed refusals: every error says where, what was expected, what came, and what to do.
+
+All errors of the library derive from `Kan2Error`; those caused by a bad argument are also `ValueError`,
+so that code which knows nothing of kan2 can still catch them.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class Kan2Error(Exception):
+    """The parent of every error that kan2 raises on purpose."""
+
+
+class SpecError(Kan2Error, ValueError):
+    """A network description contradicts itself."""
+
+
+class ShapeError(Kan2Error, ValueError):
+    """An array has the wrong number of columns, rows or axes."""
+
+
+class DataError(Kan2Error, ValueError):
+    """Data is empty, not finite, or does not say what it should."""
+
+
+class UnknownNameError(Kan2Error, ValueError):
+    """A function, optimiser, variable or option is not known under this name."""
+
+
+class EdgeError(Kan2Error, ValueError):
+    """An edge, node or layer does not exist or is of the wrong kind for this operation."""
+
+
+class FormulaError(Kan2Error):
+    """The network has no exact formula, for instance because some edges are still splines."""
+
+
+class TrainingError(Kan2Error, RuntimeError):
+    """Training cannot start or cannot go on; the model is as it was before the call."""
+
+
+class SerializationError(Kan2Error, ValueError):
+    """A file is not a saved kan2 model, or was saved by an incompatible version."""
+
+
+class GridWarning(UserWarning):
+    """A grid was changed to what the data can support."""
+
+
+def unknown_name(where: str, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Builds the error for a name that is not in a table, with the closest known names.
+
+    Example:
+        >>> unknown_name("fit", "optimiser", "adma", ["LM", "Adam"]).args[0]
+        "fit: unknown optimiser 'adma'. Did you mean 'Adam'? Known: LM, Adam."
+    """
+    known = list(known)
+    lowered = {k.lower(): k for k in known}
+    close = [lowered[m] for m in get_close_matches(str(name).lower(), lowered, n=2, cutoff=0.5)]
+    hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    return UnknownNameError(f"{where}: unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
