@@ -1,0 +1,79 @@
+"""The words that formulas may use: functions by every name users give them, constants and Greek letters.
+
+`FUNCTIONS` maps a name to the SymPy callable it stands for. It is the whitelist of the text and LaTeX parsers: what is
+not in it cannot be called.
+
+Reference: https://docs.sympy.org/latest/modules/functions/index.html
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import sympy
+
+_SYMPY_NAMES = """
+sin cos tan sec csc cot asin acos atan asec acsc acot sinh cosh tanh sech csch coth asinh acosh atanh asech acsch acoth
+exp log sqrt cbrt Abs sign floor ceiling Max Min Mod Heaviside atan2 erf erfc erfi gamma loggamma digamma polygamma beta
+lowergamma uppergamma factorial binomial zeta LambertW besselj bessely besseli besselk jn yn airyai airybi airyaiprime
+airybiprime elliptic_k elliptic_e elliptic_f elliptic_pi Si Ci Shi Chi Ei li fresnels fresnelc sinc legendre chebyshevt
+chebyshevu hermite laguerre gegenbauer jacobi assoc_legendre assoc_laguerre Derivative Integral Sum Product Rational
+"""
+_ORDERED_NAMES = """
+factorial gamma loggamma digamma polygamma zeta binomial beta legendre chebyshevt chebyshevu hermite jn yn laguerre
+gegenbauer jacobi assoc_legendre assoc_laguerre besselj bessely besseli besselk
+"""
+_GREEK_NAMES = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi
+psi omega
+"""
+
+
+def _root(x: sympy.Expr, n: sympy.Expr) -> sympy.Expr:
+    return sympy.Pow(x, 1 / n)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(sympy, name) for name in _SYMPY_NAMES.split()}
+FUNCTIONS |= {f"arc{name[1:]}": f for name, f in FUNCTIONS.items() if name[0] == "a" and name[1:] in FUNCTIONS}
+FUNCTIONS |= {f"ar{name[1:]}": f for name, f in FUNCTIONS.items() if re.fullmatch("a[a-z]{3}h", name)}
+FUNCTIONS |= {
+    "Piecewise": sympy.Piecewise,
+    "abs": sympy.Abs,
+    "arctan2": sympy.atan2,
+    "ceil": sympy.ceiling,
+    "diff": sympy.Derivative,
+    "ellipe": sympy.elliptic_e,
+    "ellipk": sympy.elliptic_k,
+    "heaviside": sympy.Heaviside,
+    "hypot": lambda x, y: sympy.sqrt(x**2 + y**2),
+    "integrate": sympy.Integral,
+    "J0": lambda x: sympy.besselj(0, x),
+    "J1": lambda x: sympy.besselj(1, x),
+    "lambertw": sympy.LambertW,
+    "lgamma": sympy.loggamma,
+    "ln": sympy.log,
+    "log10": lambda x: sympy.log(x, 10),
+    "log2": lambda x: sympy.log(x, 2),
+    "max": sympy.Max,
+    "min": sympy.Min,
+    "mod": sympy.Mod,
+    "prod": sympy.Product,
+    "root": _root,
+    "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+    "sum": sympy.Sum,
+    "Y0": lambda x: sympy.bessely(0, x),
+    "Y1": lambda x: sympy.bessely(1, x),
+}
+
+BINDERS = {"Integral", "integrate", "Sum", "sum", "Product", "prod"}
+"""Functions whose second argument (variable, low, high) declares a variable of its own."""
+
+ORDERED = set(_ORDERED_NAMES.split())
+"""Functions that SymPy expands at once for whole numbers, so their numbers must stay small."""
+
+ALSO_VARIABLES = {"gamma", "beta", "zeta", "li", "root", "mod", "sum", "prod", "diff", "J0", "J1", "Y0", "Y1"}
+"""Function names that are common variables too: they are functions only in front of a parenthesis."""
+
+CONSTANTS = {"pi": sympy.pi, "π": sympy.pi, "E": sympy.E}
+
+GREEK = dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", _GREEK_NAMES.split(), strict=True))
