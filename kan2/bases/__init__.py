@@ -1,0 +1,66 @@
+"""Bases of numeric activations behind one interface.
+
+A basis is a module that knows one range for each source node and offers
+
+- `basis(x, order=0)`: (batch, source) -> (batch, source, n_basis), values or the order-th derivative;
+- `basis.refined(grid, k)`: a basis with another number of intervals on the same range, nested where one divides the
+  other;
+- `basis.transfer_to(other)`: matrices (source, new, old) that carry coefficients over to another basis;
+- `n_source`, `n_basis`, `grid`.
+
+`make_basis` builds the one that a `BasisSpec` names.
+"""
+
+import torch
+from torch import Tensor
+
+from kan2.bases.bspline import BSplineBasis as BSplineBasis
+from kan2.bases.bspline import uniform_grid
+from kan2.errors import unknown_name
+from kan2.spec import BasisSpec
+
+KINDS = ("bspline",)
+
+
+def make_basis(spec: BasisSpec, low: Tensor, high: Tensor, quantiles: Tensor | None = None) -> BSplineBasis:
+    """Builds a basis on the ranges low to high, one a source.
+
+    Args:
+        spec: kind, number of intervals, order, and how much the grid follows the quantiles.
+        low: (source,) left ends.
+        high: (source,) right ends, larger than low.
+        quantiles: (source, G + 1) sample quantiles, used where spec.grid_eps < 1; their ends are moved to low and high.
+
+    Raises:
+        UnknownNameError: spec.kind is not a basis.
+    """
+    if spec.kind not in KINDS:
+        raise unknown_name("make_basis", "basis", spec.kind, KINDS)
+    grid = uniform_grid(low, high, spec.grid)
+    if quantiles is not None and spec.grid_eps < 1:
+        quantiles = torch.cat([low[:, None], quantiles[:, 1:-1], high[:, None]], 1)
+        grid = spec.grid_eps * grid + (1 - spec.grid_eps) * quantiles
+        # Repeated sample values give empty intervals; a small uniform share keeps the grid strictly increasing.
+        share = 1e-3 if bool((grid.diff() <= 1e-9 * (high - low)[:, None]).any()) else 0.0
+        grid = (1 - share) * grid + share * uniform_grid(low, high, spec.grid)
+    return BSplineBasis(grid, spec.k)
+
+
+def data_ranges(x: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Returns the range of every column of x, widened on both sides by margin times its width.
+
+    A constant column gets a range of width 2 (or its own magnitude, where that is larger) around its value, so that
+    a grid on it is always valid.
+    """
+    low, high = x.amin(0), x.amax(0)
+    centre = (low + high) / 2
+    half = (high - low) / 2
+    tiny = half <= 1e-9 * torch.maximum(centre.abs(), torch.ones_like(centre))
+    half = torch.where(tiny, torch.maximum(centre.abs(), torch.ones_like(centre)), half * (1 + 2 * margin))
+    return centre - half, centre + half
+
+
+def sample_quantiles(x: Tensor, n_intervals: int) -> Tensor:
+    """Returns the (source, n_intervals + 1) quantiles of every column of x at equally spaced levels."""
+    rank = torch.linspace(0, x.shape[0] - 1, n_intervals + 1, device=x.device).round().long()
+    return x.sort(0).values[rank].T.contiguous()

@@ -1,0 +1,208 @@
+"""B-splines of order 0 to 5, evaluated locally: at every point only k + 1 functions differ from zero.
+
+The basis of a source node is fixed by its *grid* of G + 1 points; k equally spaced points beyond either end complete
+the *knots*. Inside an interval each function is a polynomial in u = (x - left) / width, 0 <= u <= 1. Their
+coefficients, the *pieces*, are computed once for a grid; evaluation finds the interval, looks up the pieces and
+multiplies by the powers of u. All intervals of a uniform grid share one table. Outside the grid every function
+continues along its tangent, so that a network extrapolates linearly and its derivative stays bounded.
+
+Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kan2.errors import SpecError
+from kan2.linalg import lstsq
+
+
+class BSplineBasis(nn.Module):
+    """The B-splines of all source nodes of a layer, on one grid a source.
+
+    Args:
+        grid: (source, G + 1) strictly increasing grid points, G >= 1.
+        k: polynomial order, 0 to 5.
+
+    Raises:
+        SpecError: the grid is not finite and increasing, or k is out of range.
+
+    Example:
+        >>> basis = BSplineBasis(torch.linspace(-1, 1, 6)[None], k=3)
+        >>> basis(torch.zeros(1, 1)).sum().item()
+        1.0
+    """
+
+    grid: Float[Tensor, "source points"]
+    pieces: Float[Tensor, "grids intervals power local"]
+
+    def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
+        super().__init__()
+        if not 0 <= k <= 5:
+            raise SpecError(f"BSplineBasis: expected an order k between 0 and 5, got {k}.")
+        if grid.ndim != 2 or grid.shape[1] < 2 or not bool(torch.isfinite(grid).all()) or bool((grid.diff() <= 0).any()):
+            raise SpecError("BSplineBasis: expected finite, strictly increasing grid points for each source.")
+        self.k = k
+        self.register_buffer("grid", grid.detach().clone())
+        self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
+
+    @property
+    def n_source(self) -> int:
+        """Number of source nodes."""
+        return self.grid.shape[0]
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of grid intervals G."""
+        return self.grid.shape[1] - 1
+
+    @property
+    def n_basis(self) -> int:
+        """Number of functions a source, G + k."""
+        return self.n_intervals + self.k
+
+    def extra_repr(self) -> str:
+        return f"source={self.n_source}, grid={self.n_intervals}, k={self.k}"
+
+    def local(
+        self, x: Float[Tensor, "batch source"], order: int = 0
+    ) -> tuple[Float[Tensor, "batch source local"], Int[Tensor, "batch source"]]:
+        """Returns the k + 1 functions that may differ from zero, or a derivative of them, and the index of the first.
+
+        Args:
+            x: points; anything finite.
+            order: which derivative with respect to x, 0 to 3.
+        """
+        low = self.grid[:, 0]
+        is_uniform = self.pieces.shape[1] == 1
+        if is_uniform:
+            width = (self.grid[:, -1] - low) / self.n_intervals
+            position = (x - low) / width
+            interval = position.detach().floor().clamp(0, self.n_intervals - 1)
+            u = position - interval
+            interval = interval.long()
+            pieces = self.pieces[0, 0]
+        else:
+            inner = self.grid[:, 1:-1].contiguous()
+            interval = torch.searchsorted(inner, x.detach().T.contiguous(), right=True).T
+            source = torch.arange(self.n_source, device=x.device)
+            left = self.grid[source, interval]
+            width = self.grid[source, interval + 1] - left
+            u = (x - left) / width
+            pieces = self.pieces[source, interval]
+        inside = u.clamp(0, 1)
+        values = _polynomial(inside, pieces, order)
+        if order == 0:
+            values = values + (u - inside)[..., None] * _polynomial(inside.detach(), pieces, 1)
+        elif order > 1:
+            values = values * ((u >= 0) & (u <= 1))[..., None]
+        return values / width[..., None] ** order if order else values, interval
+
+    def forward(
+        self, x: Float[Tensor, "batch source"], order: int = 0
+    ) -> Float[Tensor, "batch source basis"]:
+        """Evaluates all functions, or a derivative of them, at x.
+
+        Args:
+            x: points; anything finite.
+            order: which derivative with respect to x, 0 to 3.
+        """
+        values, first = self.local(x, order)
+        index = first[..., None] + torch.arange(self.k + 1, device=x.device)
+        return values.new_zeros(*x.shape, self.n_basis).scatter(-1, index, values)
+
+    def collocation(self, points: Float[Tensor, "batch source"]) -> Float[Tensor, "source batch basis"]:
+        """Returns the basis as one matrix a source, for least squares."""
+        return self(points).transpose(0, 1)
+
+    def refined(self, n_intervals: int, k: int | None = None) -> "BSplineBasis":
+        """Returns a basis on the same range whose points divide, or thin out, the points of this grid evenly.
+
+        Where n_intervals is a multiple of the present number, every old point is a point of the new grid.
+        """
+        rank = torch.arange(n_intervals + 1, dtype=self.grid.dtype, device=self.grid.device)
+        rank = rank * self.n_intervals / n_intervals
+        left = rank.floor().long().clamp(max=self.n_intervals - 1)
+        grid = self.grid[:, left] + (rank - left) * (self.grid[:, left + 1] - self.grid[:, left])
+        grid[:, -1] = self.grid[:, -1]
+        return BSplineBasis(grid, self.k if k is None else k)
+
+    def transfer_to(self, finer: "BSplineBasis") -> Float[Tensor, "source new old"]:
+        """Returns the matrices that turn coefficients of this basis into coefficients of another one.
+
+        The transfer is exact where the new grid contains every point of this one and both span the same range;
+        otherwise it is the least-squares fit on a dense set of points over the range of the new grid.
+        """
+        n = max(8 * finer.n_basis, 8 * self.n_basis, 64)
+        low, high = finer.grid[:, :1], finer.grid[:, -1:]
+        # Chebyshev points: dense at the ends, where the boundary functions are small.
+        t = (1 - torch.cos(torch.linspace(0, torch.pi, n, dtype=low.dtype, device=low.device))) / 2
+        points = (low + (high - low) * t).T
+        return lstsq(finer.collocation(points), self.collocation(points))
+
+
+def knots(grid: Float[Tensor, "source points"], k: int) -> Float[Tensor, "source knots"]:
+    """Completes a grid by k points beyond either end, spaced like the mean interval."""
+    width = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
+    steps = torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
+    return torch.cat([grid[:, :1] - width * steps.flip(0), grid, grid[:, -1:] + width * steps], dim=1)
+
+
+def uniform_grid(
+    low: Float[Tensor, " source"], high: Float[Tensor, " source"], n_intervals: int
+) -> Float[Tensor, "source points"]:
+    """Returns n_intervals equal intervals from low to high for each source."""
+    steps = torch.arange(n_intervals + 1, dtype=low.dtype, device=low.device) / n_intervals
+    grid = low[:, None] + (high - low)[:, None] * steps
+    grid[:, -1] = high
+    return grid
+
+
+def _polynomial(u: Tensor, pieces: Tensor, order: int) -> Tensor:
+    # The order-th derivative with respect to u of sum_p u^p pieces[..., p, :], by Horner's rule.
+    degree = pieces.shape[-2] - 1
+    if order > degree:
+        return torch.zeros_like(u)[..., None].expand(*u.shape, degree + 1)
+    factors = [1.0] * (degree + 1)
+    for p in range(degree + 1):
+        for j in range(order):
+            factors[p] *= p - j
+    u = u[..., None]
+    result = factors[degree] * pieces[..., degree, :]
+    for p in range(degree - 1, order - 1, -1):
+        result = result * u + factors[p] * pieces[..., p, :]
+    return result.expand(*u.shape[:-1], degree + 1)
+
+
+def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "grids intervals power local"]:
+    # The Cox-de Boor recursion carried out on polynomials in u instead of on numbers.
+    n_intervals = all_knots.shape[1] - 2 * k - 1
+    widths = all_knots.diff()
+    spread = widths.amax() - widths.amin()
+    if bool(widths.amax(1).sub(widths.amin(1)).le(1e-12 * widths.amax(1) + 8 * _ulp(all_knots)).all()) or not bool(spread):
+        # Uniform: one table serves all sources and intervals.
+        t, n_rows = torch.arange(-k, k + 2, dtype=torch.float64)[None], 1
+    else:
+        t, n_rows = all_knots.double().cpu(), n_intervals
+    source = t.shape[0]
+    left = t[:, k : k + n_rows]
+    width = t[:, k + 1 : k + 1 + n_rows] - left
+    table = torch.ones(source, n_rows, 1, 1, dtype=torch.float64)
+    for d in range(1, k + 1):
+        new = torch.zeros(source, n_rows, d + 1, d + 1, dtype=torch.float64)
+        for j in range(d):
+            # The (d - 1)-order function number j on interval m starts at knot k + m - (d - 1) + j.
+            start = t[:, k - d + 1 + j : k - d + 1 + j + n_rows]
+            end = t[:, k + 1 + j : k + 1 + j + n_rows]
+            rise, offset = width / (end - start), (left - start) / (end - start)
+            old = table[..., j]
+            new[:, :, :d, j + 1] += offset[..., None] * old
+            new[:, :, 1:, j + 1] += rise[..., None] * old
+            new[:, :, :d, j] += (1 - offset)[..., None] * old
+            new[:, :, 1:, j] -= rise[..., None] * old
+        table = new
+    return table.to(all_knots)
+
+
+def _ulp(x: Tensor) -> float:
+    return float(x.abs().amax()) * torch.finfo(x.dtype).eps

@@ -1,0 +1,170 @@
+"""All edges of one layer: numeric activations as one dense product, symbolic terms packed by function.
+
+*Numeric* edges expand phi(x) = w_0 b(x) + sum_i w_i B_i(x) in *features*: the base function b and the basis functions
+of the source. One matrix product serves all edges of the layer. *Symbolic* terms y = c f(a x + b) + d are grouped by
+function: one gather of the sources, one call a function, one sum into the targets; no loop over edges.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), equations 2.10 to 2.12.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kan2 import functions
+from kan2.bases import BSplineBasis
+from kan2.errors import unknown_name
+from kan2.spec import LayerSpec, SymbolicTerm
+
+BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "silu": F.silu,
+    "identity": lambda x: x,
+    "tanh": torch.tanh,
+    "zero": None,
+}
+
+
+class BasisEdges(nn.Module):
+    """The numeric activations of a layer.
+
+    Attributes:
+        basis: the basis of every source.
+        weight: (target, source, feature); feature 0 belongs to the base function unless that is "zero".
+        mask: (target, source) of zeros and ones, or None where every pair is numeric; made from the spec.
+    """
+
+    mask: Tensor | None
+
+    def __init__(self, spec: LayerSpec, basis: BSplineBasis) -> None:
+        super().__init__()
+        if spec.basis.base_fun not in BASE_FUNCTIONS:
+            raise unknown_name("base_fun", "base function", spec.basis.base_fun, BASE_FUNCTIONS)
+        self.base_fun = spec.basis.base_fun
+        self.basis = basis
+        like = basis.grid
+        self.weight = nn.Parameter(like.new_zeros(spec.n_subnodes, spec.n_in, self.has_base + basis.n_basis))
+        mask = None
+        if spec.numeric != "all":
+            mask = like.new_zeros(spec.n_subnodes, spec.n_in)
+            for target, source in spec.numeric:
+                mask[target, source] = 1
+        self.register_buffer("mask", mask, persistent=False)
+
+    @property
+    def has_base(self) -> bool:
+        """Whether feature 0 is the base function."""
+        return BASE_FUNCTIONS[self.base_fun] is not None
+
+    @property
+    def masked_weight(self) -> Float[Tensor, "target source feature"]:
+        """The weights, zero on pairs that are not numeric."""
+        return self.weight if self.mask is None else self.weight * self.mask[..., None]
+
+    def extra_repr(self) -> str:
+        return f"target={self.weight.shape[0]}, base_fun={self.base_fun}"
+
+    def features(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:
+        """Evaluates the base function and the basis at x."""
+        base = BASE_FUNCTIONS[self.base_fun]
+        values = self.basis(x)
+        return values if base is None else torch.cat([base(x)[..., None], values], -1)
+
+    def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
+        return self.features(x).flatten(-2) @ self.masked_weight.flatten(1).T
+
+    def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
+        """Returns what every edge contributes."""
+        return torch.einsum("nsf,tsf->nts", self.features(x), self.masked_weight)
+
+    def with_basis(self, spec: LayerSpec, basis: BSplineBasis) -> "BasisEdges":
+        """Returns the same functions, as nearly as possible, in another basis."""
+        new = BasisEdges(spec, basis).to(self.weight)
+        transfer = self.basis.transfer_to(basis)
+        start = int(self.has_base)
+        with torch.no_grad():
+            new.weight[..., :start] = self.weight[..., :start]
+            new.weight[..., start:] = torch.einsum("sno,tso->tsn", transfer, self.weight[..., start:])
+        return new.requires_grad_(self.weight.requires_grad)
+
+
+class SymbolicEdges(nn.Module):
+    """The symbolic terms of a layer, in the order of the spec.
+
+    Attributes:
+        affine: (term, 4), the numbers a, b, c, d of c f(a x + b) + d.
+        shape: (term,), the shape parameter; 0 where the function has none.
+    """
+
+    target: Tensor
+    source: Tensor
+    order: Tensor
+    free: Tensor
+
+    def __init__(self, terms: tuple[SymbolicTerm, ...], like: Tensor) -> None:
+        super().__init__()
+        n = len(terms)
+        rows = [functions.get(term.function) for term in terms]
+        self.affine = nn.Parameter(like.new_tensor([[1.0, 0.0, 1.0, 0.0]]).repeat(n, 1))
+        self.shape = nn.Parameter(like.new_tensor([row.shape or 0.0 for row in rows]))
+        # Functions are called on contiguous blocks, so terms are visited sorted by function.
+        order = sorted(range(n), key=lambda i: rows[i].name)
+        self.blocks: list[tuple[str, int, int]] = []
+        for position, i in enumerate(order):
+            if self.blocks and self.blocks[-1][0] == rows[i].name:
+                self.blocks[-1] = (rows[i].name, self.blocks[-1][1], position + 1)
+            else:
+                self.blocks.append((rows[i].name, position, position + 1))
+        device = like.device
+        free = [[letter in term.free and letter in row.free for letter in "abcdp"] for term, row in zip(terms, rows)]
+        self.register_buffer("free", torch.tensor(free, device=device), persistent=False)
+        self.register_buffer("order", torch.tensor(order, device=device), persistent=False)
+        for name, values in (("target", [t.target for t in terms]), ("source", [t.source for t in terms])):
+            self.register_buffer(name, torch.tensor(values, device=device), persistent=False)
+        self._is_sorted = order == list(range(n))
+        self._is_free = all(all(row) for row in free)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}: {stop - start}" for name, start, stop in self.blocks)
+
+    def numbers(self) -> tuple[Float[Tensor, "term 4"], Float[Tensor, " term"]]:
+        """Returns affine and shape, with no gradient to the numbers that are not free."""
+        if self._is_free:
+            return self.affine, self.shape
+        affine = torch.where(self.free[:, :4], self.affine, self.affine.detach())
+        return affine, torch.where(self.free[:, 4], self.shape, self.shape.detach())
+
+    def arguments(self, x: Float[Tensor, "batch source"], affine: Float[Tensor, "term 4"]) -> Float[Tensor, "batch term"]:
+        """Returns a x + b of every term."""
+        return x[:, self.source] * affine[:, 0] + affine[:, 1]
+
+    def apply_functions(
+        self, u: Float[Tensor, "batch term"], shape: Float[Tensor, " term"]
+    ) -> Float[Tensor, "batch term"]:
+        """Returns f(u) of every term."""
+        if len(self.blocks) == 1:
+            return functions.get(self.blocks[0][0])(u, shape)
+        if not self._is_sorted:
+            u, shape = u[:, self.order], shape[self.order]
+        parts = [functions.get(name)(u[:, i:j], shape[i:j]) for name, i, j in self.blocks]
+        values = torch.cat(parts, -1)
+        return values if self._is_sorted else values[:, self.order.argsort()]
+
+    def term_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch term"]:
+        """Returns c f(a x + b) + d of every term."""
+        affine, shape = self.numbers()
+        return self.apply_functions(self.arguments(x, affine), shape) * affine[:, 2] + affine[:, 3]
+
+    def forward(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target"]:
+        values = self.term_values(x)
+        return values.new_zeros(x.shape[0], n_targets).index_add(1, self.target, values)
+
+    def edge_values(
+        self, x: Float[Tensor, "batch source"], n_targets: int
+    ) -> Float[Tensor, "batch target source"]:
+        """Returns what every edge contributes."""
+        values = self.term_values(x)
+        flat = values.new_zeros(x.shape[0], n_targets * x.shape[1])
+        return flat.index_add(1, self.target * x.shape[1] + self.source, values).unflatten(1, (n_targets, x.shape[1]))

@@ -1,0 +1,163 @@
+"""One KAN layer: edges feed subnodes, subnodes feed nodes that add or multiply.
+
+x -> subnodes s_t = sum over sources of phi[t, source](x[source]) -> affine -> nodes: the first `n_sum` subnodes as they
+are, then products of consecutive subnodes -> affine. A `KANLayer(in_features, out_features)` without products takes
+the place of `nn.Linear`.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kan2.bases import data_ranges, make_basis, sample_quantiles
+from kan2.edges import BasisEdges, SymbolicEdges
+from kan2.errors import ShapeError
+from kan2.spec import BasisSpec, LayerSpec
+
+
+class KANLayer(nn.Module):
+    """A layer of learnable functions of one variable, summed and multiplied.
+
+    Args:
+        in_features: number of source nodes.
+        out_features: number of addition nodes.
+        arities: number of factors of each multiplication node; the layer gives out_features + len(arities) columns.
+        grid: number of grid intervals, >= 1.
+        k: spline order, 0 to 5.
+        base_fun: "silu", "identity", "tanh" or "zero".
+        grid_range: where the first grid lies, (low, high).
+        noise_scale: size of the random part of the initial splines.
+        generator: source of the initial weights; None takes torch's default generator, as `nn.Linear` does.
+        dtype: floating-point type; None takes torch's default.
+        device: where the parameters live.
+
+    Example:
+        >>> layer = KANLayer(3, 2, generator=torch.Generator().manual_seed(0))
+        >>> layer(torch.zeros(4, 5, 3)).shape
+        torch.Size([4, 5, 2])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        arities: Sequence[int] = (),
+        grid: int = 5,
+        k: int = 3,
+        base_fun: str = "silu",
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        noise_scale: float = 0.1,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        spec = LayerSpec(in_features, out_features, tuple(arities), basis=BasisSpec(grid=grid, k=k, base_fun=base_fun))
+        self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
+        self.reset_parameters(noise_scale, generator)
+
+    @classmethod
+    def from_spec(cls, spec: LayerSpec, like: Tensor, grid_range: tuple[float, float] = (-1.0, 1.0)) -> "KANLayer":
+        """Builds a layer from its spec, with zero splines and identity affines, of the type and device of `like`."""
+        layer = cls.__new__(cls)
+        nn.Module.__init__(layer)
+        layer._build(spec, like, grid_range)
+        return layer
+
+    def _build(self, spec: LayerSpec, like: Tensor, grid_range: tuple[float, float]) -> None:
+        self.spec = spec
+        self.numeric: BasisEdges | None = None
+        self.symbolic: SymbolicEdges | None = None
+        if spec.numeric:
+            low, high = (like.new_full((spec.n_in,), end) for end in grid_range)
+            self.numeric = BasisEdges(spec, make_basis(spec.basis, low, high))
+        if spec.terms:
+            self.symbolic = SymbolicEdges(spec.terms, like)
+        for name, n in (("subnode", spec.n_subnodes), ("node", spec.n_out)):
+            for part, value in (("scale", 1.0), ("bias", 0.0)):
+                parameter = nn.Parameter(like.new_full((n,), value), requires_grad=spec.affine_trainable)
+                self.register_parameter(f"{name}_{part}", parameter)
+
+    def reset_parameters(self, noise_scale: float = 0.1, generator: torch.Generator | None = None) -> None:
+        """Draws new numeric activations: a random multiple of the base function plus a small random spline."""
+        if self.numeric is None:
+            return
+        weight = self.numeric.weight
+        start = int(self.numeric.has_base)
+        with torch.no_grad():
+            # Drawn on the CPU in float64, so that a seed means the same network for every type and device.
+            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            noise[..., :start] /= self.spec.n_in**0.5
+            noise[..., start:] *= noise_scale / self.spec.n_in**0.5
+            weight.copy_(noise)
+
+    @property
+    def in_features(self) -> int:
+        """Number of source nodes."""
+        return self.spec.n_in
+
+    @property
+    def out_features(self) -> int:
+        """Number of nodes the layer gives."""
+        return self.spec.n_out
+
+    def extra_repr(self) -> str:
+        return f"{self.spec.n_in} -> {self.spec.n_sum} sums, products {list(self.spec.arities)}"
+
+    def subnodes(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch subnode"]:
+        """Returns the sums over incoming edges, before the affine of the subnodes."""
+        if self.numeric is None and self.symbolic is None:
+            return x.new_zeros(x.shape[0], self.spec.n_subnodes)
+        total = self.numeric(x) if self.numeric is not None else 0
+        return total + self.symbolic(x, self.spec.n_subnodes) if self.symbolic is not None else total
+
+    def nodes(self, subnodes: Float[Tensor, "batch subnode"]) -> Float[Tensor, "batch node"]:
+        """Returns the nodes for given subnodes: affine, products, affine."""
+        values = torch.addcmul(self.subnode_bias, subnodes, self.subnode_scale)
+        if self.spec.arities:
+            n_sum = self.spec.n_sum
+            factors = values[:, n_sum:].split(self.spec.arities, -1)
+            products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
+            values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
+        return torch.addcmul(self.node_bias, values, self.node_scale)
+
+    def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
+        if x.shape[-1] != self.spec.n_in:
+            raise ShapeError(
+                f"KANLayer: expected {self.spec.n_in} columns in the last axis, got shape {tuple(x.shape)}."
+            )
+        flat = x.reshape(-1, self.spec.n_in)
+        return self.nodes(self.subnodes(flat)).reshape(*x.shape[:-1], self.spec.n_out)
+
+    def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
+        """Returns what every edge contributes to its subnode."""
+        total = x.new_zeros(x.shape[0], self.spec.n_subnodes, self.spec.n_in)
+        if self.numeric is not None:
+            total = total + self.numeric.edge_values(x)
+        if self.symbolic is not None:
+            total = total + self.symbolic.edge_values(x, self.spec.n_subnodes)
+        return total
+
+    def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
+        """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
+
+        Args:
+            basis: the new basis.
+            x: samples of the sources that the grid shall cover; None keeps the present range, and then a grid with
+                the old points among its own represents the activations exactly.
+        """
+        spec = replace(self.spec, basis=basis)
+        if self.numeric is not None:
+            if x is None:
+                new = self.numeric.basis.refined(basis.grid, basis.k)
+            else:
+                new = make_basis(basis, *data_ranges(x.detach(), basis.margin), sample_quantiles(x.detach(), basis.grid))
+            self.numeric = self.numeric.with_basis(spec, new)
+        self.spec = spec

@@ -1,0 +1,258 @@
+"""The network: a spec, the layers that hold its numbers, and the verbs users type.
+
+`MultKAN` composes `KANLayer`s. Training, pruning, symbolification, drawing live in modules of their own; the methods
+here delegate to them in one line each. `fit` and methods that end in `_` change the network in place; verbs that edit
+structure return a new network and leave this one as it was.
+
+Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kan2.data import compute_features, to_tensor
+from kan2.errors import ShapeError, SpecError
+from kan2.layers import KANLayer
+from kan2.spec import BasisSpec, LayerSpec, NetworkSpec, parse_width
+from kan2.trace import LayerTrace, Trace
+from kan2.verbs import Verbs
+
+if TYPE_CHECKING:
+    from kan2.types import ArrayLike
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """The numbers of one symbolic layer, for `MultKAN.from_values`; None stands for the identity.
+
+    Attributes:
+        affine: (term, 4), the numbers a, b, c, d of each term of the spec, in its order.
+        shape: (term,), the shape parameters; entries of functions without one are ignored.
+        subnode_scale, subnode_bias: (subnode,).
+        node_scale, node_bias: (node,).
+    """
+
+    affine: Any = None
+    shape: Any = None
+    subnode_scale: Any = None
+    subnode_bias: Any = None
+    node_scale: Any = None
+    node_bias: Any = None
+
+
+class MultKAN(Verbs, nn.Module):
+    """A Kolmogorov-Arnold network with addition and multiplication nodes.
+
+    Args:
+        width: nodes of each layer, inputs first; an entry is a number of addition nodes, or [additions, products].
+        mult_arity: number of factors of every product, or a list of arities for each layer of nodes.
+        grid: number of grid intervals of the splines, >= 1.
+        k: order of the splines, 0 to 5.
+        base_fun: the fixed part of an activation: "silu", "identity", "tanh" or "zero".
+        grid_range: where the first grids lie; `fit` moves them to the data.
+        grid_eps: 1 for uniform grids, 0 for grids at sample quantiles.
+        noise_scale: size of the random part of the initial splines.
+        affine_trainable: whether scales and biases of nodes are trained.
+        inputs: names of the input columns; by default x1, x2, ...
+        outputs: names of the output columns.
+        seed: seed of the initial weights; the global random state is neither read nor moved.
+        dtype: type of the parameters.
+        device: where they live.
+
+    Raises:
+        SpecError: width, arities, grid or order contradict each other or are out of range.
+
+    Example:
+        >>> model = MultKAN(width=[2, [5, 2], 1], mult_arity=2, grid=5, k=3, seed=0)
+        >>> model(torch.zeros(10, 2, dtype=torch.float64)).shape
+        torch.Size([10, 1])
+    """
+
+    spec: NetworkSpec
+    layers: nn.ModuleList
+
+    def __init__(
+        self,
+        width: Sequence[int | Sequence[int]],
+        mult_arity: int | Sequence[Sequence[int]] = 2,
+        grid: int = 5,
+        k: int = 3,
+        base_fun: str = "silu",
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        grid_eps: float = 1.0,
+        noise_scale: float = 0.1,
+        affine_trainable: bool = False,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        nodes = parse_width(width, mult_arity)
+        basis = BasisSpec(grid=grid, k=k, base_fun=base_fun, grid_eps=grid_eps)
+        layers = tuple(
+            LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
+            for left, (n_sum, arities) in zip(nodes, nodes[1:])
+        )
+        self._build(NetworkSpec(layers, tuple(inputs), tuple(outputs)), torch.empty(0, dtype=dtype, device=device), grid_range)
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.layers:
+            layer.reset_parameters(noise_scale, generator)
+
+    @classmethod
+    def from_spec(
+        cls, spec: NetworkSpec, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+    ) -> "MultKAN":
+        """Builds a network from its spec: zero splines, symbolic terms f(x), identity affines."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model._build(spec, torch.empty(0, dtype=dtype, device=device))
+        return model
+
+    @classmethod
+    def from_values(
+        cls, spec: NetworkSpec, values: Sequence[LayerValues], *, dtype: torch.dtype = torch.float64
+    ) -> "MultKAN":
+        """Builds a network from its spec and the numbers of its symbolic terms and affines.
+
+        Raises:
+            ShapeError: a number of layers, terms or nodes disagrees with the spec.
+        """
+        model = cls.from_spec(spec, dtype=dtype)
+        if len(values) != len(spec.layers):
+            raise ShapeError(f"from_values: expected values of {len(spec.layers)} layers, got {len(values)}.")
+        for i, (layer, given) in enumerate(zip(model.layers, values)):
+            for name in ("subnode_scale", "subnode_bias", "node_scale", "node_bias"):
+                _assign(getattr(layer, name), getattr(given, name), f"from_values: layer {i}, {name}")
+            if layer.symbolic is not None:
+                _assign(layer.symbolic.affine, given.affine, f"from_values: layer {i}, affine")
+                _assign(layer.symbolic.shape, given.shape, f"from_values: layer {i}, shape")
+        return model
+
+    @classmethod
+    def from_layers(cls, spec: NetworkSpec, layers: Sequence[KANLayer]) -> "MultKAN":
+        """Builds a network around given layers; their specs replace those of `spec`."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.spec = spec.replace_layers([layer.spec for layer in layers])
+        model.layers = nn.ModuleList(layers)
+        return model
+
+    def _build(self, spec: NetworkSpec, like: Tensor, grid_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        if not grid_range[0] < grid_range[1]:
+            raise SpecError(f"MultKAN: expected grid_range with low < high, got {grid_range!r}.")
+        self.spec = spec
+        self.layers = nn.ModuleList(KANLayer.from_spec(layer, like, grid_range) for layer in spec.layers)
+
+    @property
+    def width(self) -> list[list[int]]:
+        """Numbers of addition and multiplication nodes of each layer of nodes, inputs first."""
+        return self.spec.width
+
+    @property
+    def like(self) -> Tensor:
+        """A parameter: its type and device are those of the network."""
+        return self.layers[0].node_scale
+
+    def extra_repr(self) -> str:
+        return f"width={self.width}, inputs={list(self.spec.inputs)}"
+
+    def prepare(self, x: "ArrayLike") -> Float[Tensor, "*batch input"]:
+        """Converts samples to the type and device of the network and checks the number of columns.
+
+        Raises:
+            ShapeError: the last axis does not match the inputs.
+        """
+        x = to_tensor(x, "MultKAN").to(self.like)
+        n = len(self.spec.inputs)
+        if x.ndim == 0 or x.shape[-1] != n:
+            hint = " One variable is a column: reshape(-1, 1)." if n == 1 else ""
+            raise ShapeError(
+                f"MultKAN: expected {n} columns ({', '.join(self.spec.inputs)}) in the last axis, "
+                f"got shape {tuple(x.shape)}.{hint}"
+            )
+        return x
+
+    def features(self, x: "ArrayLike") -> Float[Tensor, "*batch feature"]:
+        """Returns what the first layer reads: selected inputs and auxiliary variables."""
+        x, spec = self.prepare(x), self.spec
+        if spec.features == spec.inputs:
+            return x
+        return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
+
+    def forward(self, x: "ArrayLike") -> Float[Tensor, "*batch output"]:
+        """Evaluates the network on (..., inputs); nothing is stored."""
+        nodes = self.features(x)
+        for layer in self.layers:
+            nodes = layer(nodes)
+        return nodes
+
+    def trace(self, x: "ArrayLike") -> Trace:
+        """Evaluates the network on (batch, inputs) and returns what happened in every layer."""
+        nodes = self.features(x)
+        if nodes.ndim != 2:
+            raise ShapeError(f"trace: expected a table (samples, variables), got shape {tuple(nodes.shape)}.")
+        records = []
+        for layer in self.layers:
+            subnodes = layer.subnodes(nodes)
+            outputs = layer.nodes(subnodes)
+            records.append(LayerTrace(layer, nodes, subnodes, outputs))
+            nodes = outputs
+        return Trace(tuple(records))
+
+    @torch.no_grad()
+    def predict(self, x: "ArrayLike") -> np.ndarray:
+        """Evaluates the network and returns a NumPy array (batch, output)."""
+        return self(x).cpu().numpy()
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable numbers: weights of active numeric edges and free numbers of symbolic terms."""
+        total = 0
+        for layer in self.layers:
+            if layer.numeric is not None:
+                total += len(layer.spec.numeric_pairs) * layer.numeric.weight.shape[-1]
+            if layer.symbolic is not None:
+                total += int(layer.symbolic.free.sum())
+            if layer.spec.affine_trainable:
+                total += 2 * (layer.spec.n_subnodes + layer.spec.n_out)
+        return total
+
+    def summary(self) -> str:
+        """Returns a table of the layers as text.
+
+        Example:
+            >>> print(MultKAN([2, [1, 1], 1]).summary())
+            layer  sources  sums  products  numeric  symbolic  grid  k
+                0        2     1       (2)        6         0     5  3
+                1        2     1         -        2         0     5  3
+            8 edges, 72 parameters, float64 on cpu, x1, x2 -> y
+        """
+        lines = ["layer  sources  sums  products  numeric  symbolic  grid  k"]
+        for i, layer in enumerate(self.spec.layers):
+            products = "(" + ",".join(map(str, layer.arities)) + ")" if layer.arities else "-"
+            lines.append(
+                f"{i:5}  {layer.n_in:7}  {layer.n_sum:4}  {products:>8}  {len(layer.numeric_pairs):7}  "
+                f"{len(layer.terms):8}  {layer.basis.grid:4}  {layer.basis.k}"
+            )
+        kind = str(self.like.dtype).removeprefix("torch.")
+        names = f"{', '.join(self.spec.inputs)} -> {', '.join(self.spec.outputs)}"
+        lines.append(f"{self.spec.n_edges} edges, {self.n_parameters} parameters, {kind} on {self.like.device}, {names}")
+        return "\n".join(lines)
+
+
+def _assign(parameter: Tensor, values: Any, where: str) -> None:
+    if values is None:
+        return
+    values = to_tensor(values, where).detach().to(parameter)
+    if values.shape != parameter.shape:
+        raise ShapeError(f"{where}: expected shape {tuple(parameter.shape)}, got {tuple(values.shape)}.")
+    with torch.no_grad():
+        parameter.copy_(values)
