@@ -1,0 +1,187 @@
+"""How small is zero: thresholds for the tests, and how sure their answers are.
+
+Every test of treeconv computes one number of the same meaning, its *score*: the relative error in the model (in its
+values, or in its gradient) that would be enough to explain the violation away. A score is therefore free of units and
+scales, and it is compared with the error the model really has, its *tolerance*:
+
+- an exact function errs by rounding alone, so the threshold sits there, near machine precision;
+- a model of known error (given, or measured against data) is held against a window around that error;
+- a fitted model of unknown error is held against a wide window, 0.1 % to 10 % of the spread of the output.
+
+Inside a window the threshold goes into the widest gap between the scores at hand, because pairs of inputs that do not
+interact and pairs that do form two clusters. That is the null: the scores of the lower cluster are the model's noise.
+
+*Confidence* is the probability that a score lies on its side of the threshold, when the threshold is known within a
+factor of three and the score within its scatter over the samples. It is 0.5 on the threshold.
+
+Reference: M. D. Morris, T. J. Mitchell, D. Ylvisaker, Technometrics 35, 243 (1993), for judging model outputs by
+elementary effects on the scale of their error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from treeconv.derivatives import Array, Function
+
+CEILING = 0.12
+"""No violation above this share of the output is ever put down to the model's error."""
+
+EXACT = 1e-9
+"""Violations of an exact function below this are rounding; the worst of the 120 Feynman equations needs 1e-11."""
+
+UNKNOWN = (1e-3, 1e-1)
+"""Relative error window of a fitted model about which nothing is known."""
+
+_DOUBT = math.log(3.0)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The outcome of one test: what was measured, what it was held against, and how sure the answer is.
+
+    Attributes:
+        holds: Whether the property holds; also the truth value of the object.
+        score: Relative model error that would explain the violation, 0 for a property that holds exactly.
+        threshold: The largest score put down to the model's error.
+        confidence: Probability, 0.5 to 1, that the score is on its side of the threshold.
+        detail: More that was learned on the way, such as the bias of a product.
+    """
+
+    holds: bool
+    score: float
+    threshold: float
+    confidence: float
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+
+def judge(score: float, threshold: float, scatter: float = 0.0, **detail: Any) -> Evidence:
+    """Holds a score against a threshold.
+
+    Args:
+        score: The relative error that would explain the violation, at least 0.
+        threshold: The largest score that counts as zero, above 0.
+        scatter: Relative standard error of the score over the samples.
+        **detail: Kept in the evidence.
+
+    Returns:
+        The evidence; `holds` when the score does not exceed the threshold.
+
+    Example:
+        >>> judge(1e-15, 1e-9).holds, round(judge(0.01, 0.01).confidence, 2)
+        (True, 0.5)
+    """
+    distance = abs(math.log(max(score, 1e-300) / threshold))
+    confidence = 0.5 * (1 + math.erf(distance / math.hypot(_DOUBT, scatter) / math.sqrt(2)))
+    return Evidence(score <= threshold, score, threshold, confidence, detail)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The error a model has, as windows for the thresholds of its values and of its gradient.
+
+    Attributes:
+        value: Lowest and highest relative error of a value.
+        gradient: Lowest and highest relative error of the gradient.
+        spread: Standard deviation of the output, to which `value` is relative.
+        steepness: Root mean square gradient per standard deviation of the inputs, to which `gradient` is relative.
+        source: Where the windows come from: `exact`, `given`, `measured` or `unknown`.
+    """
+
+    value: tuple[float, float]
+    gradient: tuple[float, float]
+    spread: float
+    steepness: float
+    source: str
+
+    def of_values(self, scores: Iterable[float], spread: float) -> float:
+        """Places the threshold for scores of values that were divided by `spread`.
+
+        A part of the model inherits the absolute error of the whole, so a small part has a wide window.
+        """
+        return _place(scores, self.value, self.spread / spread if spread > 0 else 1.0)
+
+    def of_gradients(self, scores: Iterable[float], steepness: float | None = None) -> float:
+        """Places the threshold for scores of gradients that were divided by `steepness`, by default the model's own."""
+        return _place(scores, self.gradient, self.steepness / steepness if steepness else 1.0)
+
+
+def _place(scores: Iterable[float], window: tuple[float, float], factor: float) -> float:
+    low, high = (min(edge * factor, CEILING) for edge in window)
+    return widest_gap(scores, low, high) if high > low else low
+
+
+def widest_gap(scores: Iterable[float], low: float, high: float) -> float:
+    """Returns the middle, in logarithm, of the widest gap between scores inside a window.
+
+    Args:
+        scores: Scores of any size.
+        low: Lower end of the window, above 0.
+        high: Upper end of the window.
+
+    Returns:
+        A number in [low, high].
+
+    Example:
+        >>> round(widest_gap([0.002, 0.003, 0.5], 0.001, 0.1), 4)
+        0.0173
+    """
+    inside = [score for score in scores if low < score < high]
+    marks = np.log(np.array([low, *sorted(inside), high]))
+    widest = int(np.argmax(np.diff(marks)))
+    return float(np.exp((marks[widest] + marks[widest + 1]) / 2))
+
+
+def tolerance(function: Function, x: Array, y: Array | None = None, error: float | None = None) -> Tolerance:
+    """Finds the error window of a model.
+
+    Args:
+        function: The model.
+        x: Samples (batch, n).
+        y: Targets (batch,) the model was fitted to, from which its error is measured.
+        error: The model's root mean square error in the unit of the output, if known; 0 says that it is exact.
+
+    Returns:
+        The windows for values and gradients.
+
+    Raises:
+        ValueError: If the error is negative, or `y` and `x` differ in length.
+    """
+    values = function.value(x)
+    finite = values[np.isfinite(values)]
+    spread = float(finite.std()) if finite.size else 0.0
+    slopes = np.sum((function.gradient(x) * x.std(axis=0)) ** 2, axis=1)
+    slopes = slopes[np.isfinite(slopes)]
+    steepness = float(np.sqrt(slopes.mean())) if slopes.size else 0.0
+    if error is not None and error < 0:
+        raise ValueError(f"convert: expected error >= 0, got {error}. Give the model's RMSE in the unit of the output.")
+    source = "given"
+    if error is None and y is not None:
+        if len(y) != len(x):
+            raise ValueError(f"convert: expected {len(x)} targets in y, got {len(y)}. Give one target a sample.")
+        error, source = float(np.sqrt(np.nanmean((values - y) ** 2))), "measured"
+    low, high = 0.0, 0.0
+    if error and spread:
+        low, high = error / spread, 5 * error / spread
+    elif error is None and function.learned:
+        (low, high), source = UNKNOWN, "unknown"
+    else:
+        source = "exact"
+    rounding = 1e3 * function.epsilon * (float(np.abs(finite).max()) / spread if spread else 1.0)
+    floor = max(EXACT, rounding)
+    slope_floor = max(10 * floor, 10 * min(function.gradient_error, CEILING))
+    return Tolerance(
+        (max(low, floor), max(high, floor)),
+        (max(low, slope_floor), max(high, slope_floor)),
+        spread,
+        steepness,
+        source,
+    )

@@ -1,0 +1,147 @@
+"""The tree: how the inputs of a model combine, as a networkx graph.
+
+Format. A `Tree` is a `networkx.DiGraph` whose edges run from child to parent. Inputs are nodes named as the user named
+them; all other nodes are integers, 0 being the root. Every node carries
+
+- `kind`: `input`, `sum`, `product`, `separable` (F of a sum of the children), `opaque` (F of the children);
+- `inputs`: names of the inputs below it, in the order of the columns;
+- `score`, `threshold`, `confidence`: the evidence for its kind; for an opaque node that of its nearest structure, which
+  `nearest` names; for an input that it matters;
+- `bias` (products): the constant beside the product, in the unit of the model below the last sum or product.
+
+A child that is an input stands for an unknown function of it, except below an opaque node, which takes it as it is.
+An edge into an opaque node from a group carries the evidence that the group acts through one number. `tree.graph`
+holds `root`, `names`, `irrelevant` (names of inputs without effect; they are nodes without a parent), `output` and
+`settings`.
+
+Reference: DESIGN of graphs in networkx, A. Hagberg, D. Schult, P. Swart, SciPy 2008.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import networkx as nx
+
+KINDS = ("input", "sum", "product", "separable", "opaque")
+SIGNS = {"sum": "+", "product": "×", "separable": "F(+)", "opaque": "F"}
+
+
+class Tree(nx.DiGraph):
+    """A networkx graph with edges from child to parent that prints as indented text."""
+
+    def children(self, node: Any) -> list[Any]:
+        """Returns the children of a node, ordered by their first input."""
+        order = {name: i for i, name in enumerate(self.graph["names"])}
+        return sorted(self.predecessors(node), key=lambda child: order[self.nodes[child]["inputs"][0]])
+
+    def walk(self, node: Any = None, depth: int = 0) -> Iterator[tuple[Any, int]]:
+        """Yields every node below and including one, with its depth, parents first."""
+        node = self.graph["root"] if node is None else node
+        yield node, depth
+        for child in self.children(node):
+            yield from self.walk(child, depth + 1)
+
+    def __str__(self) -> str:
+        lines = []
+        for node, depth in self.walk():
+            attributes = self.nodes[node]
+            label = node if attributes["kind"] == "input" else attributes["kind"]
+            if attributes.get("bias"):
+                label += f" + {attributes['bias']:.4g}"
+            if attributes["kind"] != "input":
+                label += f"  (score {attributes['score']:.1e}, threshold {attributes['threshold']:.1e})"
+            lines.append("  " * depth + label)
+        if self.graph["irrelevant"]:
+            lines.append("irrelevant: " + ", ".join(self.graph["irrelevant"]))
+        return "\n".join(lines)
+
+
+def structure(tree: nx.DiGraph, node: Any = None) -> Any:
+    """Returns the bare structure of a tree, for comparison: nested tuples that do not depend on any order.
+
+    Args:
+        tree: A tree from `convert`.
+        node: Where to start; the root by default.
+
+    Returns:
+        The name of an input, or (kind, frozenset of the structures of the children).
+
+    Example:
+        >>> import treeconv, torch
+        >>> x = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
+        >>> tree = treeconv.convert(lambda x: x[:, 0] * x[:, 1] + x[:, 2], x, names=["a", "b", "c"])
+        >>> structure(tree) == ("sum", frozenset({"c", ("product", frozenset({"a", "b"}))}))
+        True
+    """
+    node = tree.graph["root"] if node is None else node
+    kind = tree.nodes[node]["kind"]
+    if kind == "input":
+        return node
+    return kind, frozenset(structure(tree, child) for child in tree.predecessors(node))
+
+
+def to_json(tree: nx.DiGraph) -> str:
+    """Writes a tree as JSON text, which `from_json` reads back."""
+    return json.dumps(nx.node_link_data(tree, edges="edges"), indent=1)
+
+
+def from_json(text: str) -> Tree:
+    """Reads a tree from the JSON text that `to_json` wrote.
+
+    Args:
+        text: The JSON text.
+
+    Returns:
+        An equal tree.
+
+    Raises:
+        ValueError: If the text holds no tree.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict) or "root" not in data.get("graph", {}):
+        raise ValueError("from_json: expected a tree written by to_json, got other JSON. Pass the text of to_json(tree).")
+    plain = nx.node_link_graph(data, directed=True, edges="edges")
+    tree = Tree(plain)
+    for key in ("names", "irrelevant"):
+        tree.graph[key] = tuple(tree.graph[key])
+    for _, attributes in tree.nodes(data=True):
+        attributes["inputs"] = tuple(attributes["inputs"])
+    return tree
+
+
+def compare(first: nx.DiGraph, second: nx.DiGraph) -> dict[str, Any]:
+    """Compares two trees over the same inputs.
+
+    Args:
+        first: A tree from `convert`.
+        second: Another one.
+
+    Returns:
+        `same` (bool), `only_first` and `only_second` (lists of (kind, inputs) of inner nodes without a counterpart),
+        `shared` (the others), `similarity` (shared over all, 0 to 1), and `irrelevant` (names relevant in one only).
+
+    Example:
+        >>> import treeconv, torch
+        >>> x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
+        >>> a = treeconv.convert(lambda x: x[:, 0] * x[:, 1], x)
+        >>> b = treeconv.convert(lambda x: x[:, 0] + x[:, 1], x)
+        >>> compare(a, b)["only_first"]
+        [('product', ('x1', 'x2'))]
+    """
+
+    def nodes(tree: nx.DiGraph) -> set[tuple[str, tuple[str, ...]]]:
+        inner = (a for _, a in tree.nodes(data=True) if a["kind"] != "input")
+        return {(a["kind"], tuple(sorted(a["inputs"]))) for a in inner}
+
+    ours, theirs = nodes(first), nodes(second)
+    return {
+        "same": structure(first) == structure(second) and set(first.graph["names"]) == set(second.graph["names"]),
+        "shared": sorted(ours & theirs),
+        "only_first": sorted(ours - theirs),
+        "only_second": sorted(theirs - ours),
+        "similarity": len(ours & theirs) / max(len(ours | theirs), 1),
+        "irrelevant": sorted(set(first.graph["irrelevant"]) ^ set(second.graph["irrelevant"])),
+    }
