@@ -141,14 +141,14 @@ class SymbolicEdges(nn.Module):
         return x[:, self.source] * affine[:, 0] + affine[:, 1]
 
     def apply_functions(
-        self, u: Float[Tensor, "batch term"], shape: Float[Tensor, " term"]
+        self, u: Float[Tensor, "batch term"], shape: Float[Tensor, "*batch term"]
     ) -> Float[Tensor, "batch term"]:
-        """Returns f(u) of every term."""
+        """Returns f(u; shape) of every term."""
         if len(self.blocks) == 1:
             return functions.get(self.blocks[0][0])(u, shape)
         if not self._is_sorted:
-            u, shape = u[:, self.order], shape[self.order]
-        parts = [functions.get(name)(u[:, i:j], shape[i:j]) for name, i, j in self.blocks]
+            u, shape = u[:, self.order], shape[..., self.order]
+        parts = [functions.get(name)(u[:, i:j], shape[..., i:j]) for name, i, j in self.blocks]
         values = torch.cat(parts, -1)
         return values if self._is_sorted else values[:, self.order.argsort()]
 

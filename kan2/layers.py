@@ -118,15 +118,24 @@ class KANLayer(nn.Module):
         total = self.numeric(x) if self.numeric is not None else 0
         return total + self.symbolic(x, self.spec.n_subnodes) if self.symbolic is not None else total
 
-    def nodes(self, subnodes: Float[Tensor, "batch subnode"]) -> Float[Tensor, "batch node"]:
-        """Returns the nodes for given subnodes: affine, products, affine."""
-        values = torch.addcmul(self.subnode_bias, subnodes, self.subnode_scale)
+    def nodes(self, subnodes: Float[Tensor, "batch subnode"], **affines: Tensor) -> Float[Tensor, "batch node"]:
+        """Returns the nodes for given subnodes: affine, products, affine.
+
+        Args:
+            subnodes: sums over incoming edges.
+            affines: tensors to use in place of the parameters of the same names.
+        """
+        values = torch.addcmul(
+            affines.get("subnode_bias", self.subnode_bias), subnodes, affines.get("subnode_scale", self.subnode_scale)
+        )
         if self.spec.arities:
             n_sum = self.spec.n_sum
             factors = values[:, n_sum:].split(self.spec.arities, -1)
             products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
             values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
-        return torch.addcmul(self.node_bias, values, self.node_scale)
+        return torch.addcmul(
+            affines.get("node_bias", self.node_bias), values, affines.get("node_scale", self.node_scale)
+        )
 
     def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.shape[-1] != self.spec.n_in:

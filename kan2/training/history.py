@@ -1,0 +1,58 @@
+"""The record of a training run: one row a step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+COLUMNS = ("step", "loss", "rmse", "test_rmse", "penalty", "damping", "grid", "seconds")
+
+
+@dataclass
+class History:
+    """What a training run did.
+
+    Attributes:
+        rows: one dict a step, with the keys of `COLUMNS`; loss is the mean square plus the penalty, rmse and
+            test_rmse are root mean squares in units of the target, seconds are wall-clock since the start.
+        message: why the run stopped.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    message: str = ""
+
+    def append(self, **row: Any) -> None:
+        """Adds a row; columns that are not given stay empty."""
+        self.rows.append({name: row.get(name) for name in COLUMNS})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """Returns one column, such as history["rmse"]."""
+        return [row[column] for row in self.rows]
+
+    @property
+    def rmse(self) -> float:
+        """The last training error, root mean square."""
+        return self.rows[-1]["rmse"]
+
+    @property
+    def test_rmse(self) -> float | None:
+        """The last test error, root mean square; None without test data."""
+        return self.rows[-1]["test_rmse"]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the run."""
+        return self.rows[-1]["seconds"]
+
+    def to_frame(self) -> Any:
+        """Returns the rows as a pandas data frame; needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=list(COLUMNS))
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "History(empty)"
+        test = "" if self.test_rmse is None else f", test {self.test_rmse:.3g}"
+        return f"History({len(self)} steps, {self.seconds:.2f} s, rmse {self.rmse:.3g}{test}; {self.message})"
