@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kan2.data import compute_features, to_tensor
-from kan2.errors import ShapeError, SpecError
+from kan2.data import Dataset, as_dataset, compute_features, to_tensor
+from kan2.errors import DataError, ShapeError, SpecError
 from kan2.layers import KANLayer
 from kan2.spec import BasisSpec, LayerSpec, NetworkSpec, parse_width
 from kan2.trace import LayerTrace, Trace
@@ -76,6 +76,8 @@ class MultKAN(Verbs, nn.Module):
 
     spec: NetworkSpec
     layers: nn.ModuleList
+    data: Dataset | None = None
+    """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
 
     def __init__(
         self,
@@ -179,6 +181,29 @@ class MultKAN(Verbs, nn.Module):
                 f"got shape {tuple(x.shape)}.{hint}"
             )
         return x
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "data"}
+
+    def samples(self, data: Any = None, where: str = "samples") -> Dataset:
+        """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
+
+        Args:
+            data: a Dataset, (X, y), a dict with train_input and train_label, X alone, or None.
+            where: name of the verb, for the error message.
+
+        Raises:
+            DataError: no data were given and the network was not trained.
+        """
+        if data is None:
+            if self.data is None:
+                raise DataError(f"{where}: expected samples, got none, and the network has no data of a fit. Pass data.")
+            return self.data
+        if not isinstance(data, Dataset | tuple | list | dict):
+            with torch.no_grad():
+                x = self.prepare(data)
+                return Dataset(x, self(x), self.spec.inputs)
+        return as_dataset(data).to(self.like)
 
     def features(self, x: "ArrayLike") -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads: selected inputs and auxiliary variables."""

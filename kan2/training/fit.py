@@ -111,6 +111,7 @@ def fit(
             )
         run.train(steps, lr=lr, batch=batch, tolerance=tolerance, seed=seed)
     _commit(model, work)
+    model.data = data.to(model.like)
     return run.history
 
 
