@@ -1,0 +1,124 @@
+"""From a network to the formula it is: one SymPy expression an output, equal to the forward pass.
+
+A number that equals an integer, a simple fraction or a multiple of pi up to rounding is written exactly; all others are
+printed as floats. Auxiliary variables are resolved, so the formula is in the names of the inputs.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import sympy
+import torch
+
+from kan2 import functions
+from kan2.constants import exact_form
+from kan2.data import resolve_auxiliary
+from kan2.errors import FormulaError
+from kan2.layers import KANLayer
+from kan2.network import MultKAN
+
+
+def symbolic_formula(
+    model: MultKAN, *, digits: int | None = None, simplify: bool = False, check: bool = True
+) -> sympy.Expr | list[sympy.Expr]:
+    """Returns the formula of a network whose edges are all symbolic.
+
+    Args:
+        model: the network.
+        digits: round floats to this many significant digits; None prints them in full.
+        simplify: let SymPy simplify the result.
+        check: compare the formula with the forward pass on random points (before rounding).
+
+    Returns:
+        one expression, or a list of them for several outputs.
+
+    Raises:
+        FormulaError: some edges are still splines, or the formula does not equal the forward pass.
+
+    Example:
+        >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
+        >>> layer = LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "sin"), SymbolicTerm(0, 1, "x^2")))
+        >>> symbolic_formula(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x", "y"))))
+        y**2 + sin(x)
+    """
+    splines = [str((edge.layer, edge.target, edge.source)) for edge in model.spec.edges() if edge.is_numeric]
+    if splines:
+        shown = ", ".join(splines[:8]) + (", ..." if len(splines) > 8 else "")
+        raise FormulaError(
+            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
+        )
+    spec = model.spec
+    symbols = {name: sympy.Symbol(name) for name in spec.inputs}
+    columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
+    nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
+    for layer in model.layers:
+        nodes = _layer(layer, nodes)
+    if simplify:
+        nodes = [sympy.simplify(node) for node in nodes]
+    if check:
+        _verify(model, nodes)
+    if digits is not None:
+        nodes = [round_floats(node, digits) for node in nodes]
+    return nodes[0] if len(nodes) == 1 else nodes
+
+
+def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
+    """Rounds every float of an expression to significant digits; exact numbers stay.
+
+    Example:
+        >>> x = sympy.Symbol("x")
+        >>> round_floats(0.00123456 * x + 1234.5678 * sympy.sin(x), 2)
+        0.0012*x + 1200.0*sin(x)
+    """
+    floats = expression.atoms(sympy.Float)
+    return expression.xreplace({f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats})
+
+
+def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+    spec = layer.spec
+    totals: list[sympy.Expr] = [sympy.Integer(0)] * spec.n_subnodes
+    if layer.symbolic is not None:
+        affine = layer.symbolic.affine.detach().double().tolist()
+        shape = layer.symbolic.shape.detach().double().tolist()
+        for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
+            row = functions.get(term.function)
+            u = exact_form(a) * nodes[term.source] + exact_form(b)
+            value = exact_form(c) * row.symbol(u, exact_form(p)) if c else sympy.Integer(0)
+            totals[term.target] += value + exact_form(d)
+    totals = _affine(totals, layer.subnode_scale, layer.subnode_bias)
+    products = [sympy.Mul(*(totals[i] for i in group)) for group in spec.groups]
+    return _affine(products, layer.node_scale, layer.node_bias)
+
+
+def _affine(values: Sequence[sympy.Expr], scale: torch.Tensor, bias: torch.Tensor) -> list[sympy.Expr]:
+    pairs = zip(scale.detach().double().tolist(), bias.detach().double().tolist())
+    return [exact_form(s) * value + exact_form(b) for value, (s, b) in zip(values, pairs)]
+
+
+def _verify(model: MultKAN, formulas: Sequence[sympy.Expr], n: int = 64) -> None:
+    # The inputs' ranges are unknown: several boxes are tried, and points where the network is finite count.
+    generator = torch.Generator().manual_seed(0)
+    boxes = [(-1.0, 1.0), (0.1, 0.9), (0.3, 3.0), (-5.0, 5.0), (1.0, 30.0)]
+    n_inputs = len(model.spec.inputs)
+    x = torch.cat([low + (high - low) * torch.rand(n, n_inputs, generator=generator).double() for low, high in boxes])
+    if model.data is not None:
+        x = torch.cat([x, model.data.X[:n].detach().cpu().double()])
+    with torch.no_grad():
+        forward = model(x).cpu().double().numpy()
+    symbols = [sympy.Symbol(name) for name in model.spec.inputs]
+    tolerance = 1e-9 if model.like.dtype == torch.float64 else 1e-3
+    for i, formula in enumerate(formulas):
+        with np.errstate(all="ignore"):
+            value = sympy.lambdify(symbols, formula, modules=["scipy", "numpy"])(*x.numpy().T)
+            value = np.broadcast_to(np.asarray(value), len(x))
+            value = np.where(np.abs(np.imag(value)) > 1e-12 * np.abs(value), np.nan, np.real(value)).astype(float)
+            scale = np.abs(forward[:, i])
+            wrong = np.abs(value - forward[:, i]) > tolerance * np.maximum(scale, np.median(scale[np.isfinite(scale)]) if np.isfinite(scale).any() else 1)
+        # Where the formula or the network leaves its real domain there is nothing to compare.
+        wrong &= np.isfinite(forward[:, i]) & np.isfinite(value) & (scale < 1e12)
+        if wrong.mean() > 0.02:
+            row = int(wrong.argmax())
+            raise FormulaError(
+                f"symbolic_formula: expected the formula to equal the network, got {value[row]!r} instead of "
+                f"{forward[row, i]!r} at {x[row].tolist()}. Call it with simplify=False, and report this as a bug."
+            )
