@@ -1,7 +1,23 @@
-"""treeconv: see the structure of any network as a tree."""
+"""treeconv: see the structure of any network as a tree.
+
+`convert(f, x, names)` turns any model into a tree, a `networkx.DiGraph`; `plot` and `to_graphviz` draw it, `skeleton`
+writes it as a formula with unknown functions, `compare` compares two. The single tests answer one question each.
+"""
 
 from treeconv.calibration import Evidence as Evidence
 from treeconv.conversion import convert as convert
+from treeconv.hypotheses import additive_separability as additive_separability
+from treeconv.hypotheses import find_groups as find_groups
+from treeconv.hypotheses import generalised_separability as generalised_separability
+from treeconv.hypotheses import generalised_symmetry as generalised_symmetry
+from treeconv.hypotheses import irrelevance as irrelevance
+from treeconv.hypotheses import multiplicative_separability as multiplicative_separability
+from treeconv.hypotheses import pair_symmetries as pair_symmetries
+from treeconv.hypotheses import symmetry_variable as symmetry_variable
+from treeconv.render import Diagram as Diagram
+from treeconv.render import plot as plot
+from treeconv.render import to_graphviz as to_graphviz
+from treeconv.skeleton import skeleton as skeleton
 from treeconv.tree import Tree as Tree
 from treeconv.tree import compare as compare
 from treeconv.tree import from_json as from_json

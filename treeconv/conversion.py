@@ -136,7 +136,7 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         },
     )
 
-    def add(view: View, is_known: bool) -> Any:
+    def add(view: View, is_known: bool, parent: str = "") -> Any:
         inputs = tuple(names[i] for i in view.inputs)
         if len(inputs) == 1:
             tree.add_node(inputs[0], kind="input", inputs=inputs, **_record(relevance[view.inputs[0]]))
@@ -145,10 +145,14 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         division = divide(probes, work.tolerance, is_known)
         node = sum(1 for n in tree if isinstance(n, int))
         tree.add_node(node, kind=division.kind, inputs=inputs, **_record(division.evidence))
+        if "bias" in division.evidence.detail and parent:
+            # a sum has room for any constant, and a factor is known up to scale
+            relative = division.evidence.detail["bias"] / probes.spread
+            tree.nodes[node]["bias"] = relative if parent == "product" else 0.0
         groups = [tuple(view.inputs[i] for i in group) for group in division.groups]
         for place, group in zip(division.groups, groups):
             part = freeze(work.function, group, work.x, work.rng)
-            child = add(part, is_known and division.kind in ("sum", "product"))
+            child = add(part, is_known and division.kind in ("sum", "product"), division.kind)
             tree.add_edge(child, node)
             if division.kind == "opaque" and len(group) > 1:
                 score, scatter = module_score(probes, place)
@@ -218,6 +222,34 @@ def convert(
     return trees[0] if len(trees) == 1 else trees
 
 
+def single_study(
+    f: Any, x: Any, names: Sequence[str] | None = None, y: Any = None, error: float | None = None
+) -> tuple[Study, tuple[str, ...]]:
+    """Prepares a model of one output for single tests.
+
+    Args:
+        f: The model, as in `convert`.
+        x: Samples (batch, n).
+        names: One name a column.
+        y: Targets (batch,) from which the error is measured.
+        error: The root mean square error.
+
+    Returns:
+        The study and the names of the inputs.
+
+    Raises:
+        ValueError: If the model has several outputs.
+    """
+    samples, labels = as_samples(x, names)
+    functions = as_functions(f, samples, labels)
+    if len(functions) > 1:
+        raise ValueError(
+            f"treeconv: expected a model of one output, got {len(functions)}. Wrap it: lambda x: model(x)[:, 0]."
+        )
+    targets = None if y is None else np.asarray(_array(y), dtype=float).reshape(-1)
+    return study(functions[0], samples, targets, error), labels
+
+
 def _array(data: Any) -> Any:
     return data.detach().cpu().numpy() if hasattr(data, "detach") else data
 
@@ -245,7 +277,11 @@ def as_samples(x: Any, names: Sequence[str] | None = None) -> tuple[Array, tuple
     if not np.isfinite(samples).all():
         raise ValueError("convert: expected finite samples, got NaN or infinity. Drop those rows first.")
     labels = tuple(names) if names is not None else tuple(f"x{i + 1}" for i in range(samples.shape[1]))
-    if len(labels) != samples.shape[1] or len(set(labels)) != len(labels) or not all(isinstance(n, str) for n in labels):
+    if (
+        len(labels) != samples.shape[1]
+        or len(set(labels)) != len(labels)
+        or not all(isinstance(n, str) for n in labels)
+    ):
         raise ValueError(
             f"convert: expected {samples.shape[1]} different names, got {labels}. Give one name a column of x."
         )

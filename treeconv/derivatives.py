@@ -2,7 +2,8 @@
 
 Everything treeconv asks of a model is its value and its first derivatives at given points. This file turns the many
 things people have into one `Function`: a network with a `jet` method (exact), a torch module or function (autograd),
-a SymPy expression (differentiated symbolically), an estimator with `predict`, or a NumPy function (central differences).
+a SymPy expression (differentiated symbolically), an estimator with `predict` or a NumPy function (both by central
+differences).
 
 Words: a function is *learned* when it came out of a fit (a torch module with parameters, an object with `predict`) and
 therefore carries an error of its own; otherwise it is *exact* up to rounding. The step of the differences is chosen by

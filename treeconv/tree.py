@@ -7,7 +7,8 @@ them; all other nodes are integers, 0 being the root. Every node carries
 - `inputs`: names of the inputs below it, in the order of the columns;
 - `score`, `threshold`, `confidence`: the evidence for its kind; for an opaque node that of its nearest structure, which
   `nearest` names; for an input that it matters;
-- `bias` (products): the constant beside the product, in the unit of the model below the last sum or product.
+- `bias` (products): the constant beside the product, in the unit of the output at the root, in standard deviations of
+  the factor below another product, 0 below a sum, whose constant covers it.
 
 A child that is an input stands for an unknown function of it, except below an opaque node, which takes it as it is.
 An edge into an opaque node from a group carries the evidence that the group acts through one number. `tree.graph`
@@ -26,7 +27,6 @@ from typing import Any
 import networkx as nx
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
-SIGNS = {"sum": "+", "product": "×", "separable": "F(+)", "opaque": "F"}
 
 
 class Tree(nx.DiGraph):
@@ -102,7 +102,9 @@ def from_json(text: str) -> Tree:
     """
     data = json.loads(text)
     if not isinstance(data, dict) or "root" not in data.get("graph", {}):
-        raise ValueError("from_json: expected a tree written by to_json, got other JSON. Pass the text of to_json(tree).")
+        raise ValueError(
+            "from_json: expected a tree written by to_json, got other JSON. Pass the text of to_json(tree)."
+        )
     plain = nx.node_link_graph(data, directed=True, edges="edges")
     tree = Tree(plain)
     for key in ("names", "irrelevant"):
