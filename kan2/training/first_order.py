@@ -52,7 +52,7 @@ def run(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if opt == "LBFGS":
         optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
-            parameters, lr=lr or 1.0, max_iter=1, history_size=20, line_search_fn="strong_wolfe",
+            parameters, lr=lr or 1.0, max_iter=1, max_eval=25, history_size=20, line_search_fn="strong_wolfe",
             tolerance_grad=0, tolerance_change=0,
         )  # fmt: skip
     else:
@@ -69,8 +69,8 @@ def run(
             optimiser.zero_grad()
             total, mean = objective(model, problem, rows)
             total.backward()
-            values.append((float(total), float(mean)))
-            return float(total)
+            values.append((float(total.detach()), float(mean.detach())))
+            return values[-1][0]
 
         optimiser.step(closure)
         if not all(bool(torch.isfinite(p).all()) for p in parameters) or values[0][0] != values[0][0]:
