@@ -1,0 +1,15 @@
+"""kanpiler: compiles formulas into Kolmogorov-Arnold networks, and networks back into formulas.
+
+>>> import kanpiler
+>>> net = kanpiler.compile("x*sin(y)")
+>>> net.spec.inputs
+('x', 'y')
+"""
+
+from kanpiler.compiler import compile as compile
+from kanpiler.decompile import decompile as decompile
+from kanpiler.errors import CompileError as CompileError
+from kanpiler.errors import DomainWarning as DomainWarning
+from kanpiler.errors import ParseError as ParseError
+from kanpiler.errors import UnsupportedExpression as UnsupportedExpression
+from kanpiler.errors import VerificationError as VerificationError

@@ -1,0 +1,98 @@
+"""The compiler: text or SymPy -> program -> normal form -> plan -> schedule -> network, checked at the end.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from kan2 import MultKAN
+from kanpiler.diagnose import find_trouble
+from kanpiler.domain import check_domain
+from kanpiler.emit import emit
+from kanpiler.errors import CompileError, DomainWarning, UnsupportedExpression
+from kanpiler.normalize import carry_out, normalize
+from kanpiler.parse import Program, parse
+from kanpiler.plan import build_plan
+from kanpiler.schedule import Schedule, schedule
+from kanpiler.verify import verify as verify_network
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Everything between the formula and the network.
+
+    Attributes:
+        program: what was read, with derivatives, integrals and sums carried out.
+        normal: the normal form of each output.
+        schedule: the plan and its layers.
+    """
+
+    program: Program
+    normal: tuple[sympy.Expr, ...]
+    schedule: Schedule
+
+
+def compile_stages(source: Any, inputs: Any = None, domain: Mapping[Any, Any] | None = None) -> Stages:
+    """Runs the compiler up to the schedule."""
+    program = parse(source, inputs)
+    intervals = check_domain(domain, program.inputs)
+    try:
+        expressions = tuple(carry_out(expression) for expression in program.expressions)
+        program = Program(expressions, program.inputs, program.outputs)
+        normal = tuple(normalize(expression, program.inputs, intervals) for expression in expressions)
+        return Stages(program, normal, schedule(build_plan(normal, program.inputs)))
+    except RecursionError:
+        raise UnsupportedExpression("compile: the formula is nested too deeply. Compile its parts.") from None
+
+
+def compile(
+    expr: Any,
+    inputs: Iterable[str | sympy.Symbol] | None = None,
+    domain: Mapping[Any, tuple[float, float]] | None = None,
+    edges: str = "symbolic",
+    approximate: bool = False,
+    verify: bool = True,
+    trainable: bool = True,
+) -> MultKAN:
+    """Compiles a formula into a network that computes it exactly.
+
+    Args:
+        expr: text (Python, calculator style, LaTeX), a SymPy expression, `Eq(y, ...)`, or a list, matrix or dictionary
+            name -> expression of these for several outputs.
+        inputs: ordered input names; None takes the free symbols, sorted. A name that does not occur is allowed.
+        domain: maps names to (low, high); where verification looks and what domain warnings are about.
+        edges: "symbolic".
+        approximate: reserved.
+        verify: compare the network with NumPy on samples of the domain.
+        trainable: whether training may change the numbers of the symbolic edges.
+
+    Returns:
+        A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
+
+    Raises:
+        CompileError: the formula cannot be read, names an undeclared symbol, or has no exact network.
+
+    Warns:
+        DomainWarning: the formula is not finite and real somewhere on the domain.
+
+    Example:
+        >>> import torch
+        >>> net = compile("x*sin(y) + z^2.5", inputs=["x", "y", "z"])
+        >>> net(torch.tensor([[2.0, 0.0, 4.0]]))
+        tensor([[32.]], dtype=torch.float64, grad_fn=<ViewBackward0>)
+    """
+    if edges != "symbolic":
+        raise CompileError(f"compile: expected edges='symbolic', got {edges!r}.")
+    stages = compile_stages(expr, inputs, domain)
+    intervals = check_domain(domain, stages.program.inputs)
+    for trouble in find_trouble(stages.schedule.plan, intervals):
+        warnings.warn(f"compile: {trouble.message}", DomainWarning, stacklevel=2)
+    network = emit(stages.schedule, stages.program.outputs, trainable)
+    if verify:
+        verify_network(network, stages.program.expressions, stages.program.inputs, intervals)
+    return network

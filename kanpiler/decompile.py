@@ -1,0 +1,31 @@
+"""From a network back to a formula.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.3.
+"""
+
+import sympy
+
+from kan2 import MultKAN
+from kan2.formula import symbolic_formula
+
+
+def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
+    """Returns the formula that a symbolic network computes, in the names of its inputs.
+
+    Numbers that equal an integer, a simple fraction or a simple multiple of pi up to rounding are written exactly.
+
+    Args:
+        network: compiled, or trained and symbolified.
+
+    Returns:
+        One expression, or a list of them for several outputs.
+
+    Raises:
+        FormulaError: some edges are still splines.
+
+    Example:
+        >>> from kanpiler import compile
+        >>> decompile(compile("exp(sin(pi*x) + y^2)"))
+        exp(y**2 + sin(pi*x))
+    """
+    return symbolic_formula(network)

@@ -1,0 +1,44 @@
+"""A time limit on SymPy, whose integrals and simplifications may run for ever.
+
+The limit works in any thread and on any platform: a profile function looks at the clock at every Python call.
+
+Reference: https://docs.python.org/3/library/sys.html#sys.setprofile
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _TimeUp(BaseException):
+    """Not an `Exception`, so that no handler inside SymPy swallows it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises `TimeoutError` when the block has run for so many seconds.
+
+    Args:
+        seconds: the limit; it is noticed at the next call of a Python function.
+
+    Example:
+        >>> with time_limit(5):
+        ...     1 + 1
+        2
+    """
+    end = time.monotonic() + seconds
+
+    def look(*_: object) -> None:
+        if time.monotonic() > end:
+            sys.setprofile(None)
+            raise _TimeUp
+
+    previous = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    except _TimeUp:
+        raise TimeoutError(f"took longer than {seconds:g} s") from None
+    finally:
+        sys.setprofile(previous)

@@ -1,0 +1,168 @@
+"""The normal form: real symbols, derivatives and sums carried out, and only sums, products, powers and table functions.
+
+What comes out contains symbols, real numbers, Add, Mul, numeric powers and functions that `kanpiler.catalog` knows.
+SymPy simplifies as it rebuilds: over real symbols sqrt(x**2) becomes |x| and exp(log(x)) becomes x.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+
+from kanpiler import rewrite
+from kanpiler.catalog import row_of
+from kanpiler.domain import Domain, reference_values, sample
+from kanpiler.errors import CompileError, UnsupportedExpression
+from kanpiler.limits import time_limit
+
+MAX_TERMS = 1000
+EVALUATION_SECONDS = 4.0
+
+
+def carry_out(expression: sympy.Expr) -> sympy.Expr:
+    """Carries out derivatives, integrals, sums and products, as far as SymPy can in a few seconds.
+
+    Raises:
+        UnsupportedExpression: something has no closed form, a symbolic or infinite range, or takes too long.
+
+    Example:
+        >>> x, k = sympy.symbols("x k")
+        >>> carry_out(sympy.Sum(k * x, (k, 1, 3)))
+        6*x
+    """
+    if not expression.has(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit):
+        return expression
+
+    def expand(node: Any) -> Any:
+        for _, low, high in node.limits:
+            if not (low.is_Integer and high.is_Integer):
+                closed = node.doit()
+                return closed if not closed.has(type(node)) else _refuse_range(node)
+            if high - low >= MAX_TERMS:
+                raise UnsupportedExpression(f"compile: {node} has more than {MAX_TERMS} terms.")
+        values = [node.function]
+        for variable, low, high in node.limits:
+            values = [v.subs(variable, i) for v in values for i in range(int(low), int(high) + 1)]
+            if len(values) > MAX_TERMS:
+                raise UnsupportedExpression(f"compile: {node} has more than {MAX_TERMS} terms.")
+        return (sympy.Add if isinstance(node, sympy.Sum) else sympy.Mul)(*values)
+
+    try:
+        with time_limit(EVALUATION_SECONDS):
+            finite: Any = expression.replace(lambda e: isinstance(e, sympy.Sum | sympy.Product), expand)
+            expression = finite.doit()
+    except TimeoutError as error:
+        raise UnsupportedExpression(f"compile: {expression} {error}. Carry it out first.") from None
+    left = expression.atoms(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit)
+    if left:
+        raise UnsupportedExpression(f"compile: SymPy finds no closed form of {min(left, key=str)}.")
+    return expression
+
+
+def _refuse_range(node: Any) -> Any:
+    raise UnsupportedExpression(f"compile: expected whole numbers as range, got {node}.")
+
+
+def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> sympy.Expr:
+    """Brings one expression to normal form.
+
+    Args:
+        expression: over plain symbols.
+        inputs: the declared inputs.
+        domain: intervals of inputs; used where a branch of Piecewise needs a safe point.
+
+    Returns:
+        The normal form, over real symbols of the same names.
+
+    Raises:
+        UnsupportedExpression: naming the part that has no exact network.
+
+    Example:
+        >>> x = sympy.Symbol("x")
+        >>> normalize(sympy.Max(x, 0), ["x"], {})
+        x/2 + Abs(x)/2
+    """
+    reals = {sympy.Symbol(name): sympy.Symbol(name, real=True) for name in inputs}
+    memo: dict[Any, Any] = {}
+
+    def visit(node: Any) -> Any:
+        if node not in memo:
+            memo[node] = compute(node)
+        return memo[node]
+
+    def compute(node: Any) -> Any:
+        if node.is_Atom:
+            return reals.get(node, node)
+        if isinstance(node, sympy.Piecewise):
+            # Conditions are read over real symbols, or SymPy keeps them as they are.
+            branches: Any = node.xreplace(reals)
+            return rewrite.piecewise(branches, visit, lambda e: _is_safe(e, inputs, domain),
+                                     lambda c: _inside(c, inputs, domain))  # fmt: skip
+        if isinstance(node, sympy.logic.boolalg.Boolean):
+            raise UnsupportedExpression(f"compile: {node} is a condition, not a number. Use Piecewise or Heaviside.")
+        args = [visit(argument) for argument in node.args]
+        rule: Any = rewrite.RULES.get(node.func) or node.func
+        result = rule(*args)
+        if result.func is not node.func and result.has(*_NEEDS_RULE):
+            result = visit(result)
+        return result
+
+    try:
+        result = visit(expression)
+        result = _realise(result)
+    except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
+        if isinstance(error, CompileError):
+            raise
+        raise UnsupportedExpression(f"compile: {expression}: {error}.") from None
+    _check(result)
+    return result
+
+
+_NEEDS_RULE = (sympy.Max, sympy.Min, sympy.Mod, sympy.atan2, sympy.binomial, sympy.factorial, sympy.Piecewise)
+
+
+def _realise(expression: Any) -> Any:
+    """Removes the imaginary unit where the whole is real, as in exp(i x) + exp(-i x)."""
+    if not expression.has(sympy.I):
+        return expression
+    real, imaginary = expression.expand(complex=True), None
+    if real.has(sympy.I):
+        real, imaginary = expression.as_real_imag()
+    if real.has(sympy.I, sympy.re, sympy.im) or (imaginary is not None and imaginary.simplify() != 0):
+        part = min((e for e in sympy.preorder_traversal(expression) if e.has(sympy.I)), key=lambda e: e.count_ops())
+        raise UnsupportedExpression(f"compile: {part if part != sympy.I else expression} has complex values.")
+    return real
+
+
+def _check(expression: Any) -> None:
+    """Refuses, by name, everything that has no edge."""
+    nodes: Any = sympy.preorder_traversal(expression)
+    for node in nodes:
+        if node.is_number:
+            if node.is_real is False or node.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+                raise UnsupportedExpression(f"compile: {node} is not a finite real number.")
+        elif not (node.is_Symbol or node.is_Add or node.is_Mul) and row_of(node) is None:
+            kind = "a function of several variables" if sum(not a.is_number for a in node.args) > 1 else "unknown"
+            raise UnsupportedExpression(f"compile: {node} is {kind} and has no exact network.")
+
+
+def _is_safe(expression: Any, inputs: Sequence[str], domain: Domain) -> bool:
+    return bool(np.isfinite(_values(expression, inputs, sample(domain, inputs, 200))).all())
+
+
+def _inside(condition: Any, inputs: Sequence[str], domain: Domain) -> dict[Any, Any]:
+    """Finds a point at which a condition holds, as far inside as samples tell."""
+    points = sample(domain, inputs, 400)
+    held = points[_values(sympy.Piecewise((1, condition), (0, True)), inputs, points) == 1]
+    if len(held) == 0:
+        raise UnsupportedExpression(f"compile: {condition} holds nowhere on the domain. Declare a wider domain.")
+    point = held[np.argsort(held[:, 0])[len(held) // 2]]
+    return {sympy.Symbol(name, real=True): sympy.Float(float(v)) for name, v in zip(inputs, point)}
+
+
+def _values(expression: Any, inputs: Sequence[str], points: Any) -> Any:
+    plain = expression.xreplace({sympy.Symbol(n, real=True): sympy.Symbol(n) for n in inputs})
+    return reference_values([plain], inputs, points)[:, 0]

@@ -1,0 +1,153 @@
+"""What users give, read into one form: a `Program` of expressions with named inputs and outputs.
+
+Accepted are text (Python, calculator style or LaTeX), SymPy expressions, numbers, lists and matrices of these (several
+outputs), `Eq(y, ...)` or the text `y = ...`, and dictionaries name -> expression.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import sympy
+
+from kan2.expressions import ExpressionError, parse_expression
+from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
+
+
+@dataclass(frozen=True)
+class Program:
+    """Expressions to compile, over plain symbols.
+
+    Attributes:
+        expressions: one for each output.
+        inputs: names of the columns of the network's input, in order.
+        outputs: names of the outputs.
+    """
+
+    expressions: tuple[sympy.Expr, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def parse(source: Any, inputs: Iterable[str | sympy.Symbol] | None = None) -> Program:
+    """Reads what the user gave.
+
+    Args:
+        source: text, a SymPy expression, a number, a list, matrix or dictionary of these, or an equation.
+        inputs: ordered input names; None takes the free symbols, sorted.
+
+    Returns:
+        The program.
+
+    Raises:
+        ParseError: this is not a formula.
+        CompileError: a symbol is not among the inputs.
+
+    Example:
+        >>> parse("f = x*sin(y)")
+        Program(expressions=(x*sin(y),), inputs=('x', 'y'), outputs=('f',))
+    """
+    names = None if inputs is None else _input_names(inputs)
+    items = _items(source)
+    pairs = [_read(name, item, names) for name, item in items]
+    expressions = tuple(_plain(expression) for _, expression in pairs)
+    found = sorted({symbol.name for expression in expressions for symbol in expression.free_symbols})  # type: ignore[attr-defined]
+    if names is None:
+        # A network needs a column to know its batch size by, even for a constant.
+        names = tuple(found) or ("x",)
+    elif unknown := [name for name in found if name not in names]:
+        raise CompileError(
+            f"compile: undeclared symbol{'s' * (len(unknown) > 1)} {', '.join(map(repr, unknown))}. "
+            f"Declared inputs: {', '.join(names)}."
+        )
+    n = len(pairs)
+    outputs = tuple(name or ("y" if n == 1 else f"y{i + 1}") for i, (name, _) in enumerate(pairs))
+    if len(set(outputs)) != n:
+        raise ParseError(f"compile: expected different output names, got {', '.join(outputs)}.")
+    return Program(expressions, names, outputs)
+
+
+def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
+    if isinstance(inputs, str):
+        inputs = inputs.replace(",", " ").split()
+    names = tuple(i.name if isinstance(i, sympy.Symbol) else i for i in inputs)
+    if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
+        raise ParseError(f"compile: expected different names as inputs, got {names!r}.")
+    return names
+
+
+def _items(source: Any) -> list[tuple[str | None, Any]]:
+    items: list[tuple[str | None, Any]]
+    if isinstance(source, Mapping):
+        items = [(getattr(key, "name", key), value) for key, value in source.items()]
+        if not all(isinstance(key, str) for key, _ in items):
+            raise ParseError(f"compile: expected names as dictionary keys, got {list(source)!r}.")
+    elif isinstance(source, sympy.MatrixBase | sympy.NDimArray):
+        items = [(None, value) for value in sympy.flatten(source)]
+    elif isinstance(source, Sequence | sympy.Tuple) and not isinstance(source, str):
+        items = [(None, value) for value in source]
+    else:
+        items = [(None, source)]
+    if not items:
+        raise ParseError("compile: expected at least one expression, got none.")
+    return items
+
+
+def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[str | None, sympy.Expr]:
+    """Reads one output."""
+    if isinstance(item, str):
+        left, equals, right = _split_equation(item)
+        if equals:
+            name, item = left, right
+        return name, _read_text(item, names)
+    if isinstance(item, bool) or item is sympy.true or item is sympy.false:
+        raise ParseError(f"compile: expected a formula, got {item}.")
+    if isinstance(item, Real) and not isinstance(item, sympy.Basic):
+        item = sympy.Float(float(item)) if not isinstance(item, int) else sympy.Integer(item)
+    if isinstance(item, sympy.Equality):
+        if not isinstance(item.lhs, sympy.Symbol) or item.lhs in item.rhs.free_symbols:
+            raise UnsupportedExpression(
+                f"compile: expected Eq(name, formula), got {item}. Solve it for one symbol first, or compile lhs - rhs."
+            )
+        return item.lhs.name, _read(None, item.rhs, names)[1]
+    if not isinstance(item, sympy.Expr):
+        if isinstance(item, sympy.Basic):
+            raise UnsupportedExpression(f"compile: expected a formula with real values, got {item}.")
+        raise ParseError(f"compile: expected text or a SymPy expression, got {type(item).__name__}.")
+    return name, item
+
+
+def _split_equation(text: str) -> tuple[str, bool, str]:
+    """Splits `y = formula`; comparisons inside a formula are left alone."""
+    left, equals, right = text.partition("=")
+    if equals and not right.startswith("=") and left.strip().isidentifier():
+        return left.strip(), True, right
+    return "", False, text
+
+
+def _read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
+    try:
+        if "\\" in text or "{" in text:
+            from kanpiler.latex import parse_latex
+
+            return parse_latex(text, names)
+        return parse_expression(text, names)
+    except ExpressionError as error:
+        raise ParseError(str(error).replace("parse_expression", "compile", 1)) from None
+
+
+def _plain(expression: sympy.Expr) -> sympy.Expr:
+    """Replaces all symbols by plain ones, so that names alone say what is the same."""
+    if functions := expression.atoms(sympy.core.function.AppliedUndef):
+        raise UnsupportedExpression(f"compile: unknown function {min(map(str, functions))}. Put in its definition.")
+    symbols = expression.free_symbols
+    if strange := [s for s in symbols if not isinstance(s, sympy.Symbol)]:
+        raise UnsupportedExpression(f"compile: expected plain symbols, got {strange[0]}.")
+    names = [s.name for s in symbols]  # type: ignore[attr-defined]
+    if len(set(names)) != len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
+    return expression.xreplace({s: sympy.Symbol(s.name) for s in symbols})  # type: ignore[attr-defined]

@@ -1,0 +1,77 @@
+"""The compiler checks its own answer: the network against NumPy on samples of the domain.
+
+Two results agree when they differ by at most 1e-10 of the value, or by little more than what rounding the inputs does
+to the formula itself, where that is badly conditioned.
+
+Reference: Higham, Accuracy and Stability of Numerical Algorithms (2002), section 1.6.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+import torch
+from torch import nn
+
+from kanpiler.domain import Domain, reference_values, sample
+from kanpiler.errors import VerificationError
+
+RTOL = 1e-10
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found.
+
+    Attributes:
+        error: largest difference, relative to the size of the values.
+        n_samples: points that were compared.
+        n_undefined: points at which the formula is not finite and real.
+    """
+
+    error: float
+    n_samples: int
+    n_undefined: int
+
+
+def verify(
+    network: nn.Module, expressions: Sequence[sympy.Expr], inputs: Sequence[str], domain: Domain, n: int = 64
+) -> Verification:
+    """Compares a network with the expressions it was compiled from.
+
+    Args:
+        network: takes (sample, input), gives (sample, output), in float64.
+        expressions: over plain symbols.
+        inputs: names of the columns.
+        domain: intervals of inputs.
+        n: number of samples.
+
+    Raises:
+        VerificationError: they differ somewhere; the message shows where.
+    """
+    x = sample(domain, inputs, n)
+    expected = reference_values(expressions, inputs, x)
+    with torch.no_grad():
+        found = network(torch.as_tensor(x)).numpy()
+    defined = np.isfinite(expected)
+    difference = np.where(defined, np.abs(found - expected), 0.0)
+    scale = np.abs(np.where(defined, expected, 0.0))
+    typical = np.median(scale, axis=0, keepdims=True)
+    allowed = RTOL * (scale + typical)
+    suspicious = ~(difference <= allowed)
+    if suspicious.any():
+        # Near a cancellation both sides are inexact: measure how far rounding alone moves the formula.
+        nudge = 4 * np.finfo(float).eps * np.random.default_rng(1).choice([-1.0, 1.0], x.shape)
+        moved = [np.abs(reference_values(expressions, inputs, x * (1 + s * nudge)) - expected) for s in (-1, 1)]
+        allowed = allowed + 1e3 * np.nan_to_num(np.maximum(*moved), nan=0.0)
+        suspicious = ~(difference <= allowed)
+    if suspicious.any():
+        i, j = np.argwhere(suspicious)[0]
+        point = ", ".join(f"{name}={float(v):.17g}" for name, v in zip(inputs, x[i]))
+        raise VerificationError(
+            f"compile: the network gives {found[i, j]:.17g}, the formula {expressions[j]} gives {expected[i, j]:.17g} "
+            f"at {point}. Please report this; verify=False returns the network nevertheless."
+        )
+    error = float((difference / np.where(scale + typical > 0, scale + typical, 1.0)).max(initial=0.0))
+    return Verification(error, int(defined.all(axis=1).sum()), int((~defined.all(axis=1)).sum()))
