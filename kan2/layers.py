@@ -43,6 +43,11 @@ class KANLayer(nn.Module):
         torch.Size([4, 5, 2])
     """
 
+    subnode_scale: nn.Parameter
+    subnode_bias: nn.Parameter
+    node_scale: nn.Parameter
+    node_bias: nn.Parameter
+
     def __init__(
         self,
         in_features: int,
