@@ -5,6 +5,7 @@ A basis is a module that knows one range for each source node and offers
 - `basis(x, order=0)`: (batch, source) -> (batch, source, n_basis), values or the order-th derivative;
 - `basis.refined(grid, k)`: a basis with another number of intervals on the same range, nested where one divides the
   other;
+- `basis.select(sources)`: the basis of some of the sources, in any order;
 - `basis.transfer_to(other)`: matrices (source, new, old) that carry coefficients over to another basis;
 - `n_source`, `n_basis`, `grid`.
 

@@ -9,6 +9,8 @@ continues along its tangent, so that a network extrapolates linearly and its der
 Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -126,6 +128,13 @@ class BSplineBasis(nn.Module):
         grid = self.grid[:, left] + (rank - left) * (self.grid[:, left + 1] - self.grid[:, left])
         grid[:, -1] = self.grid[:, -1]
         return BSplineBasis(grid, self.k if k is None else k)
+
+    def select(self, sources: Sequence[int]) -> "BSplineBasis":
+        """Returns the basis of these sources, in this order; a source may be listed several times."""
+        new = BSplineBasis(self.grid[sources], self.k)
+        # Tables that differ between sources are taken over as they are, so that values stay the same bit for bit.
+        new.pieces = self.pieces[sources] if self.pieces.shape[1] > 1 else self.pieces.clone()
+        return new
 
     def transfer_to(self, finer: "BSplineBasis") -> Float[Tensor, "source new old"]:
         """Returns the matrices that turn coefficients of this basis into coefficients of another one.

@@ -1,0 +1,148 @@
+"""The primitive under every edit of nodes: a layer rebuilt from chosen nodes and chosen sources of another one.
+
+Choosing covers all of them: leaving nodes or sources out removes them, listing them in another order permutes them, and
+`None` in place of an old index makes a new one, with zero edges and the identity as affine. Every number and every
+setting of what is chosen is copied, bit for bit.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kan2.edges import BasisEdges
+from kan2.errors import EdgeError
+from kan2.layers import KANLayer
+from kan2.network import MultKAN
+from kan2.types import EdgeIndex
+
+AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
+
+
+@dataclass(frozen=True)
+class NodeChoice:
+    """One node of the new layer.
+
+    Attributes:
+        old: which node of the old layer it is; None for a new one.
+        subnodes: which subnodes of the old layer it multiplies; None for new ones.
+        is_product: whether it counts among the multiplication nodes.
+    """
+
+    old: int | None
+    subnodes: tuple[int | None, ...]
+    is_product: bool
+
+
+def choices(layer: KANLayer, nodes: Sequence[int] | None = None) -> list[NodeChoice]:
+    """Returns the choices that take over the given nodes, by default all, as they are."""
+    spec = layer.spec
+    return [NodeChoice(i, spec.groups[i], i >= spec.n_sum) for i in (range(spec.n_out) if nodes is None else nodes)]
+
+
+@torch.no_grad()
+def select(
+    layer: KANLayer, nodes: Sequence[NodeChoice] | None = None, sources: Sequence[int | None] | None = None
+) -> KANLayer:
+    """Returns a layer made of chosen nodes and sources.
+
+    Args:
+        layer: left as it is.
+        nodes: the nodes of the new layer, addition nodes first; by default all.
+        sources: for each source of the new layer the old one, or None for a new one; by default all.
+    """
+    nodes = choices(layer) if nodes is None else list(nodes)
+    sources = list(range(layer.spec.n_in)) if sources is None else list(sources)
+    subnodes = [s for node in nodes for s in node.subnodes]
+    terms, origins = [], []
+    for i, term in enumerate(layer.spec.terms):
+        for target in _positions(subnodes, term.target):
+            for source in _positions(sources, term.source):
+                terms.append(replace(term, target=target, source=source))
+                origins.append(i)
+    had = set(layer.spec.numeric_pairs)
+    spec = replace(
+        layer.spec,
+        n_in=len(sources),
+        n_sum=sum(not node.is_product for node in nodes),
+        arities=tuple(len(node.subnodes) for node in nodes if node.is_product),
+        numeric=tuple((t, s) for t, a in enumerate(subnodes) for s, b in enumerate(sources) if (a, b) in had),
+        terms=tuple(terms),
+    )
+    new = KANLayer.from_spec(spec, layer.node_scale.detach())
+    for name, fill in AFFINES.items():
+        chosen = subnodes if name.startswith("subnode") else [node.old for node in nodes]
+        getattr(new, name).copy_(_take(getattr(layer, name), chosen, fill))
+    if new.symbolic is not None and layer.symbolic is not None:
+        new.symbolic.affine.copy_(layer.symbolic.affine[origins])
+        new.symbolic.shape.copy_(layer.symbolic.shape[origins])
+    if new.numeric is not None and layer.numeric is not None:
+        # A new source borrows the grid of the first one; its edges are zero, and training moves the grid.
+        new.numeric = BasisEdges(spec, layer.numeric.basis.select([s or 0 for s in sources]))
+        weight = _take(layer.numeric.masked_weight, subnodes, 0.0)
+        new.numeric.weight.copy_(_take(weight.transpose(0, 1), sources, 0.0).transpose(0, 1))
+    copy_flags(layer, new)
+    return new
+
+
+def copy_flags(old: KANLayer, new: KANLayer) -> None:
+    """Gives the parameters of a layer the `requires_grad` of another layer's parameters of the same names."""
+    flags = {name: parameter.requires_grad for name, parameter in old.named_parameters()}
+    for name, parameter in new.named_parameters():
+        parameter.requires_grad_(flags.get(name, parameter.requires_grad))
+    new.train(old.training)
+
+
+def assemble(model: MultKAN, layers: Sequence[KANLayer], **changes: object) -> MultKAN:
+    """Returns a network of new layers with the names and the data of another one.
+
+    Args:
+        model: what the names and data come from.
+        layers: they become part of the new network.
+        changes: fields of the NetworkSpec to replace.
+    """
+    new = type(model).from_layers(replace(model.spec, layers=tuple(layer.spec for layer in layers), **changes), layers)
+    new.data = model.data
+    return new.train(model.training)
+
+
+def check_edge(model: MultKAN, edge: EdgeIndex, where: str) -> None:
+    """Raises EdgeError unless (layer, target, source) is an edge that carries something."""
+    if not (isinstance(edge, tuple | list) and len(edge) == 3):
+        raise EdgeError(f"{where}: expected an edge (layer, target, source), got {edge!r}.")
+    layer, target, source = edge
+    if not 0 <= layer < len(model.layers):
+        raise EdgeError(f"{where}: expected a layer below {len(model.layers)}, got {layer} in edge {tuple(edge)}.")
+    if (target, source) not in model.spec.layers[layer].active_pairs:
+        spec = model.spec.layers[layer]
+        raise EdgeError(
+            f"{where}: expected an edge that carries something, got {tuple(edge)}. Layer {layer} has "
+            f"{spec.n_subnodes} targets, {spec.n_in} sources and {len(spec.active_pairs)} such edges; "
+            "an edge is (layer, target, source)."
+        )
+
+
+def check_hidden(model: MultKAN, layer: int, where: str) -> None:
+    """Raises EdgeError unless `layer` counts a hidden layer of nodes."""
+    if not (isinstance(layer, int) and 1 <= layer < len(model.layers)):
+        hidden = f"between 1 and {len(model.layers) - 1}" if len(model.layers) > 1 else "but the network has none"
+        raise EdgeError(f"{where}: expected a hidden layer of nodes, {hidden}, got {layer!r}. The inputs are layer 0.")
+
+
+def check_node(model: MultKAN, layer: int, nodes: Collection[int], where: str) -> None:
+    """Raises EdgeError unless these are nodes of a layer of nodes."""
+    n = model.layers[0].spec.n_in if layer == 0 else model.layers[layer - 1].spec.n_out
+    if bad := [i for i in nodes if not (isinstance(i, int) and 0 <= i < n)]:
+        raise EdgeError(f"{where}: expected nodes below {n} in layer {layer}, got {bad[0]!r}.")
+
+
+def _positions(chosen: Sequence[int | None], old: int) -> list[int]:
+    return [i for i, value in enumerate(chosen) if value == old]
+
+
+def _take(values: Tensor, chosen: Sequence[int | None], fill: float) -> Tensor:
+    rows = values.new_full((len(chosen), *values.shape[1:]), fill)
+    kept = [i for i, old in enumerate(chosen) if old is not None]
+    rows[kept] = values[[old for old in chosen if old is not None]]
+    return rows
