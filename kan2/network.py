@@ -7,7 +7,7 @@ structure return a new network and leave this one as it was.
 Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,16 @@ from kan2.verbs import Verbs
 
 if TYPE_CHECKING:
     from kan2.types import ArrayLike
+
+    class LayerList(nn.ModuleList):
+        """A ModuleList of which type checkers know what it holds."""
+
+        def __iter__(self) -> Iterator[KANLayer]: ...  # type: ignore[override]
+
+        def __getitem__(self, index: int) -> KANLayer: ...  # type: ignore[override]
+
+else:
+    LayerList = nn.ModuleList
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class MultKAN(Verbs, nn.Module):
     """
 
     spec: NetworkSpec
-    layers: nn.ModuleList
+    layers: LayerList
     data: Dataset | None = None
     """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
 
@@ -144,14 +154,14 @@ class MultKAN(Verbs, nn.Module):
         model = cls.__new__(cls)
         nn.Module.__init__(model)
         model.spec = spec.replace_layers([layer.spec for layer in layers])
-        model.layers = nn.ModuleList(layers)
+        model.layers = LayerList(layers)
         return model
 
     def _build(self, spec: NetworkSpec, like: Tensor, grid_range: tuple[float, float] = (-1.0, 1.0)) -> None:
         if not grid_range[0] < grid_range[1]:
             raise SpecError(f"MultKAN: expected grid_range with low < high, got {grid_range!r}.")
         self.spec = spec
-        self.layers = nn.ModuleList(KANLayer.from_spec(layer, like, grid_range) for layer in spec.layers)
+        self.layers = LayerList(KANLayer.from_spec(layer, like, grid_range) for layer in spec.layers)
 
     @property
     def width(self) -> list[list[int]]:

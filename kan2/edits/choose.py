@@ -42,7 +42,7 @@ def choices(layer: KANLayer, nodes: Sequence[int] | None = None) -> list[NodeCho
 
 
 @torch.no_grad()
-def select(
+def choose(
     layer: KANLayer, nodes: Sequence[NodeChoice] | None = None, sources: Sequence[int | None] | None = None
 ) -> KANLayer:
     """Returns a layer made of chosen nodes and sources.
@@ -130,9 +130,9 @@ def check_hidden(model: MultKAN, layer: int, where: str) -> None:
         raise EdgeError(f"{where}: expected a hidden layer of nodes, {hidden}, got {layer!r}. The inputs are layer 0.")
 
 
-def check_node(model: MultKAN, layer: int, nodes: Collection[int], where: str) -> None:
+def check_nodes(model: MultKAN, layer: int, nodes: Collection[int], where: str) -> None:
     """Raises EdgeError unless these are nodes of a layer of nodes."""
-    n = model.layers[0].spec.n_in if layer == 0 else model.layers[layer - 1].spec.n_out
+    n = sum(model.spec.width[layer])
     if bad := [i for i in nodes if not (isinstance(i, int) and 0 <= i < n)]:
         raise EdgeError(f"{where}: expected nodes below {n} in layer {layer}, got {bad[0]!r}.")
 
