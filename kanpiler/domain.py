@@ -6,12 +6,15 @@ formula is not finite and real do not count.
 Reference: https://docs.sympy.org/latest/modules/utilities/lambdify.html
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import mpmath
 import numpy as np
 import sympy
 from jaxtyping import Float
+from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 from kanpiler.errors import CompileError
@@ -64,15 +67,36 @@ def sample(domain: Domain, inputs: Sequence[str], n: int, seed: int = 0) -> Floa
 def reference_values(
     expressions: Sequence[sympy.Expr], inputs: Sequence[str], x: Float[NDArray, "sample input"]
 ) -> Float[NDArray, "sample output"]:
-    """Evaluates expressions with NumPy and SciPy through SymPy's `lambdify`; not a number where not finite and real."""
+    """Evaluates expressions through SymPy's `lambdify`; the result is not a number where not finite and real.
+
+    NumPy and SciPy do the work; where they lack a function, mpmath does, point by point. NumPy takes a comparison with
+    an undefined value as false; here the whole is undefined there.
+    """
     dummies = [sympy.Dummy(f"x{i}") for i in range(len(inputs))]
-    replaced = [e.xreplace({sympy.Symbol(n): d for n, d in zip(inputs, dummies)}) for e in expressions]
-    function = sympy.lambdify(dummies, replaced, modules=["scipy", "numpy"], cse=True)
-    with np.errstate(all="ignore"):
-        columns: list[Any] = [np.broadcast_to(np.asarray(v), (len(x),)) for v in function(*x.T)]
-    values = np.empty((len(x), len(columns)))
-    for i, column in enumerate(columns):
-        if np.iscomplexobj(column):
-            column = np.where(np.abs(column.imag) <= 1e-12 * np.abs(column), column.real, np.nan)
+    replacement = {sympy.Symbol(name): dummy for name, dummy in zip(inputs, dummies)}
+    values = np.empty((len(x), len(expressions)))
+    for i, expression in enumerate(expressions):
+        replaced: Any = expression.xreplace(replacement)
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", ComplexWarning)
+                function = sympy.lambdify(dummies, replaced, modules=["scipy", "numpy"], cse=True)
+                column: Any = np.broadcast_to(np.asarray(function(*x.T)), (len(x),))
+            column = np.where(np.abs(column.imag) <= 1e-12 * np.abs(column), column.real, np.nan).astype(float)
+        except Exception:  # generated code fails in ways as many as there are functions
+            column = np.array([_precise_value(dummies, replaced, row) for row in x])
+        relations: Any = expression.atoms(sympy.core.relational.Relational)
+        sides = sorted({r.lhs - r.rhs for r in relations if r.free_symbols}, key=str)
+        if sides:
+            column = column + 0 * reference_values(sides, inputs, x).sum(axis=1)
         values[:, i] = np.where(np.isfinite(column), column, np.nan)
     return values
+
+
+def _precise_value(symbols: Any, expression: Any, row: Any) -> float:
+    try:
+        function = sympy.lambdify(symbols, expression, "mpmath")
+        value = mpmath.mpmathify(function(*(mpmath.mpf(float(v)) for v in row)))
+        return float(value.real) if abs(value.imag) <= 1e-12 * abs(value) else float("nan")
+    except Exception:
+        return float("nan")

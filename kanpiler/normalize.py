@@ -85,6 +85,8 @@ def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> 
         >>> normalize(sympy.Max(x, 0), ["x"], {})
         x/2 + Abs(x)/2
     """
+    if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        raise UnsupportedExpression(f"compile: {expression} is not finite: a part of it is infinite or undefined.")
     reals = {sympy.Symbol(name): sympy.Symbol(name, real=True) for name in inputs}
     memo: dict[Any, Any] = {}
 
@@ -99,8 +101,7 @@ def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> 
         if isinstance(node, sympy.Piecewise):
             # Conditions are read over real symbols, or SymPy keeps them as they are.
             branches: Any = node.xreplace(reals)
-            return rewrite.piecewise(branches, visit, lambda e: _is_safe(e, inputs, domain),
-                                     lambda c: _inside(c, inputs, domain))  # fmt: skip
+            return rewrite.piecewise(branches, visit, lambda e: _safe_point(e, inputs, domain))
         if isinstance(node, sympy.logic.boolalg.Boolean):
             raise UnsupportedExpression(f"compile: {node} is a condition, not a number. Use Piecewise or Heaviside.")
         args = [visit(argument) for argument in node.args]
@@ -149,20 +150,14 @@ def _check(expression: Any) -> None:
             raise UnsupportedExpression(f"compile: {node} is {kind} and has no exact network.")
 
 
-def _is_safe(expression: Any, inputs: Sequence[str], domain: Domain) -> bool:
-    return bool(np.isfinite(_values(expression, inputs, sample(domain, inputs, 200))).all())
-
-
-def _inside(condition: Any, inputs: Sequence[str], domain: Domain) -> dict[Any, Any]:
-    """Finds a point at which a condition holds, as far inside as samples tell."""
+def _safe_point(expression: Any, inputs: Sequence[str], domain: Domain) -> dict[Any, Any]:
+    """Finds a point at which an expression is finite; empty where it is finite on the whole domain."""
     points = sample(domain, inputs, 400)
-    held = points[_values(sympy.Piecewise((1, condition), (0, True)), inputs, points) == 1]
-    if len(held) == 0:
-        raise UnsupportedExpression(f"compile: {condition} holds nowhere on the domain. Declare a wider domain.")
-    point = held[np.argsort(held[:, 0])[len(held) // 2]]
-    return {sympy.Symbol(name, real=True): sympy.Float(float(v)) for name, v in zip(inputs, point)}
-
-
-def _values(expression: Any, inputs: Sequence[str], points: Any) -> Any:
     plain = expression.xreplace({sympy.Symbol(n, real=True): sympy.Symbol(n) for n in inputs})
-    return reference_values([plain], inputs, points)[:, 0]
+    finite = np.isfinite(reference_values([plain], inputs, points)[:, 0])
+    if finite.all():
+        return {}
+    if not finite.any():
+        raise UnsupportedExpression(f"compile: {plain} is nowhere finite and real on the domain. Declare another one.")
+    point = points[finite][finite.sum() // 2]
+    return {sympy.Symbol(name, real=True): sympy.Float(float(v)) for name, v in zip(inputs, point)}

@@ -146,33 +146,28 @@ def indicator(condition: Any, visit: Callable[[Any], Any]) -> Any:
 
 
 def piecewise(
-    expression: sympy.Piecewise,
-    visit: Callable[[Any], Any],
-    is_safe: Callable[[Any], bool],
-    inside: Callable[[Any], Any],
+    expression: sympy.Piecewise, visit: Callable[[Any], Any], safe_point: Callable[[Any], dict[Any, Any]]
 ) -> Any:
     """Writes Piecewise as a sum of branches times indicators.
 
     A branch that is not finite where its condition fails would spoil the sum, since 0 * inf is not a number. Its
-    variables are replaced by x I + x0 (1 - I), which is x where the condition holds (I = 1) and a point x0 at which the
-    branch is finite elsewhere.
+    variables are replaced by x I + x0 (1 - I), which is x where the condition holds (I = 1), and elsewhere a point x0
+    at which the branch is finite.
 
     Args:
         expression: the Piecewise.
         visit: rewrites a part.
-        is_safe: says whether a branch is finite on the whole domain.
-        inside: finds a point, as a dictionary symbol -> number, at which a condition holds.
+        safe_point: finds a point, symbol -> number, at which a branch is finite; empty where it always is.
     """
     total, rest = Integer(0), Integer(1)
     branches: Any = expression.args
-    for i, (value, condition) in enumerate(branches):
+    for value, condition in branches:
         here = indicator(condition, visit)
         step = rest * here
         rest = rest * (1 - here)
         if step == 0:
             continue
-        if step != 1 and not is_safe(value):
-            point = inside(sympy.And(condition, *(sympy.Not(earlier) for _, earlier in branches[:i])))
+        if step != 1 and (point := safe_point(value)):
             moved = {s: s * step + point[s] * (1 - step) for s in value.free_symbols}
             value = value.subs(moved, simultaneous=True)
         total += visit(value) * step
