@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from treeconv.derivatives import Array, Function
+from treeconv.derivatives import Array, Function, root_mean_square
 
 CEILING = 0.12
 """No violation above this share of the output is ever put down to the model's error."""
@@ -170,16 +170,14 @@ def tolerance(function: Function, x: Array, y: Array | None = None, error: float
     values = function.value(x)
     finite = values[np.isfinite(values)]
     spread = float(finite.std()) if finite.size else 0.0
-    slopes = np.sum((function.gradient(x) * x.std(axis=0)) ** 2, axis=1)
-    slopes = slopes[np.isfinite(slopes)]
-    steepness = float(np.sqrt(slopes.mean())) if slopes.size else 0.0
+    steepness = root_mean_square(np.linalg.norm(function.gradient(x) * x.std(axis=0), axis=1))
     if error is not None and error < 0:
         raise ValueError(f"convert: expected error >= 0, got {error}. Give the model's RMSE in the unit of the output.")
     source = "given"
     if error is None and y is not None:
         if len(y) != len(x):
             raise ValueError(f"convert: expected {len(x)} targets in y, got {len(y)}. Give one target a sample.")
-        error, source = float(np.sqrt(np.nanmean((values - y) ** 2))), "measured"
+        error, source = root_mean_square(values - y), "measured"
     relative = error / spread if error and spread else 0.0
     if error is None and function.learned:
         relative, source = UNKNOWN, "unknown"

@@ -23,8 +23,8 @@ import numpy as np
 from treeconv.calibration import Evidence, Tolerance, judge, tolerance
 from treeconv.derivatives import Array, Function, as_functions
 from treeconv.hierarchy import children
-from treeconv.probes import Probes, View, equivalent_error, freeze, whole
-from treeconv.separability import Group, product_partition, ratio_score, sum_partition
+from treeconv.probes import Group, Probes, View, equivalent_error, freeze, whole
+from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
 
@@ -96,17 +96,18 @@ def divide(probes: Probes, allowed: Tolerance, is_known: bool) -> Division:
                 missed.append((kind, parts.evidence))
     if found:
         return max(found, key=lambda d: d.evidence.confidence)
+    limit = slope_limits(probes, allowed)
     scores = split_scores(probes)
     distinct = [scores[i, j, k] for i, j, k in itertools.permutations(range(len(scores)), 3) if i < j]
-    groups, complete = children(scores > allowed.of_gradients(distinct, probes.steepness))
+    groups, complete = children(scores > limit(distinct))
     if complete or len(groups) == 2:
         score, scatter = max(ratio_score(probes, a, b) for a, b in itertools.combinations(groups, 2))
-        evidence = judge(score, allowed.of_gradients([score], probes.steepness), scatter)
+        evidence = judge(score, limit([score]), scatter)
         if evidence:
             return Division("separable", groups, evidence)
         missed.append(("separable", evidence))
     if not missed:
-        missed.append(("separable", judge(1.0, allowed.of_gradients([], probes.steepness))))
+        missed.append(("separable", judge(1.0, limit([]))))
     nearest, evidence = min(missed, key=lambda m: m[1].score / m[1].threshold)
     evidence = Evidence(True, evidence.score, evidence.threshold, evidence.confidence, {"nearest": nearest})
     return Division("opaque", groups, evidence)
@@ -115,6 +116,14 @@ def divide(probes: Probes, allowed: Tolerance, is_known: bool) -> Division:
 def _record(evidence: Evidence) -> dict[str, Any]:
     numbers = {key: float(getattr(evidence, key)) for key in ("score", "threshold", "confidence")}
     return {**numbers, **evidence.detail}
+
+
+def _bias_below(parent: str, evidence: Evidence, spread: float) -> float | None:
+    """The constant of a product that is not the root; None where derivatives, all that is seen, do not tell."""
+    if parent in ("sum", "separable"):  # they have room for any constant
+        return 0.0
+    bias = evidence.detail.get("bias")
+    return None if bias is None else bias / spread  # a factor is known up to scale
 
 
 def grow(work: Study, names: Sequence[str], output: int) -> Tree:
@@ -136,7 +145,7 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         },
     )
 
-    def add(view: View, is_known: bool, parent: str = "") -> Any:
+    def add(view: View, is_known: bool, pivots: tuple[int, ...] = (), parent: str = "") -> Any:
         inputs = tuple(names[i] for i in view.inputs)
         if len(inputs) == 1:
             tree.add_node(inputs[0], kind="input", inputs=inputs, **_record(relevance[view.inputs[0]]))
@@ -145,18 +154,20 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         division = divide(probes, work.tolerance, is_known)
         node = sum(1 for n in tree if isinstance(n, int))
         tree.add_node(node, kind=division.kind, inputs=inputs, **_record(division.evidence))
-        if "bias" in division.evidence.detail and parent:
-            # a sum has room for any constant, and a factor is known up to scale
-            relative = division.evidence.detail["bias"] / probes.spread
-            tree.nodes[node]["bias"] = relative if parent == "product" else 0.0
-        groups = [tuple(view.inputs[i] for i in group) for group in division.groups]
-        for place, group in zip(division.groups, groups):
-            part = freeze(work.function, group, work.x, work.rng)
-            child = add(part, is_known and division.kind in ("sum", "product"), division.kind)
+        if division.kind == "product" and parent:
+            tree.nodes[node]["bias"] = _bias_below(parent, division.evidence, probes.spread)
+        for place in division.groups:
+            group = tuple(view.inputs[i] for i in place)
+            if division.kind == "separable":
+                known, sisters = True, tuple(i for i in view.inputs if i not in group)
+            else:
+                known, sisters = is_known and division.kind != "opaque", pivots
+            part = freeze(work.function, group, work.x, work.rng, sisters if known and len(group) > 1 else ())
+            child = add(part, known, sisters, division.kind)
             tree.add_edge(child, node)
             if division.kind == "opaque" and len(group) > 1:
                 score, scatter = module_score(probes, place)
-                limit = work.tolerance.of_gradients([score], probes.steepness)
+                limit = slope_limits(probes, work.tolerance)([score])
                 tree.edges[child, node].update(_record(judge(score, limit, scatter)))
         return node
 

@@ -252,9 +252,16 @@ def _differences(call: Callable[[Array], Array], x: Array, learned: bool) -> lis
         doubled = [slope(probe, output, 2 * h) * scale for h in STEPS]
         errors = [_relative(a - b, b) for a, b in zip(trials, doubled)]
         best = int(np.argmin(errors))
+        size = root_mean_square(doubled[best])
+
+        def trusted(points: Array) -> Array:
+            """The slope, NaN at points next to a pole or a kink, where two steps disagree."""
+            here, check = (slope(points, output, h) * scale for h in (STEPS[best], 2 * STEPS[best]))
+            return np.where(np.abs(here - check) <= 100 * errors[best] * size, here, np.nan) / scale
+
         return Function(
             value=lambda points: call(points)[:, output],
-            gradient=lambda points: slope(points, output, STEPS[best]),
+            gradient=(lambda points: slope(points, output, STEPS[best])) if learned or not size else trusted,
             learned=learned,
             epsilon=np.finfo(float).eps,
             gradient_error=errors[best],
@@ -264,8 +271,13 @@ def _differences(call: Callable[[Array], Array], x: Array, learned: bool) -> lis
     return [calibrated(k) for k in range(call(x[:2]).shape[1])]
 
 
+def root_mean_square(values: Array) -> float:
+    """Returns the root mean square of the finite values; 0 when there are none."""
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
 def _relative(difference: Array, reference: Array) -> float:
     """Root mean square of a difference over that of its reference; infinite where the reference vanishes."""
-    good = np.isfinite(difference) & np.isfinite(reference)
-    size = np.sqrt(np.mean(reference[good] ** 2)) if good.any() else 0.0
-    return float(np.sqrt(np.mean(difference[good] ** 2)) / size) if size > 0 else np.inf
+    size = root_mean_square(reference)
+    return root_mean_square(difference) / size if size > 0 else np.inf

@@ -21,7 +21,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from treeconv.separability import Group
+from treeconv.probes import Group
 
 
 def closure(start: Iterable[int], splits: NDArray[np.bool_]) -> frozenset[int]:

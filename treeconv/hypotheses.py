@@ -18,10 +18,9 @@ import sympy as sp
 
 from treeconv.calibration import Evidence, judge
 from treeconv.conversion import Study, as_samples, single_study
-from treeconv.derivatives import as_functions
-from treeconv.probes import Probes, equivalent_error, whole
+from treeconv.derivatives import as_functions, root_mean_square
+from treeconv.probes import Group, Probes, equivalent_error, whole
 from treeconv.separability import (
-    Group,
     fit_bias,
     limits,
     product_partition,
@@ -297,7 +296,7 @@ def symmetry_variable(
     with np.errstate(all="ignore"):
         theirs = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
         cosine = np.abs(np.sum(ours * theirs, axis=1)) / np.linalg.norm(ours, axis=1)
-    steepness = float(np.sqrt(np.nanmean(np.sum(ours**2, axis=1))))
+    steepness = root_mean_square(np.linalg.norm(ours, axis=1))
     pairs = list(itertools.combinations(range(len(group)), 2))
     one = np.ones(len(ours))
     score, scatter = max(

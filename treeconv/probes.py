@@ -19,7 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from treeconv.derivatives import Array, Function
+from treeconv.derivatives import Array, Function, root_mean_square
+
+Group = tuple[int, ...]
+"""Positions of some inputs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def whole(function: Function, n_inputs: int, inputs: tuple[int, ...], x: Array) 
     return View(function, inputs, x[:1, :n_inputs], np.ones(1))
 
 
-def freeze(function: Function, inputs: tuple[int, ...], x: Array, rng: np.random.Generator) -> View:
+def freeze(
+    function: Function, inputs: tuple[int, ...], x: Array, rng: np.random.Generator, pivots: tuple[int, ...] = ()
+) -> View:
     """Freezes all inputs but some at contexts in which the free ones matter.
 
     Args:
@@ -74,13 +79,16 @@ def freeze(function: Function, inputs: tuple[int, ...], x: Array, rng: np.random
         inputs: Columns that stay free.
         x: Samples (batch, n), from which contexts and trial points are drawn.
         rng: Draws them.
+        pivots: Columns of the sister groups below the nearest separable node, if the part is seen through one.
 
     Returns:
-        The view; one context for an exact function, up to sixteen for a fitted one.
+        The view; one context for an exact function or with a pivot, up to sixteen for a fitted one.
     """
     contexts = x[rng.permutation(len(x))[:16]]
     points = x[rng.permutation(len(x))[:100]][:, list(inputs)]
     view = View(function, inputs, contexts, np.ones(len(contexts)))
+    if pivots:
+        return _steady(view, points, pivots)
     values = function.value(view._full(points)).reshape(len(contexts), -1)
     values = values[:, np.isfinite(values).all(axis=0)] if np.isfinite(values).all(axis=0).any() else values
     usable = np.isfinite(values).all(axis=1)
@@ -94,6 +102,18 @@ def freeze(function: Function, inputs: tuple[int, ...], x: Array, rng: np.random
         return View(function, inputs, contexts[[chosen]], np.ones(1))
     leading = np.linalg.svd(values, full_matrices=False)[0][:, 0]
     return View(function, inputs, contexts, leading / np.abs(leading).sum())
+
+
+def _steady(view: View, points: Array, pivots: tuple[int, ...]) -> View:
+    """Picks the context and the pivot whose derivative stays farthest from zero, since it will divide."""
+    slopes = view.function.gradient(view._full(points)).reshape(len(view.contexts), len(points), -1)
+    size = np.abs(slopes[:, :, list(pivots)])
+    size[~np.isfinite(size)] = 0.0
+    median = np.median(size, axis=1)
+    low = np.quantile(size, 0.02, axis=1)
+    steadiness = np.divide(low, median, out=np.zeros_like(low), where=median > 0)
+    context, pivot = np.unravel_index(int(np.argmax(steadiness)), steadiness.shape)
+    return View(view.function, view.inputs, view.contexts[[context]], np.ones(1), pivots[pivot])
 
 
 class Probes:
@@ -115,9 +135,7 @@ class Probes:
         base = self.value()
         finite = np.isfinite(base)
         self.spread = float(base[finite].std()) if finite.any() else 0.0
-        slopes = np.sum(self.gradient() ** 2, axis=1)
-        finite = np.isfinite(slopes)
-        self.steepness = float(np.sqrt(slopes[finite].mean())) if finite.any() else 0.0
+        self.steepness = root_mean_square(np.linalg.norm(self.gradient(), axis=1))
 
     def points(self, swapped: frozenset[int]) -> Array:
         """Returns the samples with some inputs taken from their partners."""

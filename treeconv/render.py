@@ -79,16 +79,16 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
     from matplotlib.patches import Circle, FancyBboxPatch
 
     tree = tree if isinstance(tree, Tree) else Tree(tree)
-    places = layout(tree)
-    right, top = max(x for x, _ in places.values()), max(y for _, y in places.values())
+    stretch = 1.7 if evidence else 1.0
+    places = {node: (stretch * x, y) for node, (x, y) in layout(tree).items()}
+    turned = max((len(name) for name in tree.graph["names"]), default=1) > 8
+    left, right = -1.6 if turned else -0.7, max(x for x, _ in places.values()) + (1.7 if evidence else 0.9)
+    bottom, top = -1.4 if turned else -0.5, max(y for _, y in places.values()) + 1.2
     if ax is None:
-        step = 1.5 if evidence else 0.85
-        figure = Figure(figsize=(max(2.4, step * (right + 1.6)), max(2.2, 0.95 * (top + 1.6))), layout="constrained")
+        figure = Figure(figsize=(0.85 * (right - left), 0.85 * (top - bottom)), layout="constrained")
         ax = figure.add_subplot()
     else:
         figure = ax.figure
-    longest = max((len(name) for name in tree.graph["names"]), default=1)
-    turned = longest > 8
     for child, parent in tree.edges:
         (x0, y0), (x1, y1) = places[child], places[parent]
         ax.plot([x0, x1], [y0, y1], color=INK, linewidth=1.2, zorder=1, solid_capstyle="round")
@@ -135,12 +135,12 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
             ax.add_patch(box)
             ax.text(x, y + 0.37, "F", ha="center", va="center", fontsize=8, style="italic", zorder=4)
         if attributes.get("bias"):
-            ax.text(x - 0.3, y + 0.2, "+ const", ha="right", va="bottom", fontsize=7, color=GREY)
+            ax.text(x + 0.3, y + 0.12, "+ const", ha="left", va="bottom", fontsize=7, color=GREY)
         if evidence:
-            ax.text(x + 0.32, y + 0.05, _note(attributes), ha="left", va="bottom", fontsize=6.5, color=GREY)
-    ax.set_xlim(-0.7, right + (1.6 if evidence else 0.7))
-    ax.set_ylim(-0.5, top + 1.2)
-    ax.set_aspect("equal" if not evidence else "auto", adjustable="datalim" if not evidence else "box")
+            ax.text(x + 0.28, y + 0.05, _note(attributes), ha="left", va="bottom", fontsize=6.5, color=GREY)
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)
+    ax.set_aspect("equal", adjustable="box")
     ax.axis("off")
     return figure
 
@@ -214,7 +214,7 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
     ids = {node: f"n{i}" for i, node in enumerate(tree.nodes)}
     lines = [
         "digraph tree {",
-        '  graph [rankdir=BT, ranksep=0.35, nodesep=0.25, bgcolor="transparent"];',
+        '  graph [rankdir=BT, ordering=in, ranksep=0.35, nodesep=0.25, bgcolor="transparent"];',
         '  node [fontname="Helvetica", fontsize=12, margin="0.08,0.04", height=0.3, width=0.3];',
         "  edge [arrowhead=none];",
         '  out [shape=plaintext, label="output"];',
@@ -241,5 +241,5 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
     if leaves:
         lines.append("  {rank=same; " + "; ".join(leaves) + "}")
     if len(leaves) > 1:
-        lines.append("  " + " -> ".join(leaves) + " [style=invis, constraint=false];")
+        lines.append("  " + " -> ".join(leaves) + " [style=invis];")
     return Diagram("\n".join([*lines, "}"]) + "\n")

@@ -2,8 +2,8 @@
 
 - additive: f = g(A) + h(B);
 - multiplicative: f = c + g(A) h(B), with a constant c that the test finds;
-- generalised: f = F(g(A) + h(B)), which covers products too; there every ratio of partial derivatives, one from each
-  side, is a product of a function of A and a function of B.
+- generalised: f = F(g(A) + h(B)), which covers products too; there A and B are modules (see `symmetry`), and every
+  ratio of partial derivatives, one from each side, is a product of a function of A and a function of B.
 
 Each is asked at four corners: neither side of a sample exchanged, A, B, or both. `I = f11 - f12 - f21 + f22` vanishes
 for a sum. For a product `(f11 - c)(f22 - c) = (f12 - c)(f21 - c)` holds, which is linear in c, so that c follows by
@@ -24,9 +24,9 @@ import numpy as np
 
 from treeconv.calibration import Evidence, Tolerance, judge
 from treeconv.derivatives import Array
-from treeconv.probes import Probes, equivalent_error
+from treeconv.probes import Group, Probes, equivalent_error
+from treeconv.symmetry import splits_between
 
-Group = tuple[int, ...]
 Scorer = Callable[[Group, Group], tuple[float, float]]
 """Score and scatter of the hypothesis that two groups of inputs are separate."""
 
@@ -49,7 +49,7 @@ def sum_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
 def product_score(probes: Probes, a: Group, b: Group, bias: float) -> tuple[float, float]:
     """Returns score and scatter of f = bias + g(A) h(B)."""
     if probes.view.pivot is not None:
-        return _slope_score(probes, a, b, _rank_one, sides=(a + b, ()))
+        return _slope_score(probes, a, b, _rank_one, sides=(tuple(range(probes.n_inputs)), ()))
     corners = _corners(probes, a, b) - (bias - _centre(probes))
     return equivalent_error(*_rank_one(corners), probes.spread)
 
@@ -113,7 +113,7 @@ def fit_bias(probes: Probes, pairs: Sequence[tuple[Group, Group]]) -> float | No
 def ratio_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
     """Returns score and scatter of f = F(g(A) + h(B))."""
     corners = np.stack([probes.gradient(), probes.gradient(*a, *b), probes.gradient(*a), probes.gradient(*b)])
-    scores = []
+    scores = [splits_between(probes, a, b), splits_between(probes, b, a)]
     for i, j in itertools.product(a, b):
         up, down = corners[:, :, i], corners[:, :, j]
         left = up[0] * up[1], down[2] * down[3]
@@ -189,7 +189,7 @@ def product_partition(probes: Probes, tolerance: Tolerance) -> Partition:
         return partition(probes.n_inputs, lambda a, b: product_score(probes, a, b, bias), limit)
 
     if probes.view.pivot is not None:  # derivatives know no constant
-        return divide(0.0)
+        return divide_slopes(probes, limit)
     pairs = [((i,), (j,)) for i, j in itertools.combinations(range(probes.n_inputs), 2)]
     candidates = _distinct([c for pair in pairs if (c := fit_bias(probes, [pair])) is not None], 1e-6 * probes.spread)
     best = Partition((tuple(range(probes.n_inputs)),), judge(1.0, limit([])))
@@ -207,11 +207,30 @@ def product_partition(probes: Probes, tolerance: Tolerance) -> Partition:
     return best
 
 
+def divide_slopes(probes: Probes, limit: Callable[[list[float]], float]) -> Partition:
+    """Divides the inputs of a product of which only derivatives are known."""
+
+    def score(a: Group, b: Group) -> tuple[float, float]:
+        # the derivatives of a sum are products too, of one factor
+        if sum_score(probes, a, b)[0] <= limit([]):
+            return 1.0, 0.0
+        return product_score(probes, a, b, 0.0)
+
+    return partition(probes.n_inputs, score, limit)
+
+
 def limits(probes: Probes, tolerance: Tolerance) -> Callable[[list[float]], float]:
     """Returns what places the threshold for the scores of sums and products of a view."""
     if probes.view.pivot is None:
         return lambda scores: tolerance.of_values(scores, probes.spread)
-    return lambda scores: tolerance.of_gradients(scores)
+    return slope_limits(probes, tolerance)
+
+
+def slope_limits(probes: Probes, tolerance: Tolerance) -> Callable[[list[float]], float]:
+    """Returns what places the threshold for scores of the gradient of a view."""
+    # seen through a pivot, gradients have a unit of their own
+    steepness = probes.steepness if probes.view.pivot is None else None
+    return lambda scores: tolerance.of_gradients(scores, steepness)
 
 
 def _distinct(numbers: list[float], resolution: float) -> list[float]:

@@ -51,9 +51,8 @@ def skeleton(tree: nx.DiGraph) -> sp.Expr:
         if kind == "sum":
             return sp.Add(*parts)
         if kind == "product":
-            # below a sum the constant of the sum covers it
-            bias = sp.Symbol(next(constants)) if attributes.get("bias") and parent != "sum" else sp.Integer(0)
-            return sp.Mul(*parts) + bias
+            has_bias = attributes.get("bias", 0.0) != 0.0  # None, an undetermined constant, counts
+            return sp.Mul(*parts) + (sp.Symbol(next(constants)) if has_bias else 0)
         assert head is not None
         return head(sp.Add(*parts)) if kind == "separable" else head(*parts)
 

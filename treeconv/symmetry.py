@@ -15,8 +15,7 @@ import itertools
 import numpy as np
 
 from treeconv.derivatives import Array
-from treeconv.probes import Probes, equivalent_error
-from treeconv.separability import Group
+from treeconv.probes import Group, Probes, equivalent_error
 
 
 def split_score(probes: Probes, i: int, j: int, swapped: Group) -> tuple[float, float]:
@@ -47,6 +46,11 @@ def split_scores(probes: Probes) -> Array:
 def module_score(probes: Probes, group: Group) -> tuple[float, float]:
     """Returns score and scatter of f = g(h(group), the rest): the worst pair of the group, all the rest swapped."""
     rest = tuple(i for i in range(probes.n_inputs) if i not in group)
-    if len(group) < 2 or not rest:
+    return splits_between(probes, group, rest)
+
+
+def splits_between(probes: Probes, group: Group, swapped: Group) -> tuple[float, float]:
+    """Returns score and scatter of the pair of a group that other inputs split most."""
+    if len(group) < 2 or not swapped:
         return 0.0, 0.0
-    return max(split_score(probes, i, j, rest) for i, j in itertools.combinations(group, 2))
+    return max(split_score(probes, i, j, swapped) for i, j in itertools.combinations(group, 2))

@@ -8,7 +8,7 @@ them; all other nodes are integers, 0 being the root. Every node carries
 - `score`, `threshold`, `confidence`: the evidence for its kind; for an opaque node that of its nearest structure, which
   `nearest` names; for an input that it matters;
 - `bias` (products): the constant beside the product, in the unit of the output at the root, in standard deviations of
-  the factor below another product, 0 below a sum, whose constant covers it.
+  the factor below another product (None where it cannot be told), 0 below a sum, whose constant covers it.
 
 A child that is an input stands for an unknown function of it, except below an opaque node, which takes it as it is.
 An edge into an opaque node from a group carries the evidence that the group acts through one number. `tree.graph`
