@@ -115,7 +115,7 @@ def finite_trace(model: MultKAN, data: Any, where: str) -> tuple[LayerTrace, ...
         raise DataError(f"{where}: expected at least two samples, got {x.shape[0]}. Scores need a spread.")
     trace = model.trace(x)
     for i, record in enumerate(trace.layers):
-        for what, values in (("read", record.inputs), ("gives", record.outputs)):
+        for what, values in (("reads", record.inputs), ("gives", record.outputs)):
             if bad := int((~torch.isfinite(values)).any(1).sum()):
                 raise DataError(
                     f"{where}: expected finite activations, got nan or infinity in what layer {i} {what} on {bad} of "

@@ -210,8 +210,9 @@ class MultKAN(Verbs, nn.Module):
                 raise DataError(f"{where}: expected samples, got none, and the network has no data of a fit. Pass data.")
             return self.data
         if not isinstance(data, Dataset | tuple | list | dict):
+            x = self.prepare(data)
+            x = as_dataset((x, x), self.spec.inputs).X
             with torch.no_grad():
-                x = self.prepare(data)
                 return Dataset(x, self(x), self.spec.inputs)
         return as_dataset(data).to(self.like)
 

@@ -114,6 +114,10 @@ class LayerSpec:
                     f"got the edge (target {target}, source {source})."
                 )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LayerSpec":
+        # Frozen all the way down: sharing it makes copies of networks cheap.
+        return self
+
     @property
     def n_subnodes(self) -> int:
         """Number of subnodes: the addition nodes and the factors of all products."""
@@ -203,6 +207,9 @@ class NetworkSpec:
                 f"NetworkSpec: expected features among inputs and auxiliary variables ({', '.join(known)}), "
                 f"got {', '.join(unknown)}."
             )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "NetworkSpec":
+        return self
 
     @property
     def width(self) -> list[list[int]]:

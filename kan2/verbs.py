@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kan2.edits.compare import Comparison
     from kan2.network import MultKAN
     from kan2.training.history import History
+    from kan2.types import EdgeIndex
 
 
 class Verbs:
@@ -109,7 +110,7 @@ class Verbs:
         sum_bool: bool = True,
         mult_arity: int = 2,
         *,
-        noise_scale: float = 0.1,
+        noise_scale: float = 0.5,
         seed: int = 0,
     ) -> "MultKAN":
         """Returns the same function with more nodes in a hidden layer, ready to be trained."""
@@ -147,11 +148,11 @@ class Verbs:
 
         return module(self, start_layer, chain)
 
-    def remove_edge(self: "MultKAN", layer: int, target: int, source: int, data: Any = None) -> "MultKAN":
+    def remove_edge(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> "MultKAN":
         """Returns the network without one edge."""
         from kan2.edits.modules import remove_edge
 
-        return remove_edge(self, layer, target, source, data)
+        return remove_edge(self, edge, data)
 
     def remove_node(self: "MultKAN", layer: int, node: int, data: Any = None) -> "MultKAN":
         """Returns the network without one hidden node."""
@@ -171,23 +172,23 @@ class Verbs:
 
         return auto_swap(self, data)
 
-    def suggest_symbolic(self: "MultKAN", layer: int, target: int, source: int, **options: Any) -> Any:
+    def suggest_symbolic(self: "MultKAN", edge: "EdgeIndex", data: Any = None, **options: Any) -> Any:
         """Returns a table of functions that fit one edge."""
         from kan2.symbolify import suggest_symbolic
 
-        return suggest_symbolic(self, layer, target, source, **options)
+        return suggest_symbolic(self, edge, data, **options)
 
-    def fix_symbolic(self: "MultKAN", layer: int, target: int, source: int, *args: Any, **options: Any) -> "MultKAN":
+    def fix_symbolic(self: "MultKAN", edge: "EdgeIndex", function: str, data: Any = None, **options: Any) -> "MultKAN":
         """Returns the network with one edge made symbolic."""
         from kan2.symbolify import fix_symbolic
 
-        return fix_symbolic(self, layer, target, source, *args, **options)
+        return fix_symbolic(self, edge, function, data, **options)
 
-    def unfix_symbolic(self: "MultKAN", layer: int, target: int, source: int, **options: Any) -> "MultKAN":
+    def unfix_symbolic(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> "MultKAN":
         """Returns the network with one symbolic edge made a spline again."""
         from kan2.symbolify import unfix_symbolic
 
-        return unfix_symbolic(self, layer, target, source, **options)
+        return unfix_symbolic(self, edge, data)
 
     def auto_symbolic(self: "MultKAN", *args: Any, **options: Any) -> "MultKAN":
         """Returns the network with every edge made symbolic where a function is good enough."""
@@ -223,11 +224,11 @@ class Verbs:
 
         return plot(self, data, beta=beta, in_vars=in_vars, out_vars=out_vars, title=title, scale=scale)
 
-    def plot_edge(self: "MultKAN", layer: int, target: int, source: int, data: Any = None) -> "Figure":
+    def plot_edge(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> "Figure":
         """Returns a figure of one activation and its parts."""
         from kan2.plotting import plot_edge
 
-        return plot_edge(self, layer, target, source, data)
+        return plot_edge(self, edge, data)
 
     def plot_scores(self: "MultKAN", data: Any = None) -> "Figure":
         """Returns a bar chart of the scores of features and hidden nodes."""
@@ -235,21 +236,17 @@ class Verbs:
 
         return plot_scores(self, data)
 
-    def get_fun(
-        self: "MultKAN", layer: int, target: int, source: int, data: Any = None, n: int = 201
-    ) -> "tuple[np.ndarray, np.ndarray]":
+    def get_fun(self: "MultKAN", edge: "EdgeIndex", data: Any = None, n: int = 201) -> "tuple[np.ndarray, np.ndarray]":
         """Returns points (x, y) of one activation over the range of its source."""
         from kan2.plotting import get_fun
 
-        return get_fun(self, layer, target, source, data, n)
+        return get_fun(self, edge, data, n)
 
-    def get_range(
-        self: "MultKAN", layer: int, target: int, source: int, data: Any = None
-    ) -> tuple[float, float, float, float]:
+    def get_range(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> tuple[float, float, float, float]:
         """Returns (x_min, x_max, y_min, y_max) of one activation."""
         from kan2.plotting import get_range
 
-        return get_range(self, layer, target, source, data)
+        return get_range(self, edge, data)
 
     def save(self: "MultKAN", path: str | Path) -> None:
         """Writes the network to one file, see `kan2.serialize.save`."""

@@ -1,0 +1,35 @@
+"""Finer grids: the same activations with more freedom.
+
+Where the new number of intervals is a multiple of the old one, every old grid point stays a grid point and the function
+is the same exactly; otherwise it is the least-squares fit. Grids keep their ranges; `fit` moves them to the data.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), section 2.4.
+"""
+
+import copy
+from dataclasses import replace
+
+from kan2.edits.choose import assemble
+from kan2.network import MultKAN
+
+
+def refine(model: MultKAN, grid: int, k: int | None = None) -> MultKAN:
+    """Returns the network with another number of grid intervals.
+
+    Args:
+        model: left as it is.
+        grid: number of intervals of every numeric layer, >= 1.
+        k: order of the splines, 0 to 5; by default as before.
+
+    Raises:
+        SpecError: grid or k is out of range.
+
+    Example:
+        >>> refine(MultKAN([2, 1], grid=5), 10).spec.layers[0].basis.grid
+        10
+    """
+    layers = [copy.deepcopy(layer) for layer in model.layers]
+    for layer in layers:
+        basis = layer.spec.basis
+        layer.set_basis_(replace(basis, grid=grid, k=basis.k if k is None else k))
+    return assemble(model, layers)
