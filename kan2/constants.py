@@ -71,6 +71,8 @@ def simple_candidates(value: float, tolerance: float, max_complexity: int = 40) 
         ['3/2']
     """
     found: list[SimpleNumber] = []
+    if not (isfinite(value) and abs(value) < 1e15 and isfinite(tolerance)):
+        return
     if abs(value) <= tolerance:
         found.append(SimpleNumber(0.0, sympy.Integer(0), 0))
     for unit, form, extra in _UNITS:

@@ -22,8 +22,9 @@ from kan2 import functions
 from kan2.functions import SymbolicFunction
 
 N_POINTS = 201
-N_POLISH = 4  # candidates polished for each curve and function
-POWERS = (-4.0, -3.0, -2.5, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+N_POLISH = 4  # candidates of each function that are polished briefly
+N_PROMISING = 8  # functions of each curve that are polished to the end
+POWERS = (-12.0, -8.0, -6.0, -4.0, -3.0, -2.5, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -72,41 +73,58 @@ def fit_curves(
     spread = (values - mean).norm(dim=1, keepdim=True) / N_POINTS**0.5
     is_constant = spread[:, 0] <= 1e-12 * values.abs().amax(1)
     scaled = (values - mean) / torch.where(spread > 0, spread, torch.ones_like(spread))
-    results: list[list[CurveFit]] = [[] for _ in range(len(values))]
-    centre, half = ((high + low) / 2).double(), ((high - low) / 2).double()
-    for name in library:
-        row = functions.get(name)
-        numbers, r2 = _fit_function(row, scaled)
-        # From t back to x, and from unit size back to the curve's own.
-        a, b, c, d, p = numbers.unbind(1)
-        a, b = a / half, b - a * centre / half
-        c, d = c * spread[:, 0], d * spread[:, 0] + mean[:, 0]
-        for i in range(len(values)):
-            if is_constant[i]:
-                results[i].append(CurveFit(name, (0.0, 0.0, 0.0, float(mean[i])), float(p[i]), 1.0, row.complexity))
-            elif bool(torch.isfinite(r2[i])):
-                affine = (float(a[i]), float(b[i]), float(c[i]), float(d[i]))
-                results[i].append(CurveFit(name, affine, float(p[i]), float(r2[i]), row.complexity))
+    rows = [functions.get(name) for name in library]
+    numbers, error = _fit_scaled(rows, scaled)
+    centre, half = ((high + low) / 2).double()[:, None], ((high - low) / 2).double()[:, None]
+    # From t back to x, and from unit size back to the curve's own.
+    a, b, c, d, p = numbers.unbind(-1)
+    a, b = a / half, b - a * centre / half
+    c, d = c * spread, d * spread + mean
+    affine = torch.stack([a, b, c, d], -1).tolist()
+    results: list[list[CurveFit]] = []
+    for i in range(len(values)):
+        if is_constant[i]:
+            flat = (0.0, 0.0, 0.0, float(mean[i]))
+            results.append([CurveFit(row.name, flat, row.shape or 0.0, 1.0, row.complexity) for row in rows])
+            continue
+        results.append([
+            CurveFit(row.name, tuple(affine[i][j]), float(p[i, j]), 1 - float(error[i, j]), row.complexity)
+            for j, row in enumerate(rows)
+            if bool(torch.isfinite(error[i, j]))
+        ])
     return results
 
 
-def _fit_function(
-    row: SymbolicFunction, curves: Float[Tensor, "curve point"]
-) -> tuple[Float[Tensor, "curve 5"], Float[Tensor, " curve"]]:
-    candidates, shapes, table, norms, means = _search_table(row.name)
+def _fit_scaled(
+    rows: Sequence[SymbolicFunction], curves: Float[Tensor, "curve point"]
+) -> tuple[Float[Tensor, "curve function 5"], Float[Tensor, "curve function"]]:
+    # Search, polish all candidates briefly, keep the best of each function, polish the promising ones to the end.
     n = len(curves)
-    if not len(candidates):
-        return curves.new_zeros(n, 5), curves.new_full((n,), float("nan"))
-    correlation = curves @ table.T / N_POINTS**0.5
-    best = correlation.abs().topk(min(N_POLISH, len(candidates)), dim=1).indices
-    c = torch.gather(correlation, 1, best) / norms[best] * N_POINTS**0.5
-    d = -c * means[best]
-    start = torch.cat([candidates[best], c[..., None], d[..., None], shapes[best][..., None]], -1)
-    k = start.shape[1]
-    numbers, error = _polish(row, start.flatten(0, 1), curves.repeat_interleave(k, 0))
-    error = error.view(n, k)
-    winner = error.argmin(1)
-    return numbers.view(n, k, 5)[torch.arange(n), winner], 1 - error[torch.arange(n), winner]
+    starts, owners = [], []  # owner: (curve, function)
+    for j, row in enumerate(rows):
+        candidates, shapes, table, norms, means = _search_table(row.name)
+        if not len(candidates):
+            continue
+        correlation = curves @ table.T / N_POINTS**0.5
+        best = correlation.abs().topk(min(N_POLISH, len(candidates)), dim=1).indices
+        c = torch.gather(correlation, 1, best) / norms[best] * N_POINTS**0.5
+        start = torch.cat([candidates[best], c[..., None], (-c * means[best])[..., None], shapes[best][..., None]], -1)
+        starts.append(start.flatten(0, 1))
+        curve = torch.arange(n).repeat_interleave(best.shape[1])
+        owners.append(torch.stack([curve, torch.full_like(curve, j)], 1))
+    numbers = curves.new_zeros(n, len(rows), 5)
+    error = curves.new_full((n, len(rows)), float("inf"))
+    if not starts:
+        return numbers, error
+    start, owner = torch.cat(starts), torch.cat(owners)
+    brief, brief_error = _polish(rows, start, owner[:, 1], curves[owner[:, 0]], steps=6)
+    for i in brief_error.argsort(descending=True).tolist():  # the best is written last
+        curve, j = owner[i].tolist()
+        numbers[curve, j], error[curve, j] = brief[i], brief_error[i]
+    promising = torch.isfinite(error) & (error <= error.kthvalue(min(N_PROMISING, len(rows)), dim=1, keepdim=True).values)
+    curve, j = promising.nonzero().T
+    numbers[curve, j], error[curve, j] = _polish(rows, numbers[curve, j], j, curves[curve], steps=60)
+    return numbers, error
 
 
 @lru_cache(maxsize=256)
@@ -161,58 +179,134 @@ def _search_pairs(row: SymbolicFunction) -> Tensor:
 
 
 def _polish(
-    row: SymbolicFunction, start: Float[Tensor, "item 5"], curves: Float[Tensor, "item point"], steps: int = 40
+    rows: Sequence[SymbolicFunction],
+    start: Float[Tensor, "item 5"],
+    row_of: Tensor,
+    curves: Float[Tensor, "item point"],
+    steps: int,
 ) -> tuple[Float[Tensor, "item 5"], Float[Tensor, " item"]]:
     # Levenberg-Marquardt on all items at once; the curves have unit variance, so the error is 1 - R2.
-    t = grid_points()
-    free = torch.tensor([letter in row.free or letter in "cd" for letter in "abcdp"])
-    index = free.nonzero()[:, 0]
-    low, high = row.domain
-
-    def evaluate(numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        u = numbers[:, :1] * t + numbers[:, 1:2]
-        f = row(u, numbers[:, 4:].expand_as(u)) if row.shape is not None else row(u)
-        residual = numbers[:, 2:3] * f + numbers[:, 3:4] - curves
-        error = residual.square().mean(1)
-        inside = (u > low).all(1) & (u < high).all(1)
-        return torch.where(inside, error, error.new_full((), float("inf"))).nan_to_num(nan=float("inf")), residual, u
-
     numbers = start.clone()
-    with torch.no_grad():
-        error, residual, _ = evaluate(numbers)
-    damping = torch.full_like(error, 1e-3)
-    for _ in range(steps):
-        with torch.enable_grad():
-            u = (numbers[:, :1] * t + numbers[:, 1:2]).requires_grad_()
-            p = numbers[:, 4:].expand_as(u).clone().requires_grad_(row.shape is not None)
-            f = row(u, p) if row.shape is not None else row(u)
-            if f.requires_grad:
-                wanted = [u, p] if row.shape is not None else [u]
-                slopes = torch.autograd.grad(f.sum(), wanted, allow_unused=True)
-            else:
-                slopes = (None,)
-        du = torch.zeros_like(u) if slopes[0] is None else slopes[0]
-        dp = slopes[1] if len(slopes) > 1 and slopes[1] is not None else torch.zeros_like(u)
-        c = numbers[:, 2:3]
-        jacobian = torch.stack([c * du * t, c * du, f.detach(), torch.ones_like(du), c * dp], -1)[..., index]
-        gram = jacobian.mT @ jacobian / N_POINTS
-        gradient = (jacobian.mT @ residual[..., None])[..., 0] / N_POINTS
-        diagonal = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-14)
-        root = diagonal.rsqrt()
-        scaled = gram * root[:, :, None] * root[:, None, :]
-        matrix = scaled + torch.eye(len(index), dtype=gram.dtype) * damping[:, None, None]
-        matrix = torch.where(torch.isfinite(matrix).all(-1).all(-1)[:, None, None], matrix, torch.eye(len(index)).double())
-        delta = torch.linalg.solve_ex(matrix, -(root * gradient)[..., None])[0][..., 0] * root
-        trial = numbers.clone()
-        trial[:, index] += delta.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        with torch.no_grad():
-            new_error, new_residual, _ = evaluate(trial)
-        better = new_error < error
-        numbers = torch.where(better[:, None], trial, numbers)
-        residual = torch.where(better[:, None], new_residual, residual)
-        gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
-        error = torch.where(better, new_error, error)
-        damping = torch.where(better, damping / 5, damping * 4).clamp(1e-14, 1e8)
-        if bool(((gain < 1e-6) & (better | (damping > 1e4)) | (error < 1e-28)).all()):
+    error = curves.new_full((len(start),), float("inf"))
+    active = row_of.argsort(stable=True)
+    state = _State(rows, row_of[active], curves[active])
+    values, errors, damping = start[active], *state.start(start[active])
+    for step in range(steps):
+        values, errors, damping, gain = state.step(values, errors, damping)
+        done = ((gain < 1e-7) & (damping > 1e3)) | (errors < 1e-29) | ~torch.isfinite(errors)
+        if bool(done.all()) or step == steps - 1:
             break
+        if step % 5 == 4 and bool(done.any()):
+            numbers[active[done]], error[active[done]] = values[done], errors[done]
+            keep = ~done
+            active, values, errors, damping = active[keep], values[keep], errors[keep], damping[keep]
+            state = _State(rows, row_of[active], curves[active])
+    numbers[active], error[active] = values, errors
     return numbers, error
+
+
+class _State:
+    """Items sorted by function, so that each function is called once for all of its items."""
+
+    def __init__(self, rows: Sequence[SymbolicFunction], row_of: Tensor, curves: Tensor) -> None:
+        self.t, self.curves = grid_points(), curves
+        counts = torch.bincount(row_of, minlength=len(rows)).tolist()
+        self.blocks = [(row, count) for row, count in zip(rows, counts) if count]
+        free = [[letter in row.free or letter in "cd" for letter in "abcdp"] for row in rows]
+        self.free = torch.tensor(free)[row_of].double()
+        self.low, self.high = torch.tensor([row.domain for row in rows], dtype=torch.float64)[row_of].T
+
+    def functions(self, u: Tensor, p: Tensor) -> Tensor:
+        parts, first = [], 0
+        for row, count in self.blocks:
+            block = slice(first, first + count)
+            parts.append(row(u[block], p[block]) if row.shape is not None else row(u[block]))
+            first += count
+        return torch.cat(parts)
+
+    def start(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            error, self.residual = self.evaluate(numbers)
+        return error, torch.full_like(error, 1e-3)
+
+    def evaluate(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        u = numbers[:, :1] * self.t + numbers[:, 1:2]
+        residual = numbers[:, 2:3] * self.functions(u, numbers[:, 4:].expand_as(u)) + numbers[:, 3:4] - self.curves
+        # u is linear in t: its ends tell whether all of it lies in the domain.
+        inside = (u[:, 0].minimum(u[:, -1]) > self.low) & (u[:, 0].maximum(u[:, -1]) < self.high)
+        error = residual.square().mean(1)
+        return torch.where(inside & torch.isfinite(error), error, error.new_full((), float("inf"))), residual
+
+    def step(self, numbers: Tensor, error: Tensor, damping: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if not hasattr(self, "residual"):
+            self.start(numbers)
+        with torch.enable_grad():
+            u = (numbers[:, :1] * self.t + numbers[:, 1:2]).requires_grad_()
+            p = numbers[:, 4:].expand_as(u).clone().requires_grad_()
+            f = self.functions(u, p)
+            du, dp = torch.autograd.grad(f.sum(), [u, p], allow_unused=True, materialize_grads=True)
+        c = numbers[:, 2:3]
+        columns = [c * du * self.t, c * du, f.detach(), torch.ones_like(du), c * dp]
+        jacobian = torch.stack(columns, 1) * self.free[:, :, None]
+        gram = jacobian @ jacobian.mT / N_POINTS
+        gradient = (jacobian @ self.residual[..., None])[..., 0] / N_POINTS
+        root = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-14).rsqrt()
+        eye = torch.eye(5, dtype=gram.dtype)
+        matrix = gram * root[:, :, None] * root[:, None, :] + eye * damping[:, None, None]
+        broken = ~torch.isfinite(matrix).flatten(1).all(1)
+        matrix[broken] = eye
+        delta = torch.linalg.solve_ex(matrix, -(root * gradient)[..., None])[0][..., 0] * root * self.free
+        trial = numbers + delta.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        with torch.no_grad():
+            new_error, new_residual = self.evaluate(trial)
+        better = new_error < error
+        self.residual = torch.where(better[:, None], new_residual, self.residual)
+        gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
+        numbers = torch.where(better[:, None], trial, numbers)
+        error = torch.where(better, new_error, error)
+        return numbers, error, torch.where(better, damping / 5, damping * 4).clamp(1e-14, 1e8), gain
+
+
+def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tuple[float, float, float, float]:
+    """Returns the numbers a, b, c, d of the same function in one agreed form.
+
+    What f absorbs is moved out of its argument: the scale of a power, the shift of an exponential, the sign of the
+    argument of an even or odd function, full turns of a phase.
+
+    Example:
+        >>> [round(v, 6) for v in canonical("x^2", (-2.0, 1.0, 3.0, 0.0))]
+        [1.0, -0.5, 12.0, 0.0]
+    """
+    row = functions.get(function)
+    a, b, c, d = (float(v) for v in affine)
+
+    def f(u: float) -> float:
+        return float(row(torch.tensor(u, dtype=torch.float64), shape))
+
+    if row.gauge == "constant":
+        return 1.0, 0.0, 0.0, d
+    if row.gauge == "linear":
+        return 1.0, 0.0, c * a, d + c * b
+    if row.gauge == "shift":
+        return a, 0.0, c * f(b), d
+    if row.gauge == "scale" and a:
+        size = abs(a)
+        if f(1.0) == 0.0:  # logarithmic: f(s u) = f(s) + f(u)
+            d += c * f(size)
+        else:  # homogeneous: f(s u) = f(s) f(u)
+            c *= f(size)
+        a, b = a / size, b / size
+    if row.gauge == "periodic":
+        b = (b + pi) % (2 * pi) - pi
+        if function == "sin" and abs(b) > pi / 2:
+            b, c = b - pi if b > 0 else b + pi, -c
+        if function == "cos" and abs(b) > pi / 2:
+            b, c = b - pi if b > 0 else b + pi, -c
+    if a < 0:
+        probe = 0.37
+        left, right = f(-probe), f(probe)
+        if left == right:
+            a, b = -a, -b
+        elif left == -right:
+            a, b, c = -a, -b, -c
+    return a, b, c, d

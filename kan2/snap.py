@@ -1,0 +1,199 @@
+"""Snapping: numbers of a symbolic network that are a simple number within their own uncertainty become that number.
+
+Standard errors come from the Jacobian at the fit: covariance = s^2 (J'J)^-1 with s^2 the residual variance. A candidate
+must lie within three standard errors, and must be simple enough not to be there by chance: the density of simple
+numbers, times the width of the interval, is the *chance* of a coincidence. The least accidental number is snapped
+first, the others are refitted, and the choice is kept only if the error does not grow by more than noise explains.
+
+Reference: Seber, Wild, Nonlinear Regression (1989), section 2.1.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+from kan2.constants import SimpleNumber, simple_candidates
+from kan2.edits.gauge import fix_gauge
+from kan2.edits.rewire import rewire, terms_of
+from kan2.network import MultKAN
+from kan2.training.levenberg_marquardt import LevenbergMarquardt, Problem
+from kan2.training.levenberg_marquardt import run as run_levenberg_marquardt
+from kan2.training.parameters import ParameterVector
+
+LETTERS = "abcdp"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One free number of a symbolic network.
+
+    Attributes:
+        layer: which layer.
+        term: index of the term in the layer's spec.
+        letter: a, b, c, d or p (shape).
+        function: the term's function.
+        value: what was fitted.
+        error: its standard error.
+        form: the exact number it was snapped to, or None.
+    """
+
+    layer: int
+    term: int
+    letter: str
+    function: str
+    value: float
+    error: float
+    form: sympy.Expr | None = None
+
+
+@dataclass(frozen=True)
+class SnapReport:
+    """What `snap_constants` did: the numbers as fitted, with their errors and exact forms, and the error around it."""
+
+    constants: tuple[Constant, ...]
+    rmse_before: float
+    rmse_after: float
+
+
+def uncertainties(model: MultKAN, data: Any = None, sample_weight: Any = None) -> tuple[Constant, ...]:
+    """Returns the free numbers of a symbolic network with their standard errors.
+
+    Args:
+        model: all edges symbolic.
+        data: the samples it was fitted to; by default those of the last fit.
+        sample_weight: (batch,) non-negative weights, as in the fit.
+    """
+    return _constants(model, _problem(model, data, sample_weight))
+
+
+def snap_constants(
+    model: MultKAN, data: Any = None, *, sample_weight: Any = None, max_chance: float = 0.1
+) -> tuple[MultKAN, SnapReport]:
+    """Returns the network with its numbers in the agreed form and, where the data allow, exact.
+
+    Args:
+        model: left as it is; all edges symbolic.
+        data: the samples to fit; by default those of the last fit.
+        sample_weight: (batch,) non-negative weights, as in the fit.
+        max_chance: largest chance of a coincidence that is accepted, 0 to 1.
+    """
+    model = fix_gauge(model).double()
+    problem = _problem(model, data, sample_weight)
+    _refit(model, problem)
+    before = problem.evaluate(model)[1]
+    fitted = {(c.layer, c.term, c.letter): c for c in _constants(model, problem)}
+    refused: set[tuple[int, int, str, float]] = set()
+    floor = (1e-12 * float(problem.y.std(unbiased=False) + problem.y.abs().mean())) ** 2
+    n = problem.y.numel()
+    while True:
+        present = problem.evaluate(model)[1]
+        constants = _constants(model, problem)
+        options = sorted(
+            (option for c in constants for option in _options(c, refused, max_chance)), key=lambda option: option[0]
+        )
+        if not options:
+            break
+        _, constant, number = options[0]
+        trial = _frozen(model, constant, number.value)
+        _refit(trial, problem, steps=30)
+        freedom = max(1, n - len(constants))
+        # A true simple number raises the sum of squares like one degree of freedom: 9 is three standard deviations.
+        if problem.evaluate(trial)[1] <= max(present * (1 + 9 / freedom), floor):
+            model = trial
+            key = (constant.layer, constant.term, constant.letter)
+            fitted[key] = replace(fitted.get(key, constant), form=number.form)
+        else:
+            refused.add((constant.layer, constant.term, constant.letter, number.value))
+    _refit(model, problem)
+    after = problem.evaluate(model)[1]
+    return model, SnapReport(tuple(fitted.values()), sqrt(before), sqrt(after))
+
+
+def _options(
+    constant: Constant, refused: set[tuple[int, int, str, float]], max_chance: float
+) -> list[tuple[float, Constant, SimpleNumber]]:
+    tolerance = max(3 * constant.error, 1e-9 * abs(constant.value), 1e-12)
+    result = []
+    for number in simple_candidates(constant.value, tolerance):
+        if (constant.layer, constant.term, constant.letter, number.value) in refused:
+            continue
+        # About 2**complexity numbers of at most this complexity lie between 0 and 1.
+        chance = 2 * tolerance * 2.0**number.complexity / max(1.0, abs(constant.value))
+        if chance <= max_chance:
+            result.append((chance, constant, number))
+    return result
+
+
+def _problem(model: MultKAN, data: Any, sample_weight: Any) -> Problem:
+    samples = model.samples(data, "snap_constants").to(model.like.double())
+    weight = None
+    if sample_weight is not None:
+        weight = torch.as_tensor(sample_weight, dtype=torch.float64).to(samples.y)
+        weight = (weight / weight.mean())[:, None].expand_as(samples.y)
+    with torch.no_grad():
+        features = copy.deepcopy(model).double().features(samples.X)
+    return Problem(features, samples.y, weight)
+
+
+def _refit(model: MultKAN, problem: Problem, steps: int = 60) -> None:
+    solver = LevenbergMarquardt(model, problem, damping=1e-4)
+    solver.restart()
+    if solver.vector.size:
+        run_levenberg_marquardt(solver, steps, lambda step: None)
+
+
+def _constants(model: MultKAN, problem: Problem) -> tuple[Constant, ...]:
+    vector = ParameterVector(model)
+    if not vector.size:
+        return ()
+    gram, _ = problem.normal_equations(model, vector)
+    freedom = max(1, problem.y.numel() - vector.size)
+    variance = problem.evaluate(model)[1] / freedom
+    root = gram.diagonal().clamp_min(1e-300).rsqrt()
+    scaled = gram * root[:, None] * root
+    # A direction that the data do not determine gets a large error, not an infinite one.
+    inverse = torch.linalg.inv(scaled + 1e-13 * torch.eye(len(scaled), dtype=scaled.dtype))
+    errors = (variance * inverse.diagonal()).clamp_min(0).sqrt() * root
+    values = vector.read()
+    return tuple(
+        Constant(layer, term, LETTERS[letter], function, float(values[i]), float(errors[i]))
+        for i, (layer, term, letter, function) in enumerate(_places(model))
+    )
+
+
+def _places(model: MultKAN) -> Sequence[tuple[int, int, int, str]]:
+    return [
+        (i, term, letter, layer.spec.terms[term].function)
+        for i, layer in enumerate(model.layers)
+        if layer.symbolic is not None
+        for term, letter in layer.symbolic.free.nonzero().tolist()
+    ]
+
+
+def _frozen(model: MultKAN, constant: Constant, value: float) -> MultKAN:
+    layers = [copy.deepcopy(layer) for layer in model.layers]
+    terms = terms_of(layers[constant.layer])
+    item = terms[constant.term]
+    free = "".join(letter for letter in item.term.free if letter != constant.letter)
+    affine = list(item.affine)
+    shape = item.shape
+    if constant.letter == "p":
+        shape = value
+    else:
+        affine["abcd".index(constant.letter)] = value
+    terms[constant.term] = replace(item, term=replace(item.term, free=free), affine=tuple(affine), shape=shape)
+    layers[constant.layer] = rewire(layers[constant.layer], [], terms)
+    new = type(model).from_layers(model.spec, layers)
+    new.data = model.data
+    return new
+
+
+def standard_errors(constants: Sequence[Constant]) -> Tensor:
+    """Returns the standard errors as a tensor, in order."""
+    return torch.tensor([c.error for c in constants], dtype=torch.float64)
