@@ -67,30 +67,84 @@ def sample(domain: Domain, inputs: Sequence[str], n: int, seed: int = 0) -> Floa
 def reference_values(
     expressions: Sequence[sympy.Expr], inputs: Sequence[str], x: Float[NDArray, "sample input"]
 ) -> Float[NDArray, "sample output"]:
-    """Evaluates expressions through SymPy's `lambdify`; the result is not a number where not finite and real.
+    """Evaluates expressions independently of the compiler; the result is not a number where not finite and real.
 
-    NumPy and SciPy do the work; where they lack a function, mpmath does, point by point. NumPy takes a comparison with
+    NumPy does the work for elementary functions, `lambdify` with SciPy for others, and mpmath, point by point, for the
+    rest. NumPy takes a comparison with
     an undefined value as false; here the whole is undefined there.
     """
-    dummies = [sympy.Dummy(f"x{i}") for i in range(len(inputs))]
-    replacement = {sympy.Symbol(name): dummy for name, dummy in zip(inputs, dummies)}
+    columns = dict(zip(inputs, x.T))
     values = np.empty((len(x), len(expressions)))
     for i, expression in enumerate(expressions):
-        replaced: Any = expression.xreplace(replacement)
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("error", ComplexWarning)
-                function = sympy.lambdify(dummies, replaced, modules=["scipy", "numpy"], cse=True)
-                column: Any = np.broadcast_to(np.asarray(function(*x.T)), (len(x),))
-            column = np.where(np.abs(column.imag) <= 1e-12 * np.abs(column), column.real, np.nan).astype(float)
-        except Exception:  # generated code fails in ways as many as there are functions
-            column = np.array([_precise_value(dummies, replaced, row) for row in x])
+            with np.errstate(all="ignore"):
+                column = np.broadcast_to(_walk(expression, columns, {}), (len(x),))
+        except _NotElementary:
+            column = _by_lambdify(expression, inputs, x)
         relations: Any = expression.atoms(sympy.core.relational.Relational)
         sides = sorted({r.lhs - r.rhs for r in relations if r.free_symbols}, key=str)
         if sides:
             column = column + 0 * reference_values(sides, inputs, x).sum(axis=1)
         values[:, i] = np.where(np.isfinite(column), column, np.nan)
     return values
+
+
+class _NotElementary(Exception):
+    """The expression needs `lambdify`."""
+
+
+_NUMPY: dict[Any, Any] = {
+    getattr(sympy, name): getattr(np, numpy_name)
+    for name, numpy_name in {
+        **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sign", "floor")},
+        **{f"a{name}": f"arc{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+        **{"Abs": "abs", "atan2": "arctan2", "ceiling": "ceil"},
+    }.items()
+}
+
+
+def _walk(node: Any, columns: Mapping[str, Any], memo: dict[Any, Any]) -> Any:
+    """Evaluates an elementary expression with NumPy, node by node: `lambdify` without generating code, for speed."""
+    if node in memo:
+        return memo[node]
+    if node.is_Symbol:
+        value = columns[node.name]
+    elif node.is_number:
+        value = _real_number(node)
+    else:
+        args = [_walk(argument, columns, memo) for argument in node.args]
+        if node.is_Add:
+            value = sum(args[1:], args[0])
+        elif node.is_Mul:
+            value = np.multiply.reduce(np.broadcast_arrays(*args))
+        elif node.is_Pow:
+            value = np.sqrt(args[0]) if node.exp == sympy.S.Half else np.power(args[0], args[1])
+        elif node.func in _NUMPY:
+            value = _NUMPY[node.func](*args)
+        else:
+            raise _NotElementary
+    memo[node] = value
+    return value
+
+
+def _real_number(node: Any) -> Any:
+    try:
+        return np.float64(float(node))
+    except (TypeError, OverflowError):
+        raise _NotElementary from None
+
+
+def _by_lambdify(expression: Any, inputs: Sequence[str], x: Any) -> Any:
+    symbols = [sympy.Dummy(f"x{i}") for i in range(len(inputs))]
+    replaced = expression.xreplace({sympy.Symbol(name): symbol for name, symbol in zip(inputs, symbols)})
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", ComplexWarning)
+            function = sympy.lambdify(symbols, replaced, modules=["scipy", "numpy"])
+            column: Any = np.broadcast_to(np.asarray(function(*x.T)), (len(x),))
+        return np.where(np.abs(column.imag) <= 1e-12 * np.abs(column), column.real, np.nan).astype(float)
+    except Exception:  # generated code fails in ways as many as there are functions
+        return np.array([_precise_value(symbols, replaced, row) for row in x])
 
 
 def _precise_value(symbols: Any, expression: Any, row: Any) -> float:

@@ -53,12 +53,17 @@ class PlanNode:
     Attributes:
         factors: what is multiplied.
         name: of an input; empty otherwise.
-        formula: the expression this node stands for, for display.
+        expression: the SymPy expression this node stands for, for display.
     """
 
     factors: tuple[PlanFactor, ...] = ()
     name: str = ""
-    formula: str = ""
+    expression: Any = None
+
+    @property
+    def formula(self) -> str:
+        """The expression of this node as text."""
+        return self.name or str(self.expression)
 
     @property
     def kind(self) -> str:
@@ -101,7 +106,7 @@ class Plan:
         outputs = {output.node for output in self.outputs}
         for i, node in enumerate(self.nodes):
             label = node.name or ("×" if node.kind == "product" else "+")
-            graph.add_node(i, kind=node.kind, label=label, formula=node.formula or node.name, is_output=i in outputs)
+            graph.add_node(i, kind=node.kind, label=label, formula=node.formula, is_output=i in outputs)
             for position, factor in enumerate(node.factors):
                 for edge in factor.edges:
                     graph.add_edge(edge.source, i, function=edge.function, factor=position, edge=edge)
@@ -121,7 +126,7 @@ def build_plan(expressions: Sequence[sympy.Expr], inputs: Sequence[str]) -> Plan
         ('product', 2, 1.0)
     """
     builder = _Builder(inputs)
-    roots = [builder.sum_node(*builder.linear(expression), str(expression)) for expression in expressions]
+    roots = [builder.sum_node(*builder.linear(expression), expression) for expression in expressions]
     return _fuse_outputs(builder.nodes, roots, tuple(inputs))
 
 
@@ -147,7 +152,7 @@ class _Builder:
     """Builds nodes bottom-up; every node is known by the expression it stands for."""
 
     def __init__(self, inputs: Sequence[str]) -> None:
-        self.nodes = [PlanNode(name=name, formula=name) for name in inputs]
+        self.nodes = [PlanNode(name=name) for name in inputs]
         self.known: dict[Any, int] = {sympy.Symbol(name, real=True): i for i, name in enumerate(inputs)}
         self.sums: dict[Any, tuple[int, Any]] = {}
 
@@ -186,8 +191,8 @@ class _Builder:
             total += shift * number(weight)
         return PlanFactor(tuple(edges), total)
 
-    def sum_node(self, bias: Any, terms: Terms, formula: str) -> int:
-        return self.add(PlanNode((self.factor(bias, terms),), formula=formula))
+    def sum_node(self, bias: Any, terms: Terms, expression: Any) -> int:
+        return self.add(PlanNode((self.factor(bias, terms),), expression=expression))
 
     def edge(self, atom: Any) -> tuple[PlanEdge, float]:
         """Builds the edge that carries an atom, up to an added constant."""
@@ -214,7 +219,7 @@ class _Builder:
         lead = terms[atoms[0]]
         key = tuple((atom, terms[atom] / lead) for atom in atoms)
         if key not in self.sums:
-            self.sums[key] = (self.sum_node(0, terms, str(expression - bias)), lead)
+            self.sums[key] = (self.sum_node(0, terms, expression - bias), lead)
         node, scale = self.sums[key]
         return node, number(lead / scale), number(bias)
 
@@ -224,7 +229,7 @@ class _Builder:
             if atom.is_Mul or _is_square_of_one_edge(atom):
                 self.known[atom] = self.product_node(atom)
             else:
-                self.known[atom] = self.sum_node(0, {atom: 1}, str(atom))
+                self.known[atom] = self.sum_node(0, {atom: 1}, atom)
         return self.known[atom]
 
     def product_node(self, atom: Any) -> int:
@@ -233,7 +238,7 @@ class _Builder:
             # The square of a function is the function twice: one layer less than squaring its value.
             twice = _is_square_of_one_edge(argument)
             factors += [self.factor(*self.linear(argument.base if twice else argument))] * (1 + twice)
-        return self.add(PlanNode(tuple(factors), formula=str(atom)))
+        return self.add(PlanNode(tuple(factors), expression=atom))
 
 
 def _is_square_of_one_edge(atom: Any) -> bool:
