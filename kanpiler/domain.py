@@ -82,7 +82,8 @@ def reference_values(
         except _NotElementary:
             column = _by_lambdify(expression, inputs, x)
         relations: Any = expression.atoms(sympy.core.relational.Relational)
-        sides = sorted({r.lhs - r.rhs for r in relations if r.free_symbols}, key=str)
+        steps: Any = expression.atoms(sympy.Heaviside)
+        sides = sorted({r.lhs - r.rhs for r in relations} | {s.args[0] for s in steps}, key=str)
         if sides:
             column = column + 0 * reference_values(sides, inputs, x).sum(axis=1)
         values[:, i] = np.where(np.isfinite(column), column, np.nan)

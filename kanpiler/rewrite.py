@@ -164,7 +164,8 @@ def piecewise(
     for value, condition in branches:
         here = indicator(condition, visit)
         step = rest * here
-        rest = rest * (1 - here)
+        # The opposite step, not 1 - step: adding and subtracting a large branch would drown a small one.
+        rest = rest * indicator(sympy.Not(condition), visit)
         if step == 0:
             continue
         if step != 1 and (point := safe_point(value)):
