@@ -218,11 +218,12 @@ class Verbs:
         out_vars: Sequence[str] | None = None,
         title: str | None = None,
         scale: float = 1.0,
+        ticks: bool = False,
     ) -> "Figure":
         """Returns the diagram of the network as a matplotlib Figure."""
         from kan2.plotting import plot
 
-        return plot(self, data, beta=beta, in_vars=in_vars, out_vars=out_vars, title=title, scale=scale)
+        return plot(self, data, beta=beta, in_vars=in_vars, out_vars=out_vars, title=title, scale=scale, ticks=ticks)
 
     def plot_edge(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> "Figure":
         """Returns a figure of one activation and its parts."""
