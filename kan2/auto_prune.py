@@ -102,7 +102,7 @@ def try_without(
 def refit(model: MultKAN, data: Dataset, steps: int, sample_weight: Any = None) -> float:
     """Trains in place for a few steps and returns the error, root mean square; infinity where it cannot start."""
     try:
-        fit(model, data, steps=steps, sample_weight=sample_weight, update_grid=False, tolerance=1e-2)
+        fit(model, data, steps=steps, sample_weight=sample_weight, tolerance=1e-2)
     except TrainingError:
         return inf
     return rmse(model, data, sample_weight)

@@ -11,8 +11,7 @@ from kan2.data import Dataset
 from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.snap import SnapReport, snap_constants
-from kan2.symbolic_fit import CurveFit
-from kan2.symbolify import WEIGHT_SIMPLE, Suggestions, fix_symbolic, suggest_all
+from kan2.symbolify import WEIGHT_SIMPLE, fix_symbolic, suggest_all
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
@@ -87,6 +86,7 @@ def auto_symbolic(
     limit = max(rmse(model, data, sample_weight), 1e-13 * scale)
     report = SymbolicReport(limit)
     model = _drop_idle_edges(model, data, max_growth * limit, steps, sample_weight, report)
+    model = _straighten(model, data, max_growth * limit, steps, sample_weight, report)
     left: list[EdgeIndex] = []
     progressed = True
     while True:
@@ -102,9 +102,9 @@ def auto_symbolic(
             continue
         noise = max((rmse(model, data, sample_weight) / scale) ** 2, 1e-14)
         tables = suggest_all(model, candidates, data, library=library, weight_simple=weight_simple, noise=noise)
-        edge = min(candidates, key=lambda e: tables[e].scores[0] if tables[e].scores else float("inf"))
+        edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
         chosen = None
-        for row in _attempts(model, tables[edge], tries):
+        for row in tables[edge].rows[:tries]:
             trial = fix_symbolic(model, edge, row.function, affine=row.affine, shape=row.shape)
             if refit(trial, data, steps, sample_weight) <= max_growth * limit:
                 chosen, model, progressed = row.function, trial, True
@@ -138,15 +138,27 @@ def _drop_idle_edges(
     return model
 
 
-def _attempts(model: MultKAN, table: Suggestions, tries: int) -> list[CurveFit]:
-    # The scale, and beside products also the power, of what a spline reads is the spline's to choose. So what looks
-    # curved here may become a straight line after retraining: the identity is tried first where it is not absurd.
-    rows = list(table.rows[:tries])
-    layer, target, _ = table.edge
-    if layer + 1 < len(model.layers):
-        node = next(i for i, group in enumerate(model.spec.layers[layer].groups) if target in group)
-        read_by_splines = any(e.is_numeric and e.layer == layer + 1 and e.source == node for e in model.spec.edges())
-        straight = [row for row in table.rows if row.function == "x" and row.r2 > 0.8]
-        if read_by_splines and straight and straight[0] not in rows[:1]:
-            rows = straight + [row for row in rows if row is not straight[0]]
-    return rows
+def _straighten(
+    model: MultKAN, data: Dataset, limit: float, steps: int, sample_weight: Any, report: SymbolicReport
+) -> MultKAN:
+    # What a spline reads may be bent at will if the spline unbends it: the only edge of an addition node entirely, one
+    # factor of a product up to a power. Such edges become straight lines first, and the others lose their freedom.
+    for index, layer in enumerate(model.spec.layers[:-1]):
+        for node, group in enumerate(layer.groups):
+            readers = [e for e in model.spec.edges() if e.layer == index + 1 and e.source == node]
+            feeding = [[s for t, s in layer.active_pairs if t == target] for target in group]
+            if any(not e.is_numeric or e.functions for e in readers) or any(len(f) != 1 for f in feeding):
+                continue
+            numeric = set(layer.numeric_pairs)
+            edges = [(index, t, f[0]) for t, f in zip(group, feeding) if (t, f[0]) in numeric]
+            if len(edges) < len(group) or not edges:
+                continue
+            tables = suggest_all(model, edges, data, library=["x"])
+            for edge in sorted(edges, key=lambda e: -tables[e][0].r2):
+                trial = fix_symbolic(model, edge, "x", affine=tables[edge][0].affine)
+                error = refit(trial, data, steps, sample_weight)
+                if error <= limit:
+                    model = trial
+                    report.choices.append(Choice(edge, "x", error))
+                    break
+    return model
