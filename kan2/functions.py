@@ -139,6 +139,9 @@ def _rows() -> list[SymbolicFunction]:
 _TABLE: dict[str, SymbolicFunction] = {r.name: r for r in _rows()}
 _ALIASES = {"identity": "x", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "arctanh": "atanh"}
 
+BUILT_IN: dict[str, SymbolicFunction] = dict(_TABLE)
+"""The rows that come with the package, whatever is registered later."""
+
 DEFAULT_LIBRARY: tuple[str, ...] = (
     *("x", "x^2", "x^3", "x^4", "1/x", "1/x^2", "sqrt", "1/sqrt", "power", "exp", "log", "abs", "sin", "tan"),
     *("asin", "atan", "sinh", "cosh", "tanh", "atanh", "gaussian", "sqrt(1-x^2)", "1/sqrt(1-x^2)"),
