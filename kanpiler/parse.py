@@ -6,6 +6,7 @@ outputs), `Eq(y, ...)` or the text `y = ...`, and dictionaries name -> expressio
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -15,6 +16,8 @@ import sympy
 
 from kan2.expressions import ExpressionError, parse_expression
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
+
+_EQUATION = re.compile(r"\s*\$?\s*\\?([^\W\d]\w*?)(?:_\{(\w+)\})?\s*=(?!=)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,11 @@ def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[s
 
 def _split_equation(text: str) -> tuple[str, bool, str]:
     """Splits `y = formula`; comparisons inside a formula are left alone."""
-    left, equals, right = text.partition("=")
-    if equals and not right.startswith("=") and left.strip().isidentifier():
-        return left.strip(), True, right
-    return "", False, text
+    match = _EQUATION.match(text)
+    if match is None:
+        return "", False, text
+    name, subscript, right = match.groups()
+    return f"{name}_{subscript}" if subscript else name, True, right
 
 
 def _read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
@@ -135,6 +139,8 @@ def _read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
 
             return parse_latex(text, names)
         return parse_expression(text, names)
+    except RecursionError:
+        raise ParseError("compile: expected a formula, got one nested too deeply.") from None
     except ExpressionError as error:
         raise ParseError(str(error).replace("parse_expression", "compile", 1)) from None
 

@@ -66,9 +66,7 @@ def verify(
         nudge = 4 * np.finfo(float).eps * np.random.default_rng(1).choice([-1.0, 1.0], x.shape)
         moved = []
         for sign in (-1, 1):
-            nudged: list[Any] = [
-                e.xreplace({f: f * (1 + sign * 1e-15) for f in e.atoms(sympy.Float)}) for e in expressions
-            ]
+            nudged = [_nudge(expression, sign) for expression in expressions]
             moved.append(np.abs(reference_values(nudged, inputs, x * (1 + sign * nudge)) - expected))
         allowed = allowed + 1e3 * np.nan_to_num(np.maximum(*moved), nan=0.0)
         suspicious = ~(difference <= allowed)
@@ -81,3 +79,11 @@ def verify(
         )
     error = float((difference / np.where(scale + typical > 0, scale + typical, 1.0)).max(initial=0.0))
     return Verification(error, int(defined.all(axis=1).sum()), int((~defined.all(axis=1)).sum()))
+
+
+def _nudge(expression: Any, sign: int) -> Any:
+    """Moves floats and the places of jumps by about one rounding error."""
+    nudged = expression.xreplace({f: f * (1 + sign * 1e-15) for f in expression.atoms(sympy.Float)})
+    for jump in (sympy.Mod, sympy.floor, sympy.ceiling):
+        nudged = nudged.replace(jump, lambda u, *rest, jump=jump: jump(u * (1 + sign * sympy.Float(1e-13)), *rest))
+    return nudged
