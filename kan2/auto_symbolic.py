@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kan2 import functions
 from kan2.auto_prune import ranked_edges, refit, rmse, try_without
 from kan2.data import Dataset
 from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.snap import SnapReport, snap_constants
-from kan2.symbolify import WEIGHT_SIMPLE, fix_symbolic, suggest_all
+from kan2.symbolify import fix_symbolic, suggest_all
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
@@ -52,23 +51,23 @@ def auto_symbolic(
     model: MultKAN,
     data: Any = None,
     *,
-    library: Sequence[str] = functions.DEFAULT_LIBRARY,
-    weight_simple: float = WEIGHT_SIMPLE,
+    library: Sequence[str] | None = None,
+    weight_simple: float | None = None,
     max_growth: float = 2.0,
     tries: int = 4,
     steps: int = 40,
     snap: bool = True,
     sample_weight: Any = None,
-) -> tuple[MultKAN, SymbolicReport]:
-    """Returns the network with its splines replaced by functions, and what was done.
+) -> MultKAN:
+    """Returns the network with its splines replaced by functions; `report` of the result says what was done.
 
     An edge keeps its spline where no function of the library holds the error within `max_growth` of the splines'.
 
     Args:
         model: left as it is.
         data: training samples; by default those of the last fit.
-        library: names of the functions to try.
-        weight_simple: how many decades of 1 - R2 one unit of complexity must buy.
+        library: names of the functions to try; by default `functions.DEFAULT_LIBRARY`.
+        weight_simple: how many decades of 1 - R2 one unit of complexity must buy; by default 0.35.
         max_growth: largest factor by which the error may exceed that of the splines, >= 1.
         tries: how many functions are tried on an edge before it is left a spline.
         steps: training steps after each choice.
@@ -81,7 +80,6 @@ def auto_symbolic(
     data = model.samples(data, "auto_symbolic")
     if not isinstance(data, Dataset) or len(data.y) != len(data.X):
         raise DataError("auto_symbolic: expected samples with targets (X, y), got none. Pass the training data.")
-    library = [functions.get(name).name for name in library]
     scale = float(data.y.std(unbiased=False)) or 1.0
     limit = max(rmse(model, data, sample_weight), 1e-13 * scale)
     report = SymbolicReport(limit)
@@ -113,13 +111,18 @@ def auto_symbolic(
         if chosen is None:
             left.append(edge)
     if any(e.is_numeric for e in model.spec.edges()):
-        return model, report
+        return _with_report(model, data, report)
     model = copy.deepcopy(model)
     refit(model, data, 200, sample_weight)
     if snap:
-        model, report.snap = snap_constants(model, data, sample_weight=sample_weight)
-    model.data = data
-    return model, report
+        model = snap_constants(model, data, sample_weight=sample_weight)
+        report.snap = model.report
+    return _with_report(model, data, report)
+
+
+def _with_report(model: MultKAN, data: Dataset, report: SymbolicReport) -> MultKAN:
+    model.data, model.report = data, report
+    return model
 
 
 def _drop_idle_edges(

@@ -88,6 +88,8 @@ class MultKAN(Verbs, nn.Module):
     layers: LayerList
     data: Dataset | None = None
     """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
+    report: Any = None
+    """What the verb that made this network has to say about it, such as a `SymbolicReport`; likewise dropped."""
 
     def __init__(
         self,
@@ -193,7 +195,7 @@ class MultKAN(Verbs, nn.Module):
         return x
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "data"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("data", "report")}
 
     def samples(self, data: Any = None, where: str = "samples") -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.

@@ -16,7 +16,6 @@ from typing import Any
 
 import sympy
 import torch
-from torch import Tensor
 
 from kan2.constants import SimpleNumber, simple_candidates
 from kan2.edits.gauge import fix_gauge
@@ -74,8 +73,10 @@ def uncertainties(model: MultKAN, data: Any = None, sample_weight: Any = None) -
 
 def snap_constants(
     model: MultKAN, data: Any = None, *, sample_weight: Any = None, max_chance: float = 0.1
-) -> tuple[MultKAN, SnapReport]:
+) -> MultKAN:
     """Returns the network with its numbers in the agreed form and, where the data allow, exact.
+
+    `report` of the result is a `SnapReport`.
 
     Args:
         model: left as it is; all edges symbolic.
@@ -112,7 +113,8 @@ def snap_constants(
             refused.add((constant.layer, constant.term, constant.letter, number.value))
     _refit(model, problem)
     after = problem.evaluate(model)[1]
-    return model, SnapReport(tuple(fitted.values()), sqrt(before), sqrt(after))
+    model.report = SnapReport(tuple(fitted.values()), sqrt(before), sqrt(after))
+    return model
 
 
 def _options(
@@ -193,7 +195,3 @@ def _frozen(model: MultKAN, constant: Constant, value: float) -> MultKAN:
     new.data = model.data
     return new
 
-
-def standard_errors(constants: Sequence[Constant]) -> Tensor:
-    """Returns the standard errors as a tensor, in order."""
-    return torch.tensor([c.error for c in constants], dtype=torch.float64)

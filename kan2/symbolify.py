@@ -23,6 +23,7 @@ from torch import Tensor
 from kan2 import functions
 from kan2.edits.rewire import TermNumbers, rewire, terms_of
 from kan2.errors import EdgeError
+from kan2.linalg import lstsq
 from kan2.network import MultKAN
 from kan2.spec import SymbolicTerm
 from kan2.symbolic_fit import CurveFit, canonical, fit_curves, grid_points
@@ -64,8 +65,8 @@ def suggest_symbolic(
     edge: EdgeIndex,
     data: Any = None,
     *,
-    library: Sequence[str] = functions.DEFAULT_LIBRARY,
-    weight_simple: float = WEIGHT_SIMPLE,
+    library: Sequence[str] | None = None,
+    weight_simple: float | None = None,
     top: int | None = None,
 ) -> Suggestions:
     """Ranks the functions of a library for one edge; the network is only read.
@@ -74,12 +75,12 @@ def suggest_symbolic(
         model: the network.
         edge: (layer, target, source).
         data: samples that say over which range the edge is used; by default those of the last fit, or the grid.
-        library: names of functions.
-        weight_simple: how many decades of 1 - R2 one unit of complexity must buy.
+        library: names of functions; by default `functions.DEFAULT_LIBRARY`.
+        weight_simple: how many decades of 1 - R2 one unit of complexity must buy; by default 0.35.
         top: return only this many.
 
     Raises:
-        EdgeError: there is nothing on this edge.
+        EdgeError: no such edge.
         UnknownNameError: a function of the library is unknown.
     """
     table = suggest_all(model, [edge], data, library=library, weight_simple=weight_simple)[edge]
@@ -92,11 +93,13 @@ def suggest_all(
     edges: Sequence[EdgeIndex],
     data: Any = None,
     *,
-    library: Sequence[str] = functions.DEFAULT_LIBRARY,
-    weight_simple: float = WEIGHT_SIMPLE,
+    library: Sequence[str] | None = None,
+    weight_simple: float | None = None,
     noise: float = 1e-12,
 ) -> dict[EdgeIndex, Suggestions]:
     """Ranks functions for several edges at once; see `suggest_symbolic`."""
+    library = [functions.get(name).name for name in (functions.DEFAULT_LIBRARY if library is None else library)]
+    weight_simple = WEIGHT_SIMPLE if weight_simple is None else weight_simple
     for edge in edges:
         check_edge(model, edge, "suggest_symbolic")
     ranges = edge_ranges(model, data)
@@ -108,7 +111,7 @@ def suggest_all(
         x = (left + right) / 2 + (right - left) / 2 * grid_points().to(model.like)
         nodes = x[:, None].expand(-1, layer.spec.n_in)
         curves.append(layer.edge_values(nodes)[:, target, source].double().cpu())
-    fits = fit_curves(torch.stack(curves), low.double().cpu(), high.double().cpu(), [functions.get(n).name for n in library])
+    fits = fit_curves(torch.stack(curves), low.double().cpu(), high.double().cpu(), library)
     result = {}
     for edge, rows, curve in zip(edges, fits, curves):
         scored = sorted((_score(row, curve, noise, weight_simple), i) for i, row in enumerate(rows))
@@ -232,8 +235,6 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
     x = (grid[:, :1] + (grid[:, -1:] - grid[:, :1]) * t).T
     wanted = layer.edge_values(x)[:, target, source]
     start = int(edges.has_base)
-    from kan2.linalg import lstsq
-
     edges.weight[target, source] = 0
     edges.weight[target, source, start:] = lstsq(edges.basis(x)[:, source], wanted[:, None])[:, 0]
     return new

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kan2.attribution import Attribution
     from kan2.edits.compare import Comparison
     from kan2.network import MultKAN
+    from kan2.symbolify import Suggestions
     from kan2.training.history import History
     from kan2.types import EdgeIndex
 
@@ -172,17 +173,34 @@ class Verbs:
 
         return auto_swap(self, data)
 
-    def suggest_symbolic(self: "MultKAN", edge: "EdgeIndex", data: Any = None, **options: Any) -> Any:
-        """Returns a table of functions that fit one edge."""
+    def auto_prune(self: "MultKAN", data: Any = None, *, max_growth: float = 1.5, **options: Any) -> "MultKAN":
+        """Returns the smallest network found whose error stays within a factor of this one's."""
+        from kan2.auto_prune import auto_prune
+
+        return auto_prune(self, data, max_growth=max_growth, **options)
+
+    def suggest_symbolic(
+        self: "MultKAN", edge: "EdgeIndex", data: Any = None, *, library: Sequence[str] | None = None, top: int | None = None
+    ) -> "Suggestions":
+        """Returns a table of functions that fit one edge, best first; the network is only read."""
         from kan2.symbolify import suggest_symbolic
 
-        return suggest_symbolic(self, edge, data, **options)
+        return suggest_symbolic(self, edge, data, library=library, top=top)
 
-    def fix_symbolic(self: "MultKAN", edge: "EdgeIndex", function: str, data: Any = None, **options: Any) -> "MultKAN":
-        """Returns the network with one edge made symbolic."""
+    def fix_symbolic(
+        self: "MultKAN",
+        edge: "EdgeIndex",
+        function: str,
+        data: Any = None,
+        *,
+        affine: Sequence[float] | None = None,
+        shape: float | None = None,
+        fit: bool = True,
+    ) -> "MultKAN":
+        """Returns the network with one edge set to a symbolic function."""
         from kan2.symbolify import fix_symbolic
 
-        return fix_symbolic(self, edge, function, data, **options)
+        return fix_symbolic(self, edge, function, data, affine=affine, shape=shape, fit=fit)
 
     def unfix_symbolic(self: "MultKAN", edge: "EdgeIndex", data: Any = None) -> "MultKAN":
         """Returns the network with one symbolic edge made a spline again."""
@@ -190,24 +208,38 @@ class Verbs:
 
         return unfix_symbolic(self, edge, data)
 
-    def auto_symbolic(self: "MultKAN", *args: Any, **options: Any) -> "MultKAN":
-        """Returns the network with every edge made symbolic where a function is good enough."""
-        from kan2.symbolify import auto_symbolic
+    def auto_symbolic(
+        self: "MultKAN",
+        data: Any = None,
+        *,
+        library: Sequence[str] | None = None,
+        weight_simple: float | None = None,
+        **options: Any,
+    ) -> "MultKAN":
+        """Returns the network with its splines replaced by functions; its `report` says what was chosen and why."""
+        from kan2.auto_symbolic import auto_symbolic
 
-        return auto_symbolic(self, *args, **options)
+        return auto_symbolic(self, data, library=library, weight_simple=weight_simple, **options)
 
-    def symbolic_formula(self: "MultKAN", **options: Any) -> Any:
+    def snap_constants(self: "MultKAN", data: Any = None, **options: Any) -> "MultKAN":
+        """Returns a symbolic network with its numbers made exact where the data allow; its `report` lists them."""
+        from kan2.snap import snap_constants
+
+        return snap_constants(self, data, **options)
+
+    def symbolic_formula(
+        self: "MultKAN", *, digits: int | None = None, simplify: bool = False, check: bool = True
+    ) -> Any:
         """Returns the formula that equals the network: one SymPy expression, or a list for several outputs."""
         from kan2.formula import symbolic_formula
 
-        return symbolic_formula(self, **options)
+        return symbolic_formula(self, digits=digits, simplify=simplify, check=check)
 
     def tree(self: "MultKAN", data: Any = None, **options: Any) -> Any:
         """Returns the tree that shows how the inputs combine, see `treeconv.convert`."""
-        import treeconv
+        from kan2.structure import tree_of
 
-        samples = self.samples(data, "tree")
-        return treeconv.convert(self, samples.X, names=self.spec.inputs, **options)
+        return tree_of(self, data, **options)
 
     def plot(
         self: "MultKAN",
