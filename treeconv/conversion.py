@@ -40,13 +40,14 @@ class Division:
 
 @dataclass
 class Study:
-    """A model with the samples it is studied on."""
+    """A model, divided by `unit`, with the samples it is studied on."""
 
     function: Function
     x: Array
     partners: Array
     tolerance: Tolerance
     rng: np.random.Generator
+    unit: float
 
     def probes(self, view: View) -> Probes:
         """Returns the probes of a view at the samples."""
@@ -66,12 +67,18 @@ class Study:
 def study(
     function: Function, x: Array, y: Array | None = None, error: float | None = None, n_samples: int = 1000
 ) -> Study:
-    """Prepares a model for tests: picks samples, gives each a partner, finds the model's error."""
+    """Prepares a model for tests: brings it to unit size, picks samples, gives each a partner, finds its error."""
     rng = np.random.default_rng(0)
-    allowed = tolerance(function, x, y, error)
+    values = function.value(x)
+    values = values[np.isfinite(values)]
+    # the median, because the mean of values next to a pole is anything
+    unit = float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+    unit = unit if unit > 0 else float(np.abs(values).max(initial=0.0)) or 1.0
+    function = function.scaled(unit)
+    allowed = tolerance(function, x, None if y is None else y / unit, None if error is None else error / unit)
     if len(x) > n_samples:
         x = x[rng.permutation(len(x))[:n_samples]]
-    return Study(function, x, np.roll(x[rng.permutation(len(x))], 1, axis=0), allowed, rng)
+    return Study(function, x, np.roll(x[rng.permutation(len(x))], 1, axis=0), allowed, rng, unit)
 
 
 def divide(probes: Probes, allowed: Tolerance, is_known: bool) -> Division:
@@ -118,11 +125,13 @@ def _record(evidence: Evidence) -> dict[str, Any]:
     return {**numbers, **evidence.detail}
 
 
-def _bias_below(parent: str, evidence: Evidence, spread: float) -> float | None:
-    """The constant of a product that is not the root; None where derivatives, all that is seen, do not tell."""
+def _bias(parent: str, evidence: Evidence, unit: float, spread: float) -> float | None:
+    """The constant beside a product; None where derivatives, all that is seen, do not tell."""
+    bias = evidence.detail.get("bias")
+    if not parent:
+        return bias * unit
     if parent in ("sum", "separable"):  # they have room for any constant
         return 0.0
-    bias = evidence.detail.get("bias")
     return None if bias is None else bias / spread  # a factor is known up to scale
 
 
@@ -154,8 +163,8 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         division = divide(probes, work.tolerance, is_known)
         node = sum(1 for n in tree if isinstance(n, int))
         tree.add_node(node, kind=division.kind, inputs=inputs, **_record(division.evidence))
-        if division.kind == "product" and parent:
-            tree.nodes[node]["bias"] = _bias_below(parent, division.evidence, probes.spread)
+        if division.kind == "product":
+            tree.nodes[node]["bias"] = _bias(parent, division.evidence, work.unit, probes.spread)
         for place in division.groups:
             group = tuple(view.inputs[i] for i in place)
             if division.kind == "separable":

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ STEPS = (1e-3, 1e-2, 1e-1, 3e-1)
 """Candidate steps of the central differences, in standard deviations of each input."""
 
 _CHUNK = 1 << 17
+_HUGE = 1e50  # its sixth power still fits into float64
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ class Function:
     epsilon: float
     gradient_error: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def scaled(self, unit: float) -> Function:
+        """Returns the function divided by a unit, with NaN for values that no longer have a sensible size."""
+
+        def sized(numbers: Array) -> Array:
+            with np.errstate(all="ignore"):
+                numbers = numbers / unit
+                return np.where(np.abs(numbers) < _HUGE, numbers, np.nan)
+
+        return replace(self, value=lambda x: sized(self.value(x)), gradient=lambda x: sized(self.gradient(x)))
 
 
 def count_outputs(f: Any, x: Array) -> int:

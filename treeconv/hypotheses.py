@@ -169,12 +169,13 @@ def multiplicative_separability(
     work, probes, labels = _prepare(f, x, names, y, error)
     if bias is None:
         parts = [_positions(group, labels) for group in groups]
-        bias = fit_bias(probes, list(itertools.combinations(parts, 2))) if len(parts) > 1 else None
-        if bias is None:
+        fitted = fit_bias(probes, list(itertools.combinations(parts, 2))) if len(parts) > 1 else None
+        if fitted is None:
             return judge(1.0, limits(probes, work.tolerance)([]))
-    constant = bias
+        bias = fitted * work.unit
+    constant = bias / work.unit
     score, scatter = _worst_pair(groups, labels, lambda a, b: product_score(probes, a, b, constant))
-    return judge(score, limits(probes, work.tolerance)([score]), scatter, bias=constant)
+    return judge(score, limits(probes, work.tolerance)([score]), scatter, bias=bias)
 
 
 def generalised_separability(
@@ -388,7 +389,7 @@ def find_groups(
     work, probes, labels = _prepare(f, x, names, y, error)
     found = (sum_partition if kind == "sum" else product_partition)(probes, work.tolerance)
     evidence = found.evidence
-    groups = [[labels[i] for i in group] for group in found.groups]
-    return Evidence(
-        len(groups) > 1, evidence.score, evidence.threshold, evidence.confidence, {**evidence.detail, "groups": groups}
-    )
+    detail: dict[str, Any] = {"groups": [[labels[i] for i in group] for group in found.groups]}
+    if "bias" in evidence.detail:
+        detail["bias"] = evidence.detail["bias"] * work.unit
+    return Evidence(len(found.groups) > 1, evidence.score, evidence.threshold, evidence.confidence, detail)

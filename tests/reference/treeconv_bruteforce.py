@@ -1,4 +1,4 @@
-"""The structure of a formula by brute force: symbolic derivatives, every subset of the inputs, no cleverness.
+"""The structure of a formula by brute force: derivatives to third order, every subset of the inputs, no cleverness.
 
 Independent of treeconv, which exchanges inputs between samples: here the defining differential equations are written
 down and evaluated at random points of the domain.
@@ -19,6 +19,7 @@ import itertools
 
 import numpy as np
 import sympy as sp
+import torch
 
 TOLERANCE = 1e-8
 
@@ -29,8 +30,26 @@ def _subsets(items):
         yield from (frozenset(c) for c in itertools.combinations(items, size))
 
 
+def _torch_function(name):
+    return lambda *arguments: getattr(torch, name)(*(torch.as_tensor(a, dtype=torch.float64) for a in arguments))
+
+
+TORCH = {name: _torch_function(name) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")}
+TORCH |= {name: _torch_function("arc" + name[1:]) for name in ("asin", "acos", "atan")} | {
+    "Abs": _torch_function("abs")
+}
+
+
+def as_torch(expression, names):
+    """A SymPy expression as a torch function of samples (batch, n), quicker to get than its symbolic derivatives."""
+    by_name = {str(s): s for s in expression.free_symbols}
+    arguments = [by_name.get(name, sp.Symbol(name)) for name in names]
+    compiled = sp.lambdify(arguments, expression, modules=[TORCH, {"pi": np.pi}], cse=True)
+    return lambda x: torch.as_tensor(compiled(*x.unbind(1))) + 0 * x[:, 0]
+
+
 class Formula:
-    """A SymPy expression on a box, with its derivatives evaluated at random points."""
+    """A SymPy expression on a box, with its partial derivatives at random points by repeated autograd."""
 
     def __init__(self, expression, box, n_points=40, seed=7):
         self.names = list(box)
@@ -40,24 +59,28 @@ class Formula:
         self.expression = expression
         self.box = box
         rng = np.random.default_rng(seed)
-        self.points = np.stack([rng.uniform(*box[name], n_points) for name in self.names])
-        self.cache = {}
+        self.points = [torch.tensor(rng.uniform(*box[n], n_points), requires_grad=True) for n in self.names]
+        compiled = sp.lambdify(
+            [self.symbols[n] for n in self.names], expression, modules=[TORCH, {"pi": np.pi}], cse=True
+        )
+        self.graph = {(): torch.as_tensor(compiled(*self.points)) + 0 * self.points[0]}
         # derivatives are compared per width of the box, so that units do not matter
         self.width = {name: box[name][1] - box[name][0] for name in self.names}
 
     def d(self, *names):
         """Values of a partial derivative at the points."""
         key = tuple(sorted(names))
-        if key not in self.cache:
-            slope = self.expression
-            for name in key:
-                slope = sp.diff(slope, self.symbols[name])
-            compiled = sp.lambdify([self.symbols[n] for n in self.names], slope, "numpy", cse=True)
-            with np.errstate(all="ignore"):
-                values = np.broadcast_to(np.asarray(compiled(*self.points), dtype=complex), self.points.shape[1])
-            values = np.where(np.abs(values.imag) < 1e-12 * (1 + np.abs(values.real)), values.real, np.nan)
-            self.cache[key] = values * np.prod([self.width[n] for n in key])
-        return self.cache[key]
+        return self._derivative(key).detach().numpy() * np.prod([self.width[n] for n in key])
+
+    def _derivative(self, key):
+        if key not in self.graph:
+            lower = self._derivative(key[:-1])
+            slope = None
+            if lower.requires_grad:
+                point = self.points[self.names.index(key[-1])]
+                slope = torch.autograd.grad(lower.sum(), point, create_graph=True, allow_unused=True)[0]
+            self.graph[key] = torch.zeros_like(lower) if slope is None else slope
+        return self.graph[key]
 
     def irrelevant(self, name):
         scale = np.nanmax(np.abs(self.d()))
