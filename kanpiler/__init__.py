@@ -13,3 +13,7 @@ from kanpiler.errors import DomainWarning as DomainWarning
 from kanpiler.errors import ParseError as ParseError
 from kanpiler.errors import UnsupportedExpression as UnsupportedExpression
 from kanpiler.errors import VerificationError as VerificationError
+from kanpiler.explain import Explanation as Explanation
+from kanpiler.explain import explain as explain
+from kanpiler.report import Report as Report
+from kanpiler.report import report as report

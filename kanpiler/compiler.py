@@ -16,9 +16,9 @@ from kanpiler.domain import check_domain
 from kanpiler.emit import emit
 from kanpiler.errors import CompileError, DomainWarning, UnsupportedExpression
 from kanpiler.normalize import carry_out, normalize
+from kanpiler.optimize import best_schedule
 from kanpiler.parse import Program, parse
-from kanpiler.plan import build_plan
-from kanpiler.schedule import Schedule, schedule
+from kanpiler.schedule import Schedule
 from kanpiler.verify import verify as verify_network
 
 
@@ -37,7 +37,9 @@ class Stages:
     schedule: Schedule
 
 
-def compile_stages(source: Any, inputs: Any = None, domain: Mapping[Any, Any] | None = None) -> Stages:
+def compile_stages(
+    source: Any, inputs: Any = None, domain: Mapping[Any, Any] | None = None, optimize: str | None = None
+) -> Stages:
     """Runs the compiler up to the schedule."""
     program = parse(source, inputs)
     intervals = check_domain(domain, program.inputs)
@@ -45,7 +47,7 @@ def compile_stages(source: Any, inputs: Any = None, domain: Mapping[Any, Any] | 
         expressions = tuple(carry_out(expression) for expression in program.expressions)
         program = Program(expressions, program.inputs, program.outputs)
         normal = tuple(normalize(expression, program.inputs, intervals) for expression in expressions)
-        return Stages(program, normal, schedule(build_plan(normal, program.inputs)))
+        return Stages(program, normal, best_schedule(normal, program.inputs, optimize))
     except RecursionError:
         raise UnsupportedExpression("compile: the formula is nested too deeply. Compile its parts.") from None
 
@@ -58,6 +60,7 @@ def compile(
     approximate: bool = False,
     verify: bool = True,
     trainable: bool = True,
+    optimize: str | None = None,
 ) -> MultKAN:
     """Compiles a formula into a network that computes it exactly.
 
@@ -70,6 +73,8 @@ def compile(
         approximate: reserved.
         verify: compare the network with NumPy on samples of the domain.
         trainable: whether training may change the numbers of the symbolic edges.
+        optimize: "depth", "width" or "edges" tries equal formulas and keeps the smallest network; None compiles the
+            formula as it is written.
 
     Returns:
         A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
@@ -88,7 +93,7 @@ def compile(
     """
     if edges != "symbolic":
         raise CompileError(f"compile: expected edges='symbolic', got {edges!r}.")
-    stages = compile_stages(expr, inputs, domain)
+    stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
     for trouble in find_trouble(stages.schedule.plan, intervals):
         warnings.warn(f"compile: {trouble.message}", DomainWarning, stacklevel=2)
