@@ -7,24 +7,17 @@ function: one gather of the sources, one call a function, one sum into the targe
 Reference: Liu et al., KAN (arXiv 2404.19756), equations 2.10 to 2.12.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kan2 import functions
-from kan2.bases import BSplineBasis
+from kan2.bases import BASE_FUNCTIONS as BASE_FUNCTIONS
+from kan2.bases import Basis
+from kan2.bases.fused import can_fuse, fused
 from kan2.errors import unknown_name
 from kan2.spec import LayerSpec, SymbolicTerm
-
-BASE_FUNCTIONS: dict[str, Callable[[Tensor], Tensor] | None] = {
-    "silu": F.silu,
-    "identity": lambda x: x,
-    "tanh": torch.tanh,
-    "zero": None,
-}
 
 
 class BasisEdges(nn.Module):
@@ -38,7 +31,7 @@ class BasisEdges(nn.Module):
 
     mask: Tensor | None
 
-    def __init__(self, spec: LayerSpec, basis: BSplineBasis) -> None:
+    def __init__(self, spec: LayerSpec, basis: Basis) -> None:
         super().__init__()
         if spec.basis.base_fun not in BASE_FUNCTIONS:
             raise unknown_name("base_fun", "base function", spec.basis.base_fun, BASE_FUNCTIONS)
@@ -66,20 +59,29 @@ class BasisEdges(nn.Module):
     def extra_repr(self) -> str:
         return f"target={self.weight.shape[0]}, base_fun={self.base_fun}"
 
-    def features(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:
-        """Evaluates the base function and the basis at x."""
+    def features(
+        self, x: Float[Tensor, "batch source"], order: int = 0
+    ) -> Float[Tensor, "batch source feature"]:
+        """Evaluates the base function and the basis at x, or the order-th derivative of them."""
         base = BASE_FUNCTIONS[self.base_fun]
-        values = self.basis(x)
-        return values if base is None else torch.cat([base(x)[..., None], values], -1)
+        values = self.basis(x, order)
+        return values if base is None else torch.cat([base(x, order)[..., None], values], -1)
+
+    def plain(
+        self, x: Float[Tensor, "batch source"], weight: Float[Tensor, "target source feature"]
+    ) -> Float[Tensor, "batch target"]:
+        """Evaluates the sums with given weights by general tensor operations."""
+        return F.linear(self.features(x).flatten(-2), weight.flatten(1))
 
     def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
-        return self.features(x).flatten(-2) @ self.masked_weight.flatten(1).T
+        weight = self.masked_weight
+        return fused(x, weight, self) if can_fuse(self, x) else self.plain(x, weight)
 
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
         return torch.einsum("nsf,tsf->nts", self.features(x), self.masked_weight)
 
-    def with_basis(self, spec: LayerSpec, basis: BSplineBasis) -> "BasisEdges":
+    def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":
         """Returns the same functions, as nearly as possible, in another basis."""
         new = BasisEdges(spec, basis).to(self.weight)
         transfer = self.basis.transfer_to(basis)

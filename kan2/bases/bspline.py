@@ -11,15 +11,16 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 
 from collections.abc import Sequence
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from kan2.errors import SpecError
-from kan2.linalg import lstsq
+from kan2.bases.base import Basis
 
 
-class BSplineBasis(nn.Module):
+class BSplineBasis(Basis):
     """The B-splines of all source nodes of a layer, on one grid a source.
 
     Args:
@@ -35,36 +36,29 @@ class BSplineBasis(nn.Module):
         1.0
     """
 
-    grid: Float[Tensor, "source points"]
     pieces: Float[Tensor, "grids intervals power local"]
+    needs_uniform_grid = False
 
     def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
-        super().__init__()
-        if not 0 <= k <= 5:
-            raise SpecError(f"BSplineBasis: expected an order k between 0 and 5, got {k}.")
-        if grid.ndim != 2 or grid.shape[1] < 2 or not bool(torch.isfinite(grid).all()) or bool((grid.diff() <= 0).any()):
-            raise SpecError("BSplineBasis: expected finite, strictly increasing grid points for each source.")
-        self.k = k
-        self.register_buffer("grid", grid.detach().clone())
+        super().__init__(grid, k)
         self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
-
-    @property
-    def n_source(self) -> int:
-        """Number of source nodes."""
-        return self.grid.shape[0]
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of grid intervals G."""
-        return self.grid.shape[1] - 1
 
     @property
     def n_basis(self) -> int:
         """Number of functions a source, G + k."""
         return self.n_intervals + self.k
 
-    def extra_repr(self) -> str:
-        return f"source={self.n_source}, grid={self.n_intervals}, k={self.k}"
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the intervals of every source are equally long."""
+        return self.pieces.shape[1] == 1
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        # The table of another grid may have another shape: whether there is one row an interval depends on the grid.
+        pieces = state_dict.get(f"{prefix}pieces")
+        if pieces is not None and pieces.shape[2:] == self.pieces.shape[2:]:
+            self.pieces = self.pieces.new_empty(pieces.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def local(
         self, x: Float[Tensor, "batch source"], order: int = 0
@@ -73,14 +67,13 @@ class BSplineBasis(nn.Module):
 
         Args:
             x: points; anything finite.
-            order: which derivative with respect to x, 0 to 3.
+            order: which derivative with respect to x, 0 or more.
         """
         low = self.grid[:, 0]
-        is_uniform = self.pieces.shape[1] == 1
-        if is_uniform:
+        if self.is_uniform:
             width = (self.grid[:, -1] - low) / self.n_intervals
             position = (x - low) / width
-            interval = position.detach().floor().clamp(0, self.n_intervals - 1)
+            interval = position.detach().floor().nan_to_num(nan=0.0).clamp(0, self.n_intervals - 1)
             u = position - interval
             interval = interval.long()
             pieces = self.pieces[0, 0]
@@ -107,47 +100,18 @@ class BSplineBasis(nn.Module):
 
         Args:
             x: points; anything finite.
-            order: which derivative with respect to x, 0 to 3.
+            order: which derivative with respect to x, 0 or more.
         """
         values, first = self.local(x, order)
         index = first[..., None] + torch.arange(self.k + 1, device=x.device)
         return values.new_zeros(*x.shape, self.n_basis).scatter(-1, index, values)
 
-    def collocation(self, points: Float[Tensor, "batch source"]) -> Float[Tensor, "source batch basis"]:
-        """Returns the basis as one matrix a source, for least squares."""
-        return self(points).transpose(0, 1)
-
-    def refined(self, n_intervals: int, k: int | None = None) -> "BSplineBasis":
-        """Returns a basis on the same range whose points divide, or thin out, the points of this grid evenly.
-
-        Where n_intervals is a multiple of the present number, every old point is a point of the new grid.
-        """
-        rank = torch.arange(n_intervals + 1, dtype=self.grid.dtype, device=self.grid.device)
-        rank = rank * self.n_intervals / n_intervals
-        left = rank.floor().long().clamp(max=self.n_intervals - 1)
-        grid = self.grid[:, left] + (rank - left) * (self.grid[:, left + 1] - self.grid[:, left])
-        grid[:, -1] = self.grid[:, -1]
-        return BSplineBasis(grid, self.k if k is None else k)
-
     def select(self, sources: Sequence[int]) -> "BSplineBasis":
         """Returns the basis of these sources, in this order; a source may be listed several times."""
-        new = BSplineBasis(self.grid[sources], self.k)
+        new = super().select(sources)
         # Tables that differ between sources are taken over as they are, so that values stay the same bit for bit.
-        new.pieces = self.pieces[sources] if self.pieces.shape[1] > 1 else self.pieces.clone()
+        new.pieces = self.pieces[list(sources)] if not self.is_uniform else self.pieces.clone()
         return new
-
-    def transfer_to(self, finer: "BSplineBasis") -> Float[Tensor, "source new old"]:
-        """Returns the matrices that turn coefficients of this basis into coefficients of another one.
-
-        The transfer is exact where the new grid contains every point of this one and both span the same range;
-        otherwise it is the least-squares fit on a dense set of points over the range of the new grid.
-        """
-        n = max(8 * finer.n_basis, 8 * self.n_basis, 64)
-        low, high = finer.grid[:, :1], finer.grid[:, -1:]
-        # Chebyshev points: dense at the ends, where the boundary functions are small.
-        t = (1 - torch.cos(torch.linspace(0, torch.pi, n, dtype=low.dtype, device=low.device))) / 2
-        points = (low + (high - low) * t).T
-        return lstsq(finer.collocation(points), self.collocation(points))
 
 
 def knots(grid: Float[Tensor, "source points"], k: int) -> Float[Tensor, "source knots"]:
@@ -155,16 +119,6 @@ def knots(grid: Float[Tensor, "source points"], k: int) -> Float[Tensor, "source
     width = (grid[:, -1:] - grid[:, :1]) / (grid.shape[1] - 1)
     steps = torch.arange(1, k + 1, dtype=grid.dtype, device=grid.device)
     return torch.cat([grid[:, :1] - width * steps.flip(0), grid, grid[:, -1:] + width * steps], dim=1)
-
-
-def uniform_grid(
-    low: Float[Tensor, " source"], high: Float[Tensor, " source"], n_intervals: int
-) -> Float[Tensor, "source points"]:
-    """Returns n_intervals equal intervals from low to high for each source."""
-    steps = torch.arange(n_intervals + 1, dtype=low.dtype, device=low.device) / n_intervals
-    grid = low[:, None] + (high - low)[:, None] * steps
-    grid[:, -1] = high
-    return grid
 
 
 def _polynomial(u: Tensor, pieces: Tensor, order: int) -> Tensor:
@@ -187,8 +141,8 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
     # The Cox-de Boor recursion carried out on polynomials in u instead of on numbers.
     n_intervals = all_knots.shape[1] - 2 * k - 1
     widths = all_knots.diff()
-    spread = widths.amax() - widths.amin()
-    if bool(widths.amax(1).sub(widths.amin(1)).le(1e-12 * widths.amax(1) + 8 * _ulp(all_knots)).all()) or not bool(spread):
+    rounding = 8 * torch.finfo(all_knots.dtype).eps * all_knots.abs().amax(1)
+    if bool((widths.amax(1) - widths.amin(1) <= 1e-12 * widths.amax(1) + rounding).all()):
         # Uniform: one table serves all sources and intervals.
         t, n_rows = torch.arange(-k, k + 2, dtype=torch.float64)[None], 1
     else:
@@ -212,6 +166,3 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
         table = new
     return table.to(all_knots)
 
-
-def _ulp(x: Tensor) -> float:
-    return float(x.abs().amax()) * torch.finfo(x.dtype).eps
