@@ -8,6 +8,7 @@ from math import inf, sqrt
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kan2.attribution import edge_statistics
 from kan2.data import Dataset
@@ -111,7 +112,12 @@ def refit(model: MultKAN, data: Dataset, steps: int, sample_weight: Any = None) 
 @torch.no_grad()
 def rmse(model: MultKAN, data: Dataset, sample_weight: Any = None) -> float:
     """Returns the root mean square error, weighted if asked."""
-    square = (model(data.X) - data.y) ** 2
+    return weighted_rms(model(data.X) - data.y, sample_weight)
+
+
+def weighted_rms(values: Tensor, sample_weight: Any = None) -> float:
+    """Returns the root mean square of (batch, output) values, weighted by samples if asked."""
+    square = values**2
     if sample_weight is not None:
         weight = torch.as_tensor(sample_weight, dtype=square.dtype, device=square.device)
         square = square * (weight / weight.mean())[:, None]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kan2.auto_prune import ranked_edges, refit, rmse, try_without
+from kan2.auto_prune import ranked_edges, refit, rmse, try_without, weighted_rms
 from kan2.data import Dataset
 from kan2.errors import DataError
 from kan2.network import MultKAN
@@ -58,6 +58,7 @@ def auto_symbolic(
     steps: int = 40,
     snap: bool = True,
     sample_weight: Any = None,
+    accuracy: float = 0.0,
 ) -> MultKAN:
     """Returns the network with its splines replaced by functions; `report` of the result says what was done.
 
@@ -73,6 +74,7 @@ def auto_symbolic(
         steps: training steps after each choice.
         snap: turn numbers into simple ones where the data allow it.
         sample_weight: (batch,) non-negative weights.
+        accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
 
     Raises:
         DataError: there are no targets to train on.
@@ -81,7 +83,7 @@ def auto_symbolic(
     if not isinstance(data, Dataset) or len(data.y) != len(data.X):
         raise DataError("auto_symbolic: expected samples with targets (X, y), got none. Pass the training data.")
     scale = float(data.y.std(unbiased=False)) or 1.0
-    limit = max(rmse(model, data, sample_weight), 1e-13 * scale)
+    limit = max(rmse(model, data, sample_weight), 1e-13 * scale, accuracy * weighted_rms(data.y, sample_weight))
     report = SymbolicReport(limit)
     model = _drop_idle_edges(model, data, max_growth * limit, steps, sample_weight, report)
     model = _straighten(model, data, max_growth * limit, steps, sample_weight, report)
@@ -115,7 +117,7 @@ def auto_symbolic(
     model = copy.deepcopy(model)
     refit(model, data, 200, sample_weight)
     if snap:
-        model = snap_constants(model, data, sample_weight=sample_weight)
+        model = snap_constants(model, data, sample_weight=sample_weight, accuracy=accuracy)
         report.snap = model.report
     return _with_report(model, data, report)
 

@@ -60,19 +60,28 @@ class SnapReport:
     rmse_after: float
 
 
-def uncertainties(model: MultKAN, data: Any = None, sample_weight: Any = None) -> tuple[Constant, ...]:
+def uncertainties(
+    model: MultKAN, data: Any = None, *, sample_weight: Any = None, accuracy: float = 0.0
+) -> tuple[Constant, ...]:
     """Returns the free numbers of a symbolic network with their standard errors.
 
     Args:
         model: all edges symbolic.
         data: the samples it was fitted to; by default those of the last fit.
         sample_weight: (batch,) non-negative weights, as in the fit.
+        accuracy: how well the data can be trusted, as a share of the targets; residuals below it prove nothing.
     """
-    return _constants(model, _problem(model, data, sample_weight))
+    problem = _problem(model, data, sample_weight)
+    return _constants(model, problem, _floor(problem, accuracy))
 
 
 def snap_constants(
-    model: MultKAN, data: Any = None, *, sample_weight: Any = None, max_chance: float = 0.1
+    model: MultKAN,
+    data: Any = None,
+    *,
+    sample_weight: Any = None,
+    accuracy: float = 0.0,
+    max_chance: float = 0.1,
 ) -> MultKAN:
     """Returns the network with its numbers in the agreed form and, where the data allow, exact.
 
@@ -82,19 +91,20 @@ def snap_constants(
         model: left as it is; all edges symbolic.
         data: the samples to fit; by default those of the last fit.
         sample_weight: (batch,) non-negative weights, as in the fit.
+        accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
         max_chance: largest chance of a coincidence that is accepted, 0 to 1.
     """
     model = fix_gauge(model).double()
     problem = _problem(model, data, sample_weight)
     _refit(model, problem)
     before = problem.evaluate(model)[1]
-    fitted = {(c.layer, c.term, c.letter): c for c in _constants(model, problem)}
+    floor = _floor(problem, accuracy)
+    fitted = {(c.layer, c.term, c.letter): c for c in _constants(model, problem, floor)}
     refused: set[tuple[int, int, str, float]] = set()
-    floor = (1e-12 * float(problem.y.std(unbiased=False) + problem.y.abs().mean())) ** 2
     n = problem.y.numel()
     while True:
         present = problem.evaluate(model)[1]
-        constants = _constants(model, problem)
+        constants = _constants(model, problem, floor)
         options = sorted(
             (option for c in constants for option in _options(c, refused, max_chance)), key=lambda option: option[0]
         )
@@ -150,13 +160,20 @@ def _refit(model: MultKAN, problem: Problem, steps: int = 60) -> None:
         run_levenberg_marquardt(solver, steps, lambda step: None)
 
 
-def _constants(model: MultKAN, problem: Problem) -> tuple[Constant, ...]:
+def _floor(problem: Problem, accuracy: float) -> float:
+    # The mean square that counts as no error at all.
+    square = problem.y**2 if problem.weight is None else problem.y**2 * problem.weight
+    return max(accuracy, 1e-12) ** 2 * float(square.mean())
+
+
+def _constants(model: MultKAN, problem: Problem, floor: float) -> tuple[Constant, ...]:
     vector = ParameterVector(model)
     if not vector.size:
         return ()
     gram, _ = problem.normal_equations(model, vector)
     freedom = max(1, problem.y.numel() - vector.size)
-    variance = problem.evaluate(model)[1] / freedom
+    n = problem.y.numel()
+    variance = max(problem.evaluate(model)[1] * n / freedom, floor) / n
     root = gram.diagonal().clamp_min(1e-300).rsqrt()
     scaled = gram * root[:, None] * root
     # A direction that the data do not determine gets a large error, not an infinite one.

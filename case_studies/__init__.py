@@ -1,0 +1,9 @@
+"""Case studies: science with kan2, as scripts one can run.
+
+`python -m case_studies list` names them, `python -m case_studies NAME [--full] [--seeds N] [--out DIR]` runs one.
+"""
+
+STUDIES: dict[str, str] = {
+    "quickstart": "the main job end to end: compile, planets, relativistic mass, a tree",
+}
+"""Name of each study's module, and what it does in one line."""

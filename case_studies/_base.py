@@ -1,0 +1,128 @@
+"""What every case study gives back, and how it is shown: figures, `report.json`, one table."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a study's table.
+
+    Attributes:
+        task: what was asked.
+        found: what came out, a formula or a figure.
+        error: the error that judges it, in the unit that `measure` names.
+        measure: what the error is.
+        target: what the error was held against.
+        passed: whether the target was met.
+        seconds: wall-clock time.
+    """
+
+    task: str
+    found: str
+    error: float
+    measure: str
+    target: str
+    passed: bool
+    seconds: float
+
+
+@dataclass
+class CaseResult:
+    """Results of a study, collected while it runs.
+
+    Attributes:
+        name: the study.
+        rows: lines of the table.
+        metrics: everything measured, by name.
+        formulas: everything found, by name, as text.
+        figures: matplotlib figures, or anything with `svg()` and `png()`, by file name without ending.
+        references: where the task and the figures beside ours come from.
+    """
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    formulas: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every target was met."""
+        return all(row.passed for row in self.rows)
+
+    def write(self, out: Path) -> None:
+        """Writes figures (SVG and PNG) and `report.json` into a directory, which is made if need be."""
+        out.mkdir(parents=True, exist_ok=True)
+        for name, figure in self.figures.items():
+            if isinstance(figure, Figure):
+                figure.savefig(out / f"{name}.svg", bbox_inches="tight")
+                figure.savefig(out / f"{name}.png", dpi=160, bbox_inches="tight")
+            else:
+                (out / f"{name}.svg").write_text(figure.svg())
+                (out / f"{name}.png").write_bytes(figure.png())
+        report = {
+            "study": self.name,
+            "passed": self.passed,
+            "seconds": round(self.seconds, 2),
+            "table": [vars(row) for row in self.rows],
+            "metrics": self.metrics,
+            "formulas": self.formulas,
+            "references": self.references,
+        }
+        (out / "report.json").write_text(json.dumps(report, indent=2, default=float) + "\n")
+
+    def show(self, console: Console | None = None) -> None:
+        """Prints the table."""
+        table = Table(title=f"{self.name}: {self.seconds:.1f} s", title_justify="left")
+        for column in ("task", "found", "error", "target", "met", "time"):
+            table.add_column(column, overflow="fold")
+        for row in self.rows:
+            error = f"{row.error:.1e}\n{row.measure}"
+            table.add_row(row.task, row.found, error, row.target, "yes" if row.passed else "NO", f"{row.seconds:.1f} s")
+        (console or Console()).print(table)
+
+
+class Stopwatch:
+    """Counts the seconds since it was made or last read."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Returns the seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self.last = now - self.last, now
+        return seconds
+
+    def total(self) -> float:
+        """Returns the seconds since the start."""
+        return time.perf_counter() - self.start
+
+
+def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = None) -> int:
+    """Runs one study from the command line: [--full] [--seeds N] [--out DIR]; returns the exit status."""
+    import argparse
+
+    name = study.__module__.rsplit(".", 1)[-1] if study.__module__ != "__main__" else Path(study.__code__.co_filename).stem
+    parser = argparse.ArgumentParser(prog=name, description=(study.__doc__ or name).splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
+    parser.add_argument("--seeds", type=int, default=None, help="number of seeds")
+    parser.add_argument("--out", type=Path, default=None, help=f"where figures and report go, default out/{name}")
+    arguments = parser.parse_args(argv)
+    result = study(full=arguments.full, seeds=arguments.seeds)
+    out = arguments.out or Path("out") / name
+    result.write(out)
+    result.show()
+    Console().print(f"Figures and report.json are in {out}/")
+    return 0 if result.passed else 1
