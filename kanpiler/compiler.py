@@ -19,6 +19,7 @@ from kanpiler.normalize import carry_out, normalize
 from kanpiler.optimize import best_schedule
 from kanpiler.parse import Program, parse
 from kanpiler.schedule import Schedule
+from kanpiler.splines import emit_splines
 from kanpiler.verify import verify as verify_network
 
 
@@ -61,6 +62,7 @@ def compile(
     verify: bool = True,
     trainable: bool = True,
     optimize: str | None = None,
+    grid: int | None = None,
 ) -> MultKAN:
     """Compiles a formula into a network that computes it exactly.
 
@@ -69,12 +71,13 @@ def compile(
             name -> expression of these for several outputs.
         inputs: ordered input names; None takes the free symbols, sorted. A name that does not occur is allowed.
         domain: maps names to (low, high); where verification looks and what domain warnings are about.
-        edges: "symbolic".
+        edges: "symbolic", or "spline" for splines that follow the same functions on the domain.
         approximate: reserved.
         verify: compare the network with NumPy on samples of the domain.
         trainable: whether training may change the numbers of the symbolic edges.
         optimize: "depth", "width" or "edges" tries equal formulas and keeps the smallest network; None compiles the
             formula as it is written.
+        grid: grid intervals of the splines; None takes as many as a relative RMSE of 1e-6 needs, at most 320.
 
     Returns:
         A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
@@ -91,8 +94,8 @@ def compile(
         >>> net(torch.tensor([[2.0, 0.0, 4.0]]))
         tensor([[32.]], dtype=torch.float64, grad_fn=<ViewBackward0>)
     """
-    if edges != "symbolic":
-        raise CompileError(f"compile: expected edges='symbolic', got {edges!r}.")
+    if edges not in ("symbolic", "spline"):
+        raise CompileError(f"compile: expected edges='symbolic' or 'spline', got {edges!r}.")
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
     for trouble in find_trouble(stages.schedule.plan, intervals):
@@ -100,4 +103,4 @@ def compile(
     network = emit(stages.schedule, stages.program.outputs, trainable)
     if verify:
         verify_network(network, stages.program.expressions, stages.program.inputs, intervals)
-    return network
+    return network if edges == "symbolic" else emit_splines(stages.schedule, stages.program.outputs, intervals, grid)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from kanpiler.explain import Explanation
 
+_OPERATORS = {"Add": "+", "Mul": "×", "Pow": "^"}
 INK, INPUT, SUM, PRODUCT = "#20242c", "#dbe7f5", "#ffffff", "#f7dfc6"
 
 
@@ -67,8 +68,12 @@ def _tree_layout(explanation: "Explanation") -> tuple[Any, Any, Any, Any]:
         nonlocal column
         children = [place(argument, depth + 1) for argument in expression.args]
         key = len(labels)
-        labels[key] = _short(str(expression) if not expression.args else expression.func.__name__, 12)
-        colours[key] = INPUT if not expression.args else SUM
+        head = str(expression.func.__name__)
+        labels[key] = _short(
+            str(expression) if not expression.args else _OPERATORS.get(head, head),
+            12,
+        )
+        colours[key] = INPUT if expression.is_Symbol else SUM
         if children:
             x = sum(places[child][0] for child in children) / len(children)
         else:
@@ -123,7 +128,8 @@ def _middle(schedule: Any, order: Any, i: int, level: int) -> float:
 
 def _function(edge: PlanEdge) -> str:
     if edge.function == "x":
-        return "" if edge.c == 1 and edge.a == 1 else f"{edge.c * edge.a:.3g} x"
+        slope = edge.c * edge.a
+        return {1.0: "", -1.0: "-x"}.get(slope, f"{slope:.3g} x")
     return f"x^{edge.shape:.3g}" if edge.function == "power" else edge.function
 
 

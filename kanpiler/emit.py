@@ -5,18 +5,19 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 
 from collections.abc import Sequence
 
-from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm
+from kan2 import BasisSpec, LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm
 from kanpiler.plan import PlanEdge, PlanFactor
 from kanpiler.schedule import Schedule
 
 
-def emit(schedule: Schedule, outputs: Sequence[str], trainable: bool = True) -> MultKAN:
+def emit(schedule: Schedule, outputs: Sequence[str], trainable: bool = True, basis: BasisSpec | None = None) -> MultKAN:
     """Builds the network of a schedule.
 
     Args:
         schedule: the layers.
         outputs: names of the outputs.
         trainable: whether training may change the numbers of the symbolic edges.
+        basis: of splines that are added later.
 
     Returns:
         A float64 network.
@@ -47,7 +48,8 @@ def emit(schedule: Schedule, outputs: Sequence[str], trainable: bool = True) -> 
                 affine.append((edge.a, edge.b, edge.c, 0.0))
                 shape.append(edge.shape or 0.0)
         arities = tuple(len(parts) for parts in factors[n_sum:])
-        specs.append(LayerSpec(len(sources), n_sum, arities, numeric=(), terms=tuple(terms)))
+        spec = LayerSpec(len(sources), n_sum, arities, numeric=(), terms=tuple(terms), basis=basis or BasisSpec())
+        specs.append(spec)
         final = schedule.plan.outputs if is_last else ()
         values.append(
             LayerValues(
