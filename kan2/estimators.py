@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -127,6 +128,7 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             outputs=outputs,
             seed=seed,
         )
+        _start_at_scale(self.model_, X, y, sample_weight)
         self.history_ = self.model_.fit(
             (X, y),
             self.opt,
@@ -148,3 +150,17 @@ def _seed(random_state: Any) -> int:
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     return int(random_state.randint(2**31 - 1)) if hasattr(random_state, "randint") else int(random_state)
+
+
+@torch.no_grad()
+def _start_at_scale(model: MultKAN, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+    """Makes a new network start from inputs of unit size and outputs of the size of y, whatever their units are."""
+    first, last = model.layers[0], model.layers[-1]
+    if first.numeric is not None and first.numeric.has_base:
+        base = first.numeric.features(torch.tensor(X))[:, :, 0].numpy()
+        size = torch.tensor(np.average(base**2, axis=0, weights=sample_weight)).sqrt()
+        first.numeric.weight[..., 0] /= torch.where(size > 0, size, 1.0)
+    mean = np.average(y, axis=0, weights=sample_weight)
+    spread = torch.tensor(np.average((y - mean) ** 2, axis=0, weights=sample_weight)).sqrt()
+    last.node_scale.copy_(torch.where(spread > 0, spread, 1.0))
+    last.node_bias.copy_(torch.tensor(mean))

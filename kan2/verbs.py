@@ -180,12 +180,18 @@ class Verbs:
         return auto_prune(self, data, max_growth=max_growth, **options)
 
     def suggest_symbolic(
-        self: "MultKAN", edge: "EdgeIndex", data: Any = None, *, library: Sequence[str] | None = None, top: int | None = None
+        self: "MultKAN",
+        edge: "EdgeIndex",
+        data: Any = None,
+        *,
+        library: Sequence[str] | None = None,
+        weight_simple: float | None = None,
+        top: int | None = None,
     ) -> "Suggestions":
         """Returns a table of functions that fit one edge, best first; the network is only read."""
         from kan2.symbolify import suggest_symbolic
 
-        return suggest_symbolic(self, edge, data, library=library, top=top)
+        return suggest_symbolic(self, edge, data, library=library, weight_simple=weight_simple, top=top)
 
     def fix_symbolic(
         self: "MultKAN",

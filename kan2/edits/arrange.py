@@ -8,10 +8,10 @@ Reference: Liu et al., Seeing is Believing: Brain-Inspired Modular Training (arX
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from kan2.attribution import attribute
 from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
@@ -83,58 +83,85 @@ def connection_cost(model: MultKAN, data: Any = None) -> float:
         data: samples, see `MultKAN.samples`; by default those of the last fit.
     """
     strengths = _strengths(model, data)
-    return sum(_cost(strength, _places(strength.shape[1]), _places(strength.shape[0])) for strength in strengths)
+    return _cost(strengths, [_places(n) for n in _sizes(strengths)])
 
 
 def auto_swap(model: MultKAN, data: Any = None) -> MultKAN:
     """Returns the same function with its hidden nodes arranged for a low connection cost.
 
-    Layer after layer, each node in turn is exchanged with the node of its kind that lowers the cost most, until no
-    exchange helps.
+    With its neighbours where they are, the best arrangement of a layer is an assignment problem, which is solved
+    exactly; layers take turns until nothing improves. This starts from the present arrangement and from arrangements
+    that follow the inputs upwards and the outputs downwards; the best of the three is taken, and the present one if
+    none is better.
 
     Args:
         model: left as it is.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
     """
     strengths = _strengths(model, data)
-    orders = [list(range(strength.shape[0])) for strength in strengths[:-1]]
-    improved = True
-    while improved:
-        improved = False
-        for i, order in enumerate(orders):
-            n_sum = model.spec.layers[i].n_sum
-            below = _places(strengths[i].shape[1])[_ranks(orders[i - 1])] if i else _places(strengths[i].shape[1])
-            after = orders[i + 1] if i + 1 < len(orders) else range(strengths[i + 1].shape[0])
-            above = _places(strengths[i + 1].shape[0])[_ranks(after)]
-            # cost[node, place] of putting a node at a place of its layer, all other layers as they are.
-            places = _places(len(order))
-            cost = strengths[i] @ (below[:, None] - places).abs() + strengths[i + 1].T @ (above[:, None] - places).abs()
-            for a in range(len(order)):
-                for b in range(a + 1, n_sum if a < n_sum else len(order)):
-                    gain = cost[order[a], a] + cost[order[b], b] - cost[order[a], b] - cost[order[b], a]
-                    if float(gain) > 1e-12:
-                        order[a], order[b] = order[b], order[a]
-                        improved = True
-    for i, order in enumerate(orders):
-        model = reorder(model, i + 1, order)
+    n_sums = [layer.n_sum for layer in model.spec.layers]
+    fixed = [_places(n) for n in _sizes(strengths)]
+    best, lowest = fixed, _cost(strengths, fixed)
+    hidden = range(1, len(strengths))
+    for first_pass, below, above in (((), True, True), (hidden, True, False), (hidden[::-1], False, True)):
+        places = list(fixed)
+        for layer in first_pass:
+            places[layer] = _assign(strengths, places, layer, n_sums, below, above)
+        cost = _cost(strengths, places)
+        while True:
+            for layer in hidden:
+                places[layer] = _assign(strengths, places, layer, n_sums)
+            before, cost = cost, _cost(strengths, places)
+            if cost >= before - 1e-12:
+                break
+        if cost < lowest - 1e-12:
+            best, lowest = places, cost
+    for layer in hidden:
+        model = reorder(model, layer, np.argsort(best[layer]).tolist())
     return model
 
 
-def _strengths(model: MultKAN, data: Any) -> list[Tensor]:
-    """Returns the scores of edges, (node, source) for each layer: the edges into a product are added up."""
-    result = []
-    for scores, spec in zip(attribute(model, data).edges, model.spec.layers):
-        result.append(torch.stack([scores[list(group)].sum(0) for group in spec.groups]).double().cpu())
+def _assign(
+    strengths: Sequence[np.ndarray],
+    places: Sequence[np.ndarray],
+    layer: int,
+    n_sums: Sequence[int],
+    below: bool = True,
+    above: bool = True,
+) -> np.ndarray:
+    """Returns the places of a layer's nodes that cost least, given the places of the layers below and above it."""
+    from scipy.optimize import linear_sum_assignment
+
+    free = _places(len(places[layer]))
+    cost = np.zeros((len(free), len(free)))
+    if below:
+        cost += strengths[layer - 1] @ np.abs(places[layer - 1][:, None] - free)
+    if above:
+        cost += strengths[layer].T @ np.abs(places[layer + 1][:, None] - free)
+    result = np.empty(len(free))
+    for kind in (slice(0, n_sums[layer - 1]), slice(n_sums[layer - 1], None)):
+        _, chosen = linear_sum_assignment(cost[kind, kind])
+        result[kind] = free[kind][chosen]
     return result
 
 
-def _cost(strength: Tensor, sources: Tensor, nodes: Tensor) -> float:
-    return float((strength * (nodes[:, None] - sources[None, :]).abs()).sum())
+def _strengths(model: MultKAN, data: Any) -> list[np.ndarray]:
+    """Returns the scores of edges, (node, source) for each layer: the edges into a product are added up."""
+    result = []
+    for scores, spec in zip(attribute(model, data).edges, model.spec.layers):
+        scores = scores.cpu().double().numpy()
+        result.append(np.stack([scores[list(group)].sum(0) for group in spec.groups]))
+    return result
 
 
-def _places(n: int) -> Tensor:
-    return (torch.arange(n, dtype=torch.float64) + 0.5) / n
+def _cost(strengths: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> float:
+    distances = [np.abs(above[:, None] - below) for below, above in pairwise(places)]
+    return float(sum((strength * distance).sum() for strength, distance in zip(strengths, distances)))
 
 
-def _ranks(order: Sequence[int]) -> Tensor:
-    return torch.tensor(list(order)).argsort()
+def _sizes(strengths: Sequence[np.ndarray]) -> list[int]:
+    return [strengths[0].shape[1], *(strength.shape[0] for strength in strengths)]
+
+
+def _places(n: int) -> np.ndarray:
+    return (np.arange(n) + 0.5) / n

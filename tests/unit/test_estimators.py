@@ -1,0 +1,92 @@
+"""The scikit-learn estimators: its own checks, names, weights, scales, pipelines."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sympy
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from kan2.errors import GridWarning, UnknownNameError
+from kan2.estimators import KANRegressor
+
+SLOW = ("check_regressors_train", "check_sample_weight_equivalence", "check_fit2d", "check_estimators_dtypes")
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    values = np.random.default_rng(0).uniform(1, 2, (200, 2))
+    return pd.DataFrame(values, columns=["length", "mass"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::kan2.errors.GridWarning")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check.func.__name__}-{i}")
+        for e in (KANRegressor(),)
+        for i, (estimator, check) in enumerate(estimator_checks_generator(e))
+    ],
+)
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_names_of_columns_reach_the_formula(table):
+    y = (table["length"] ** 2 * 3 + table["mass"]).rename("energy")
+    regressor = KANRegressor(hidden=()).fit(table, y)
+    assert regressor.model_.spec.inputs == ("length", "mass")
+    assert regressor.model_.spec.outputs == ("energy",)
+    length, mass = sympy.symbols("length mass")
+    difference = regressor.formula() - (3 * length**2 + mass)
+    assert abs(float(difference.subs({length: 1.3, mass: 1.7}))) < 1e-3
+    assert regressor.score(table, y) > 1 - 1e-9
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_predictions_have_the_shape_of_the_targets(table, shape):
+    y = table["mass"].to_numpy().reshape(shape)
+    assert KANRegressor(hidden=()).fit(table.to_numpy(), y).predict(table.to_numpy()).shape == y.shape
+
+
+def test_units_do_not_matter(table):
+    x, y = table.to_numpy(), (table["length"] * table["mass"]).to_numpy()
+    for scale_x, scale_y in ((1, 1), (1e5, 1e-6), (1e-4, 1e7)):
+        regressor = KANRegressor(hidden=([1, 1],)).fit(x * scale_x, y * scale_y)
+        assert regressor.score(x * scale_x, y * scale_y) > 0.999, (scale_x, scale_y)
+
+
+def test_weights(table):
+    x, y = table.to_numpy(), table["mass"].to_numpy().copy()
+    y[:50] = 100
+    weight = np.ones(200)
+    weight[:50] = 0
+    regressor = KANRegressor(hidden=()).fit(x, y, weight)
+    assert regressor.score(x[50:], y[50:]) > 0.9999
+
+
+def test_pipelines_and_searches(table):
+    pipeline = make_pipeline(StandardScaler(), KANRegressor(hidden=(), steps=10))
+    search = GridSearchCV(pipeline, {"kanregressor__grid": [2, 4]}, cv=2)
+    assert search.fit(table, np.sin(table["mass"])).score(table, np.sin(table["mass"])) > 0.99
+
+
+def test_seeds(table):
+    x, y = table.to_numpy(), table["mass"].to_numpy()
+    first, again, other = (
+        KANRegressor(hidden=(2,), steps=2, random_state=seed).fit(x, y).predict(x) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    KANRegressor(hidden=(2,), steps=2, random_state=None).fit(x, y)
+    KANRegressor(hidden=(2,), steps=2, random_state=np.random.RandomState(0)).fit(x, y)
+
+
+def test_refusals(table):
+    with pytest.raises(UnknownNameError, match="'LM'"):
+        KANRegressor(opt="LMM").fit(table, table["mass"])
+    with pytest.warns(GridWarning, match="capped"):
+        KANRegressor(hidden=(), grid=30).fit(table[:10], table["mass"][:10])
