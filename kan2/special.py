@@ -105,6 +105,14 @@ expint = _with_order(lambda n, x: _expint(n, x), lambda u, p: -expint(u, p - 1))
 legendre = _with_order(
     scipy_special.eval_legendre, lambda u, p: p * (u * legendre(u, p) - legendre(u, p - 1)) / (u * u - 1)
 )
+spherical_j = _with_order(
+    lambda n, x: scipy_special.spherical_jn(n.astype(int), x),
+    lambda u, p: p / u * spherical_j(u, p) - spherical_j(u, p + 1),
+)
+spherical_y = _with_order(
+    lambda n, x: scipy_special.spherical_yn(n.astype(int), x),
+    lambda u, p: p / u * spherical_y(u, p) - spherical_y(u, p + 1),
+)
 lowergamma = _with_order(
     lambda s, x: scipy_special.gammainc(s, x) * scipy_special.gamma(s), lambda u, p: u.pow(p - 1) * torch.exp(-u)
 )
@@ -211,6 +219,8 @@ def _rows() -> list[SymbolicFunction]:
         row("bessely", bessely, _ordered(sympy.bessely), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
         row("besseli", besseli, _ordered(sympy.besseli), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
         row("besselk", besselk, _ordered(sympy.besselk), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
+        row("jn", spherical_j, _ordered(sympy.jn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
+        row("yn", spherical_y, _ordered(sympy.yn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
         row("airyai", airyai, sympy.airyai, 5, reference="DLMF 9.2"),
         row("airybi", airybi, sympy.airybi, 5, reference="DLMF 9.2"),
         row("airyaiprime", airyaiprime, sympy.airyaiprime, 6, reference="DLMF 9.2"),

@@ -74,6 +74,8 @@ def row_of(expression: sympy.Expr) -> tuple[str, sympy.Expr, sympy.Expr | None] 
         return _ONE_ARGUMENT[head], args[0], None
     if head in _ORDER_FIRST and len(args) == 2 and _is_real_number(args[0]):
         return _ORDER_FIRST[head], args[1], args[0]
+    if head in (sympy.jn, sympy.yn) and args[0].is_Integer and args[0] >= 0:
+        return head.__name__, args[1], args[0]
     if head is sympy.Heaviside and _is_real_number(args[1]):
         return "heaviside", args[0], args[1]
     if head is sympy.LambertW and (len(args) == 1 or args[1] in (0, -1)):

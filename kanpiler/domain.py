@@ -76,6 +76,8 @@ def reference_values(
     columns = dict(zip(inputs, x.T))
     values = np.empty((len(x), len(expressions)))
     for i, expression in enumerate(expressions):
+        # SciPy takes the factorial of a negative number as 0.
+        expression = expression.replace(sympy.factorial, lambda n: sympy.gamma(n + 1))
         try:
             with np.errstate(all="ignore"):
                 column = np.broadcast_to(_walk(expression, columns, {}), (len(x),))

@@ -77,8 +77,15 @@ def hurwitz_zeta(s: sympy.Expr, a: sympy.Expr = sympy.S.One) -> sympy.Expr:
 
 
 def spherical_bessel(function: Any) -> Rule:
-    """Makes the rule for spherical Bessel functions of a given order."""
-    return lambda order, x: sqrt(pi / 2) * function(order + Rational(1, 2), x) / sqrt(x)
+    """Makes the rule for spherical Bessel functions whose order is not a whole number."""
+    cylindrical = {sympy.jn: sympy.besselj, sympy.yn: sympy.bessely}[function]
+
+    def rule(order: Any, x: Any) -> Any:
+        if order.is_Integer and order >= 0:
+            return function(order, x)
+        return sqrt(pi / 2) * cylindrical(order + Rational(1, 2), x) / sqrt(x)
+
+    return rule
 
 
 def chebyshev(first_kind: bool) -> Rule:
@@ -99,8 +106,8 @@ RULES: dict[Any, Rule] = {
     sympy.factorial: lambda n: gamma(n + 1),
     sympy.digamma: lambda x: polygamma(0, x),
     sympy.zeta: hurwitz_zeta,
-    sympy.jn: spherical_bessel(sympy.besselj),
-    sympy.yn: spherical_bessel(sympy.bessely),
+    sympy.jn: spherical_bessel(sympy.jn),
+    sympy.yn: spherical_bessel(sympy.yn),
     sympy.chebyshevt: chebyshev(True),
     sympy.chebyshevu: chebyshev(False),
     sympy.frac: lambda x: x - floor(x),
