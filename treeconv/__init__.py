@@ -1,9 +1,12 @@
 """treeconv: see the structure of any network as a tree.
 
 `convert(f, x, names)` turns any model into a tree, a `networkx.DiGraph`; `plot` and `to_graphviz` draw it, `skeleton`
-writes it as a formula with unknown functions, `compare` compares two. The single tests answer one question each.
+writes it as a formula with unknown functions, `compare` compares two. The single tests answer one question each;
+`anatomy` finds the modules of the wiring.
 """
 
+from treeconv.anatomy import Anatomy as Anatomy
+from treeconv.anatomy import anatomy as anatomy
 from treeconv.calibration import Evidence as Evidence
 from treeconv.conversion import convert as convert
 from treeconv.hypotheses import additive_separability as additive_separability

@@ -185,7 +185,9 @@ def tolerance(function: Function, x: Array, y: Array | None = None, error: float
         source = "exact"
     rounding = 1e3 * function.epsilon * (float(np.abs(finite).max()) / spread if spread else 1.0)
     floor = max(EXACT, rounding)
-    slope_floor = max(10 * floor, 10 * min(function.gradient_error, CEILING))
+    # wide steps smooth a fitted model, so that their disagreement is an error already counted
+    uncertain = min(function.gradient_error, CEILING) * (1 if function.learned else 10)
+    slope_floor = max(10 * floor, uncertain)
     return Tolerance(
         (max(VALUE_WINDOW[0] * relative, floor), max(VALUE_WINDOW[1] * relative, floor)),
         (max(GRADIENT_WINDOW[0] * relative, slope_floor), max(GRADIENT_WINDOW[1] * relative, slope_floor)),

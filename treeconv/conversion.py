@@ -128,7 +128,7 @@ def _record(evidence: Evidence) -> dict[str, Any]:
 def _bias(parent: str, evidence: Evidence, unit: float, spread: float) -> float | None:
     """The constant beside a product; None where derivatives, all that is seen, do not tell."""
     bias = evidence.detail.get("bias")
-    if not parent:
+    if not parent and bias is not None:
         return bias * unit
     if parent in ("sum", "separable"):  # they have room for any constant
         return 0.0

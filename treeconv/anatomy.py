@@ -1,0 +1,146 @@
+"""Modules of the network itself: which neurons are wired together.
+
+A trained network may have come apart into pieces that share few connections, its *anatomy*, beside what its function
+shows, its *physiology* (`convert`). The wiring is a graph of neurons weighted by the strength of their connections;
+its communities are the modules. What leaks between them, as a share of what would between random groups, is held
+against a null: the same strengths with the sources of each neuron shuffled. Communities do not depend on the order of
+the neurons; `order` lists the neurons of each layer module by module, which is the arrangement a diagram wants.
+
+Words: strengths are non-negative arrays (target, source), one a layer: absolute weights of an MLP, attribution or
+activation scores of a KAN.
+
+Reference: M. E. J. Newman, "Modularity and community structure in networks", PNAS 103, 8577 (2006).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import torch
+
+from treeconv.calibration import Evidence, judge
+from treeconv.derivatives import Array
+
+N_SHUFFLES = 20
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The modules of a network.
+
+    Attributes:
+        modules: Sets of neurons (layer, index), largest first; layer 0 holds the inputs.
+        inputs: Names of the inputs of each module.
+        evidence: Holds when less leaks between the modules than in any of twenty shuffled wirings. The score is the
+            leak, 0 for separate modules and about 1 for random ones.
+        order: For each layer the neurons, module by module.
+        graph: The wiring, a networkx graph with edge attribute `weight`.
+    """
+
+    modules: list[set[tuple[int, int]]]
+    inputs: list[list[str]]
+    evidence: Evidence
+    order: list[list[int]]
+    graph: nx.Graph
+
+
+def strengths_of(model: torch.nn.Module) -> list[Array]:
+    """Returns the absolute weights of the linear layers of an MLP.
+
+    Args:
+        model: A module whose linear layers follow one another.
+
+    Returns:
+        Arrays (target, source), one a layer.
+
+    Raises:
+        ValueError: If there are no linear layers, or they do not follow one another.
+    """
+    layers = [m.weight.detach().abs().double().cpu().numpy() for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    if not layers or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(layers)):
+        raise ValueError(
+            f"anatomy: expected linear layers that follow one another, got shapes {[w.shape for w in layers]}. "
+            "Pass a list of arrays (target, source) of connection strengths."
+        )
+    return layers
+
+
+def _wiring(strengths: Sequence[Array], threshold: float) -> nx.Graph:
+    """The graph of neurons, a connection weighing as much as the share of the output that runs through it."""
+    graph = nx.Graph()
+    importance = np.full(len(strengths[-1]), 1 / len(strengths[-1]))
+    for layer in reversed(range(len(strengths))):
+        incoming = strengths[layer].sum(axis=1, keepdims=True)
+        share = np.divide(strengths[layer], incoming, out=np.zeros_like(strengths[layer]), where=incoming > 0)
+        flow = np.where(share > threshold, share, 0.0) * importance[:, None]
+        for target, source in np.argwhere(flow > threshold * flow.max(initial=0.0)).tolist():
+            graph.add_edge((layer, source), (layer + 1, target), weight=float(flow[target, source]))
+        importance = flow.sum(axis=0)
+    return graph
+
+
+def _communities(graph: nx.Graph) -> tuple[list[set[tuple[int, int]]], float]:
+    """Communities, and the flow between them over that between random groups of the same weight."""
+    if not graph.number_of_edges():
+        return [], 1.0
+    found = nx.community.louvain_communities(graph, weight="weight", seed=0)
+    inside = nx.community.modularity(graph, found, weight="weight")
+    weights = dict(graph.degree(weight="weight"))
+    shares = np.array([sum(weights[neuron] for neuron in module) for module in found]) / sum(weights.values())
+    expected = 1 - float(np.sum(shares**2))
+    return found, 1 - inside / expected if expected > 0 else 1.0
+
+
+def anatomy(model: Any, names: Sequence[str] | None = None, *, threshold: float = 0.05) -> Anatomy:
+    """Finds the modules of a network's wiring.
+
+    Args:
+        model: An MLP, or a list of non-negative arrays (target, source) of connection strengths, one a layer; for a KAN
+            its edge scores, with the factors of a product node added up.
+        names: One name an input.
+        threshold: Share of the strength coming into a neuron below which a connection is cut, 0 to 1.
+
+    Returns:
+        The modules, with evidence. A single output neuron is left out: it would tie all modules together.
+
+    Raises:
+        ValueError: If the strengths are negative or do not fit together.
+
+    Example:
+        >>> blocks = np.kron(np.eye(2), np.ones((3, 2)))
+        >>> anatomy([blocks, blocks.T], names=["a", "b", "c", "d"]).inputs
+        [['a', 'b'], ['c', 'd']]
+    """
+    strengths = (
+        strengths_of(model) if isinstance(model, torch.nn.Module) else [np.asarray(s, dtype=float) for s in model]
+    )
+    if any(s.ndim != 2 or (s < 0).any() for s in strengths) or any(
+        a.shape[0] != b.shape[1] for a, b in itertools.pairwise(strengths)
+    ):
+        raise ValueError(
+            "anatomy: expected non-negative arrays (target, source) that fit, "
+            f"got shapes {[s.shape for s in strengths]}. Give absolute values, one array a layer, inputs first."
+        )
+    labels = list(names) if names is not None else [f"x{i + 1}" for i in range(strengths[0].shape[1])]
+    if len(labels) != strengths[0].shape[1]:
+        raise ValueError(f"anatomy: expected {strengths[0].shape[1]} names, got {len(labels)}. Give one an input.")
+    inner = strengths[:-1] if len(strengths) > 1 and strengths[-1].shape[0] == 1 else strengths
+    graph = _wiring(inner, threshold)
+    modules, leak = _communities(graph)
+    rng = np.random.default_rng(0)
+    shuffled = ([rng.permuted(s, axis=1) for s in inner] for _ in range(N_SHUFFLES))
+    null = min(_communities(_wiring(strengths, threshold))[1] for strengths in shuffled)
+    modules.sort(key=lambda module: (-len(module), min(module)))
+    owner = {neuron: m for m, module in enumerate(modules) for neuron in module}
+    widths = [strengths[0].shape[1], *(s.shape[0] for s in strengths)]
+    order = [
+        sorted(range(width), key=lambda i: (owner.get((layer, i), len(modules)), i))
+        for layer, width in enumerate(widths)
+    ]
+    inputs = [[labels[i] for layer, i in sorted(module) if layer == 0] for module in modules]
+    return Anatomy(modules, inputs, judge(leak, max(null, 1e-3)), order, graph)
