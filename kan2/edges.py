@@ -59,9 +59,7 @@ class BasisEdges(nn.Module):
     def extra_repr(self) -> str:
         return f"target={self.weight.shape[0]}, base_fun={self.base_fun}"
 
-    def features(
-        self, x: Float[Tensor, "batch source"], order: int = 0
-    ) -> Float[Tensor, "batch source feature"]:
+    def features(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source feature"]:
         """Evaluates the base function and the basis at x, or the order-th derivative of them."""
         base = BASE_FUNCTIONS[self.base_fun]
         values = self.basis(x, order)
@@ -138,7 +136,9 @@ class SymbolicEdges(nn.Module):
         affine = torch.where(self.free[:, :4], self.affine, self.affine.detach())
         return affine, torch.where(self.free[:, 4], self.shape, self.shape.detach())
 
-    def arguments(self, x: Float[Tensor, "batch source"], affine: Float[Tensor, "term 4"]) -> Float[Tensor, "batch term"]:
+    def arguments(
+        self, x: Float[Tensor, "batch source"], affine: Float[Tensor, "term 4"]
+    ) -> Float[Tensor, "batch term"]:
         """Returns a x + b of every term."""
         return x[:, self.source] * affine[:, 0] + affine[:, 1]
 
@@ -163,9 +163,7 @@ class SymbolicEdges(nn.Module):
         values = self.term_values(x)
         return values.new_zeros(x.shape[0], n_targets).index_add(1, self.target, values)
 
-    def edge_values(
-        self, x: Float[Tensor, "batch source"], n_targets: int
-    ) -> Float[Tensor, "batch target source"]:
+    def edge_values(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
         values = self.term_values(x)
         flat = values.new_zeros(x.shape[0], n_targets * x.shape[1])

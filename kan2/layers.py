@@ -9,16 +9,20 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from kan2.bases import data_ranges, make_basis, sample_quantiles
 from kan2.edges import BasisEdges, SymbolicEdges
 from kan2.errors import ShapeError
 from kan2.spec import BasisSpec, LayerSpec
+
+AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
 
 
 class KANLayer(nn.Module):
@@ -31,6 +35,7 @@ class KANLayer(nn.Module):
         grid: number of grid intervals, >= 1.
         k: spline order, 0 to 5.
         base_fun: "silu", "identity", "tanh" or "zero".
+        basis: "bspline", "chebyshev", "fourier" or "rbf".
         grid_range: where the first grid lies, (low, high).
         noise_scale: size of the random part of the initial splines.
         generator: source of the initial weights; None takes torch's default generator, as `nn.Linear` does.
@@ -57,6 +62,7 @@ class KANLayer(nn.Module):
         grid: int = 5,
         k: int = 3,
         base_fun: str = "silu",
+        basis: str = "bspline",
         grid_range: tuple[float, float] = (-1.0, 1.0),
         noise_scale: float = 0.1,
         generator: torch.Generator | None = None,
@@ -64,7 +70,8 @@ class KANLayer(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        spec = LayerSpec(in_features, out_features, tuple(arities), basis=BasisSpec(grid=grid, k=k, base_fun=base_fun))
+        numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun)
+        spec = LayerSpec(in_features, out_features, tuple(arities), basis=numeric)
         self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
         self.reset_parameters(noise_scale, generator)
 
@@ -130,25 +137,39 @@ class KANLayer(nn.Module):
             subnodes: sums over incoming edges.
             affines: tensors to use in place of the parameters of the same names.
         """
-        values = torch.addcmul(
-            affines.get("subnode_bias", self.subnode_bias), subnodes, affines.get("subnode_scale", self.subnode_scale)
-        )
-        if self.spec.arities:
-            n_sum = self.spec.n_sum
-            factors = values[:, n_sum:].split(self.spec.arities, -1)
-            products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
-            values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
-        return torch.addcmul(
-            affines.get("node_bias", self.node_bias), values, affines.get("node_scale", self.node_scale)
-        )
+        subnode_scale, subnode_bias, node_scale, node_bias = (affines.get(n, getattr(self, n)) for n in AFFINES)
+        if not self.spec.arities:
+            # Sums only: the two affines are one.
+            bias = torch.addcmul(node_bias, subnode_bias, node_scale)
+            return torch.addcmul(bias, subnodes, subnode_scale * node_scale)
+        values = torch.addcmul(subnode_bias, subnodes, subnode_scale)
+        n_sum = self.spec.n_sum
+        factors = values[:, n_sum:].split(self.spec.arities, -1)
+        products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
+        values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
+        return torch.addcmul(node_bias, values, node_scale)
+
+    def _only_sums(self) -> bool:
+        # Whether the nodes are the subnodes as they are. Looked up by value, which needs no bookkeeping; elsewhere than
+        # on the CPU a look costs more than the affine.
+        if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling():
+            return False
+        parameters = [getattr(self, name) for name in AFFINES]
+        if any(p.requires_grad or type(p) is not nn.Parameter or p.device.type != "cpu" for p in parameters):
+            return False
+        one, zero = _identity(self.spec.n_out, parameters[0].dtype)
+        return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))
 
     def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.shape[-1] != self.spec.n_in:
             raise ShapeError(
                 f"KANLayer: expected {self.spec.n_in} columns in the last axis, got shape {tuple(x.shape)}."
             )
-        flat = x.reshape(-1, self.spec.n_in)
-        return self.nodes(self.subnodes(flat)).reshape(*x.shape[:-1], self.spec.n_out)
+        if x.dtype != self.node_scale.dtype:
+            x = x.to(self.node_scale.dtype)
+        subnodes = self.subnodes(x if x.ndim == 2 else x.reshape(-1, self.spec.n_in))
+        nodes = subnodes if self._only_sums() else self.nodes(subnodes)
+        return nodes if x.ndim == 2 else nodes.reshape(*x.shape[:-1], self.spec.n_out)
 
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes to its subnode."""
@@ -170,8 +191,52 @@ class KANLayer(nn.Module):
         spec = replace(self.spec, basis=basis)
         if self.numeric is not None:
             if x is None:
-                new = self.numeric.basis.refined(basis.grid, basis.k)
+                old = self.numeric.basis
+                same_kind = basis.kind == self.spec.basis.kind
+                new = (
+                    old.refined(basis.grid, basis.k)
+                    if same_kind
+                    else make_basis(basis, old.grid[:, 0], old.grid[:, -1])
+                )
             else:
-                new = make_basis(basis, *data_ranges(x.detach(), basis.margin), sample_quantiles(x.detach(), basis.grid))
+                x = x.detach()
+                low, high = data_ranges(x, basis.margin, basis.grid)
+                new = make_basis(basis, low, high, sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None)
             self.numeric = self.numeric.with_basis(spec, new)
         self.spec = spec
+
+
+def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_384) -> Float[Tensor, "batch node"]:
+    """Applies a module to a long batch some rows at a time, so that memory does not grow with the batch.
+
+    What a chunk computed on the way is forgotten and computed again in the backward pass; the result and all gradients
+    are the same. Works for a `KANLayer`, a `MultKAN` and every other module that treats rows separately.
+
+    Args:
+        module: what is applied.
+        x: any number of rows.
+        rows: how many rows are held at once, >= 1.
+
+    Raises:
+        ShapeError: rows is smaller than one.
+
+    Example:
+        >>> layer = KANLayer(3, 2, generator=torch.Generator().manual_seed(0))
+        >>> x = torch.zeros(1000, 3)
+        >>> torch.equal(chunked(layer, x, rows=64), layer(x))
+        True
+    """
+    if rows < 1:
+        raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows}.")
+    if x.shape[0] <= rows:
+        return module(x)
+    if not torch.is_grad_enabled():
+        return torch.cat([module(part) for part in x.split(rows)])
+    return torch.cat(
+        [checkpoint(module, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(rows)]  # type: ignore[misc]
+    )
+
+
+@lru_cache(maxsize=64)
+def _identity(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.ones(n, dtype=dtype), torch.zeros(n, dtype=dtype)

@@ -40,7 +40,12 @@ class Basis(nn.Module):
         where = type(self).__name__
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 5:
             raise SpecError(f"{where}: expected an order k between 0 and 5, got {k!r}.")
-        if grid.ndim != 2 or grid.shape[1] < 2 or not bool(torch.isfinite(grid).all()) or bool((grid.diff() <= 0).any()):
+        if (
+            grid.ndim != 2
+            or grid.shape[1] < 2
+            or not bool(torch.isfinite(grid).all())
+            or bool((grid.diff() <= 0).any())
+        ):
             raise SpecError(
                 f"{where}: expected finite, strictly increasing grid points for each source, at least two, "
                 f"got shape {tuple(grid.shape)}."

@@ -11,8 +11,6 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 
 from collections.abc import Sequence
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -41,6 +39,7 @@ class BSplineBasis(Basis):
 
     def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
         super().__init__(grid, k)
+        self._origin: tuple[Tensor, int, Tensor, Tensor] | None = None
         self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
 
     @property
@@ -52,6 +51,16 @@ class BSplineBasis(Basis):
     def is_uniform(self) -> bool:
         """Whether the intervals of every source are equally long."""
         return self.pieces.shape[1] == 1
+
+    def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
+        """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
+        grid = self.grid
+        kept = self._origin
+        # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
+        if kept is None or kept[0] is not grid or kept[1] != grid._version:
+            low = grid[:, 0].contiguous()
+            kept = self._origin = (grid, grid._version, low, self.n_intervals / (grid[:, -1] - low))
+        return kept[2], kept[3]
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         # The table of another grid may have another shape: whether there is one row an interval depends on the grid.
@@ -93,9 +102,7 @@ class BSplineBasis(Basis):
             values = values * ((u >= 0) & (u <= 1))[..., None]
         return values / width[..., None] ** order if order else values, interval
 
-    def forward(
-        self, x: Float[Tensor, "batch source"], order: int = 0
-    ) -> Float[Tensor, "batch source basis"]:
+    def forward(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source basis"]:
         """Evaluates all functions, or a derivative of them, at x.
 
         Args:
@@ -165,4 +172,3 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
             new[:, :, 1:, j] -= rise[..., None] * old
         table = new
     return table.to(all_knots)
-

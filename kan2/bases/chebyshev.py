@@ -41,7 +41,5 @@ class ChebyshevBasis(Basis):
         rows = [[one, *[zero] * order], [t, one, *[zero] * (order - 1)]]
         for _ in range(self.n_basis - 2):
             last, before = rows[-1], rows[-2]
-            rows.append(
-                [2 * t * last[r] + (2 * r * last[r - 1] if r else 0) - before[r] for r in range(order + 1)]
-            )
+            rows.append([2 * t * last[r] + (2 * r * last[r - 1] if r else 0) - before[r] for r in range(order + 1)])
         return [torch.stack([row[r] for row in rows[: self.n_basis]], -1) for r in range(order + 1)]

@@ -41,11 +41,11 @@ def can_fuse(edges: "BasisEdges", x: Tensor) -> bool:
     basis = edges.basis
     return (
         isinstance(basis, BSplineBasis)
-        and basis.is_uniform
         and basis.k > 0
-        and x.dtype == basis.grid.dtype
+        and x.dtype == edges.weight.dtype
         and x.dtype in (torch.float32, torch.float64)
         and x.numel() > 0
+        and basis.is_uniform
         and not torch.compiler.is_compiling()
         and not _in_transform()
         and not torch.is_autocast_enabled(x.device.type)
@@ -89,37 +89,36 @@ def _features(
     base = BASE_FUNCTIONS[edges.base_fun]
     (n_batch, n_source), k, n_grid = x.shape, basis.k, basis.n_intervals
     lead = int(base is not None)
-    n_features, size = lead + basis.n_basis, _block_size(x.numel())
-    low, scale = _scale(basis)
-    table, steps, top = _tables(k, n_grid, x.dtype, x.device, with_slopes)
+    n_features, size = lead + n_grid + k, _block_size(x.numel())
+    n_blocks = x.numel() // size
+    low, scale = basis.origin_and_scale()
+    to_values, to_slopes, top = _tables(k, n_grid, x.dtype, x.device)
 
-    position = ((x - low) * scale).view(-1, size)
+    position = (x - low).mul_(scale).view(n_blocks, size)
     inside = position.clamp(0, top)
     # Not-a-number passes through the values; as an index it becomes 0.
     index = inside.nan_to_num(0.0).long()
     excess = position.sub_(inside)
-    powers = x.new_empty(position.shape[0], 2 * k, size)
-    c = powers.unbind(1)
-    c[0].fill_(1)
-    torch.frac(inside, out=inside)
-    if k > 1:
-        c[1].copy_(inside)
-    moved = inside + excess
-    c[k].copy_(moved)
+    powers = x.new_empty(n_blocks, 2 * k, size)
+    rows = powers.unbind(1)
+    c = rows[1] if k > 1 else torch.empty_like(inside)
+    rows[0].fill_(1)
+    torch.frac(inside, out=c)
+    moved = torch.add(c, excess, out=rows[k])
     for p in range(1, k):
         if p > 1:
-            torch.mul(c[p - 1], inside, out=c[p])
-        moved += excess
-        torch.mul(c[p], moved, out=c[k + p])
-    values = torch.bmm(table.expand(position.shape[0], -1, -1), powers)
+            torch.mul(rows[p - 1], c, out=rows[p])
+        moved = moved + excess if p == 1 else moved.add_(excess)
+        torch.mul(rows[p], moved, out=rows[k + p])
+    values = torch.bmm(to_values.expand(n_blocks, -1, -1), powers)
+    slopes = torch.bmm(to_slopes.expand(n_blocks, -1, -1), powers[:, :k]) if with_slopes else None
 
-    index += torch.arange(lead, lead + size * n_features, n_features, device=x.device)
     features = x.new_zeros(n_batch, n_source * n_features)
-    places = (index[:, None] + steps).view(-1, (k + 1) * size)
-    features.view(-1, size * n_features).scatter_(1, places, values[:, : k + 1].reshape(places.shape))
+    places = (index[:, None] + _first_places(size, n_features, lead, k, x.device)).view(n_blocks, -1)
+    features.view(n_blocks, -1).scatter_(1, places, values.view(n_blocks, -1))
     if base is not None:
         features.view(n_batch, n_source, n_features)[..., 0] = base(x)
-    return features, values[:, k + 1 :] if with_slopes else None, index
+    return features, slopes, index
 
 
 def _input_gradient(
@@ -131,42 +130,40 @@ def _input_gradient(
 ) -> Float[Tensor, "batch source"]:
     basis: BSplineBasis = edges.basis  # type: ignore[assignment]
     base = BASE_FUNCTIONS[edges.base_fun]
-    n_blocks, size = index.shape
-    steps = _tables(basis.k, basis.n_intervals, x.dtype, x.device, True)[1]
-    places = (index[:, None] + steps).view(n_blocks, -1)
-    gathered = gradient.view(n_blocks, -1).gather(1, places).view(n_blocks, -1, size)
-    dx = gathered.mul_(slopes).sum(1).view(x.shape).mul_(_scale(basis)[1])
+    (n_blocks, size), lead = index.shape, int(base is not None)
+    first = _first_places(size, lead + basis.n_basis, lead, basis.k, x.device)
+    places = (index[:, None] + first).view(n_blocks, -1)
+    gathered = gradient.view(n_blocks, -1).gather(1, places).view(slopes.shape)
+    dx = gathered.mul_(slopes).sum(1).view(x.shape).mul_(basis.origin_and_scale()[1])
     if base is not None:
         dx.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))
     return dx
 
 
-def _scale(basis: BSplineBasis) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
-    low = basis.grid[:, 0]
-    return low, basis.n_intervals / (basis.grid[:, -1] - low)
-
-
 @lru_cache(maxsize=256)
 def _block_size(n: int) -> int:
     # The largest divisor that is no larger than a block, unless there is none of a fair size.
-    size = next((d for d in range(min(n, BLOCK), BLOCK // 8, -1) if n % d == 0), n)
-    return size if n > BLOCK else n
+    return next((d for d in range(min(n, BLOCK), BLOCK // 8, -1) if n % d == 0), n) if n > BLOCK else n
+
+
+@lru_cache(maxsize=16)
+def _first_places(size: int, n_features: int, lead: int, k: int, device: torch.device) -> Tensor:
+    # Where the k + 1 values of each input of a block go, if it lies in the first interval.
+    columns = torch.arange(lead, lead + size * n_features, n_features, device=device)
+    return columns + torch.arange(k + 1, device=device)[:, None]
 
 
 @lru_cache(maxsize=64)
-def _tables(
-    k: int, n_grid: int, dtype: torch.dtype, device: torch.device, with_slopes: bool
-) -> tuple[Tensor, Tensor, float]:
-    # The matrix from the rows (1, c, ..., c^(k-1), extended powers 1 to k) to the k + 1 values, and below them to their
-    # derivatives; the column of steps 0 to k; and the largest number below n_grid.
+def _tables(k: int, n_grid: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, float]:
+    # Matrices from the rows (1, c, ..., c^(k-1), extended powers 1 to k) to the k + 1 values, and from the first k of
+    # them to the derivatives in u; and the largest number below n_grid.
     pieces = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
-    table = torch.zeros(2 * (k + 1), 2 * k, dtype=torch.float64)
-    table[: k + 1, 0] = pieces[0]
-    table[: k + 1, k:] = pieces[1:].T
-    table[k + 1 :, :k] = (pieces[1:] * torch.arange(1, k + 1)[:, None]).T
-    table = (table if with_slopes else table[: k + 1]).to(device, dtype)
+    to_values = torch.zeros(k + 1, 2 * k, dtype=torch.float64)
+    to_values[:, 0] = pieces[0]
+    to_values[:, k:] = pieces[1:].T
+    to_slopes = (pieces[1:] * torch.arange(1, k + 1)[:, None]).T
     top = torch.nextafter(torch.tensor(float(n_grid), dtype=dtype), torch.zeros((), dtype=dtype))
-    return table, torch.arange(k + 1, device=device)[:, None], float(top)
+    return to_values.to(device, dtype), to_slopes.to(device, dtype).contiguous(), float(top)
 
 
 fused: Callable[..., Tensor] = FusedEdges.apply
