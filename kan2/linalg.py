@@ -7,6 +7,8 @@ singular value decomposition is taken explicitly.
 Reference: Golub, Van Loan, Matrix Computations, 4th ed., section 5.5.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -35,25 +37,68 @@ def lstsq(
     return vh.mT @ (inverse[..., None] * (u.mT @ b))
 
 
-def solve_damped(
-    gram: Float[Tensor, "n n"], rhs: Float[Tensor, " n"], damping: float, scale: Float[Tensor, " n"]
-) -> Float[Tensor, " n"]:
-    """Solves (gram + damping diag(scale)) x = rhs for a symmetric positive semi-definite gram.
+def damped_solver(
+    gram: Float[Tensor, "n n"], damping: float, scale: Float[Tensor, " n"]
+) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]] | None:
+    """Factorises gram + damping diag(scale) for a symmetric positive semi-definite gram.
 
-    The matrix is scaled to unit diagonal first, so that columns of very different size do not lose digits. Where the
-    Cholesky factorisation fails, the least-squares solution is returned.
+    The matrix is scaled to unit diagonal first, so that columns of very different size do not lose digits.
 
     Args:
         gram: J'J, symmetric.
-        rhs: -J'r.
         damping: Marquardt's parameter, >= 0.
         scale: Marquardt's scaling, > 0; usually the running maximum of the diagonal of gram.
+
+    Returns:
+        the map from b to the solution x of (gram + damping diag(scale)) x = b; None where the matrix is not positive
+        definite to working precision and needs more damping.
+
+    Example:
+        >>> damped_solver(torch.eye(2), 1.0, torch.ones(2))(torch.ones(2)).tolist()
+        [0.5, 0.5]
     """
-    diagonal = gram.diagonal() + damping * scale
-    root = diagonal.clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
-    scaled = gram * root[:, None] * root[None, :]
+    root = (gram.diagonal() + damping * scale).clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
+    scaled = gram * root[:, None]
+    scaled *= root
     scaled.diagonal().fill_(1.0)
     factor, info = torch.linalg.cholesky_ex(scaled)
-    if int(info) == 0:
-        return root * torch.cholesky_solve((root * rhs)[:, None], factor)[:, 0]
-    return root * lstsq(scaled, (root * rhs)[:, None])[:, 0]
+    if int(info) or not bool(torch.isfinite(factor.diagonal().sum())):
+        return None
+    return lambda b: root * torch.cholesky_solve((root * b)[:, None], factor)[:, 0]
+
+
+def conjugate_gradients(
+    apply: Callable[[Tensor], Tensor], b: Float[Tensor, " n"], preconditioner: Float[Tensor, " n"], steps: int = 200
+) -> Float[Tensor, " n"]:
+    """Solves A x = b for a symmetric positive definite A that is known by its products with vectors.
+
+    Args:
+        apply: the map from v to A v.
+        b: right-hand side.
+        preconditioner: an approximate diagonal of A, > 0.
+        steps: largest number of products; fewer where the residual falls below 1e-10 of b.
+
+    References:
+        Hestenes, Stiefel (1952), doi:10.6028/jres.049.044.
+
+    Example:
+        >>> conjugate_gradients(lambda v: 2 * v, torch.ones(2), torch.ones(2)).tolist()
+        [0.5, 0.5]
+    """
+    x, r = torch.zeros_like(b), b
+    z = r / preconditioner
+    p, rz = z, float(r @ z)
+    target = 1e-20 * rz
+    for _ in range(steps):
+        if rz <= target or rz == 0:
+            break
+        ap = apply(p)
+        curvature = float(p @ ap)
+        if not curvature > 0:
+            break
+        step = rz / curvature
+        x, r = x + step * p, r - step * ap
+        z = r / preconditioner
+        rz, old = float(r @ z), rz
+        p = z + (rz / old) * p
+    return x

@@ -21,11 +21,12 @@ from kan2.constants import SimpleNumber, simple_candidates
 from kan2.edits.gauge import fix_gauge
 from kan2.edits.rewire import rewire, terms_of
 from kan2.network import MultKAN
-from kan2.training.levenberg_marquardt import LevenbergMarquardt, Problem
-from kan2.training.levenberg_marquardt import run as run_levenberg_marquardt
+from kan2.training.loop import minimise
 from kan2.training.parameters import ParameterVector
+from kan2.training.problem import Problem
 
 LETTERS = "abcdp"
+NAMED_POWERS = {2.0: "x^2", 3.0: "x^3", 4.0: "x^4", 5.0: "x^5", -1.0: "1/x", -2.0: "1/x^2", 0.5: "sqrt", -0.5: "1/sqrt"}
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ def snap_constants(
     model = fix_gauge(model).double()
     problem = _problem(model, data, sample_weight)
     _refit(model, problem)
-    before = problem.evaluate(model)[1]
+    before = problem.evaluate(ParameterVector(model)).loss
     floor = _floor(problem, accuracy)
     fitted = {(c.layer, c.term, c.letter): c for c in _constants(model, problem, floor)}
     refused: set[tuple[int, int, str, float]] = set()
     n = problem.y.numel()
     while True:
-        present = problem.evaluate(model)[1]
+        present = problem.evaluate(ParameterVector(model)).loss
         constants = _constants(model, problem, floor)
         options = sorted(
             (option for c in constants for option in _options(c, refused, max_chance)), key=lambda option: option[0]
@@ -115,14 +116,14 @@ def snap_constants(
         _refit(trial, problem, steps=30)
         freedom = max(1, n - len(constants))
         # A true simple number raises the sum of squares like one degree of freedom: 9 is three standard deviations.
-        if problem.evaluate(trial)[1] <= max(present * (1 + 9 / freedom), floor):
+        if problem.evaluate(ParameterVector(trial)).loss <= max(present * (1 + 9 / freedom), floor):
             model = trial
             key = (constant.layer, constant.term, constant.letter)
             fitted[key] = replace(fitted.get(key, constant), form=number.form)
         else:
             refused.add((constant.layer, constant.term, constant.letter, number.value))
     _refit(model, problem)
-    after = problem.evaluate(model)[1]
+    after = problem.evaluate(ParameterVector(model)).loss
     model.report = SnapReport(tuple(fitted.values()), sqrt(before), sqrt(after))
     return model
 
@@ -147,33 +148,28 @@ def _problem(model: MultKAN, data: Any, sample_weight: Any) -> Problem:
     weight = None
     if sample_weight is not None:
         weight = torch.as_tensor(sample_weight, dtype=torch.float64).to(samples.y)
-        weight = (weight / weight.mean())[:, None].expand_as(samples.y)
     with torch.no_grad():
         features = copy.deepcopy(model).double().features(samples.X)
     return Problem(features, samples.y, weight)
 
 
 def _refit(model: MultKAN, problem: Problem, steps: int = 60) -> None:
-    solver = LevenbergMarquardt(model, problem, damping=1e-4)
-    solver.restart()
-    if solver.vector.size:
-        run_levenberg_marquardt(solver, steps, lambda step: None)
+    minimise(model, problem, steps, damping=1e-4)
 
 
 def _floor(problem: Problem, accuracy: float) -> float:
     # The mean square that counts as no error at all.
-    square = problem.y**2 if problem.weight is None else problem.y**2 * problem.weight
-    return max(accuracy, 1e-12) ** 2 * float(square.mean())
+    return max(accuracy, 1e-12) ** 2 * problem.scale
 
 
 def _constants(model: MultKAN, problem: Problem, floor: float) -> tuple[Constant, ...]:
     vector = ParameterVector(model)
     if not vector.size:
         return ()
-    gram, _ = problem.normal_equations(model, vector)
+    gram = problem.normal_equations(vector, problem.evaluate(vector)).gram
     freedom = max(1, problem.y.numel() - vector.size)
     n = problem.y.numel()
-    variance = max(problem.evaluate(model)[1] * n / freedom, floor) / n
+    variance = max(problem.evaluate(ParameterVector(model)).loss * n / freedom, floor) / n
     root = gram.diagonal().clamp_min(1e-300).rsqrt()
     scaled = gram * root[:, None] * root
     # A direction that the data do not determine gets a large error, not an infinite one.
@@ -204,6 +200,8 @@ def _frozen(model: MultKAN, constant: Constant, value: float) -> MultKAN:
     shape = item.shape
     if constant.letter == "p":
         shape = value
+        if item.term.function == "power" and value in NAMED_POWERS:
+            item = replace(item, term=replace(item.term, function=NAMED_POWERS[value]))
     else:
         affine["abcd".index(constant.letter)] = value
     terms[constant.term] = replace(item, term=replace(item.term, free=free), affine=tuple(affine), shape=shape)

@@ -1,81 +1,139 @@
-"""LBFGS and Adam for the losses and penalties that Levenberg-Marquardt minimises too, by torch's own optimisers."""
+"""LBFGS and Adam, behind the interface of the Levenberg-Marquardt solver: `restart`, `step`, `evaluation`.
+
+A step that makes the loss or a parameter non-finite is undone and the learning rate halved; the third in a row ends
+the run.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kan2.network import MultKAN
 from kan2.penalties import edge_scales, feature_covariance
-from kan2.training.levenberg_marquardt import Problem
+from kan2.training.problem import Evaluation, Problem
+
+DEFAULT_RATES = {"LBFGS": 1.0, "Adam": 1e-2}
+LARGEST_FAILURES = 3
 
 
 def objective(model: MultKAN, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns the objective and the mean square on all samples, or on some rows, with gradients."""
-    features = problem.features if rows is None else problem.features[rows]
-    y = problem.y if rows is None else problem.y[rows]
-    nodes, scales = features, []
+    """Returns loss plus penalty, and the loss, on all samples or on some rows, with gradients."""
+    chosen = slice(None) if rows is None else rows
+    nodes, scales, splines = problem.features[chosen], [], []
     for layer in model.layers:
-        if problem.penalty.lamb and layer.numeric is not None:
-            scales.append(edge_scales(layer.numeric, feature_covariance(layer.numeric.features(nodes))))
+        edges = layer.numeric
+        if problem.penalty.lamb and edges is not None:
+            scales.append(edge_scales(edges, feature_covariance(edges.features(nodes))))
+            splines.append(edges.masked_weight[..., int(edges.has_base) :])
         nodes = layer(nodes)
-    square = (nodes - y) ** 2
-    if problem.weight is not None:
-        square = square * (problem.weight if rows is None else problem.weight[rows])
-    mean = square.mean()
-    return (mean + problem.penalty(scales) if scales else mean), mean
+    loss = problem.mean_loss(nodes, chosen)
+    return (loss + problem.penalty(scales, splines) if scales else loss), loss
 
 
-def run(
-    model: MultKAN,
-    problem: Problem,
-    opt: str,
-    steps: int,
-    after_step: Callable[[int, float, float], None],
-    *,
-    lr: float | None = None,
-    batch: int | None = None,
-    generator: torch.Generator | None = None,
-) -> str:
-    """Makes `steps` steps and says why it stopped.
+class FirstOrder:
+    """The state of a run with one of torch's optimisers.
 
     Args:
         model: trained in place.
-        problem: what is minimised.
+        problem: what is minimised; its roughness term is left out.
         opt: "LBFGS" or "Adam".
-        steps: number of optimiser steps.
-        after_step: called with the step's number, the objective and the mean square before the step.
-        lr: learning rate; by default 1 for LBFGS, which searches along lines, and 1e-2 for Adam.
-        batch: number of samples drawn for each step; all by default.
-        generator: draws the batches.
+        lr: learning rate, or a map from the step's number to it; by default 1 for LBFGS, which searches along lines,
+            and 1e-2 for Adam.
+        batch: number of samples drawn for each step; None for all.
+        seed: seed of the generator that draws them.
+
+    Attributes:
+        evaluation: the objective before the last step, on its batch.
+        message: why `step` returned False.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if opt == "LBFGS":
-        optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
-            parameters, lr=lr or 1.0, max_iter=1, max_eval=25, history_size=20, line_search_fn="strong_wolfe",
-            tolerance_grad=0, tolerance_change=0,
-        )  # fmt: skip
-    else:
-        optimiser = torch.optim.Adam(parameters, lr=lr or 1e-2)
-    n = problem.features.shape[0]
-    good = {name: value.clone() for name, value in model.state_dict().items()}
-    for step in range(1, steps + 1):
+
+    damping = None
+
+    def __init__(
+        self,
+        model: MultKAN,
+        problem: Problem,
+        opt: str,
+        lr: float | Callable[[int], float] | None = None,
+        batch: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.problem, self.opt = model, problem, opt
+        self.rate = lr if callable(lr) else (lambda _: DEFAULT_RATES[opt] if lr is None else lr)
+        self.batch = batch if batch is not None and batch < len(problem) else None
+        self.generator = torch.Generator().manual_seed(seed)
+        self.message, self.n_steps, self.n_failures, self.shrink = "", 0, 0, 1.0
+
+    def restart(self) -> None:
+        """Forgets curvature and momenta, after the network has changed from outside."""
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        rate = self.shrink * self.rate(self.n_steps)
+        if self.opt == "LBFGS":
+            # One iteration a step; the line search may take 25 evaluations in it.
+            self.optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
+                self.parameters, rate, 1, 25, 0, 0, history_size=20, line_search_fn="strong_wolfe"
+            )
+        else:
+            self.optimiser = torch.optim.Adam(self.parameters, lr=rate)
+        with torch.no_grad():
+            total, loss = (float(value) for value in objective(self.model, self.problem))
+        self.evaluation = Evaluation(total, loss, total - loss, None)
+
+    def step(self) -> bool:
+        """Makes one step of the optimiser; returns False when it fails for good."""
+        if not self.parameters:
+            self.message = "nothing to train"
+            return False
         rows = None
-        if batch is not None and batch < n:
-            rows = torch.randperm(n, generator=generator)[:batch].to(problem.features.device)
+        if self.batch is not None:
+            drawn = torch.randperm(len(self.problem), generator=self.generator)[: self.batch]
+            rows = drawn.to(self.problem.features.device)
+        good = [p.detach().clone() for p in self.parameters]
         values: list[tuple[float, float]] = []
 
-        def closure(rows: Tensor | None = rows, values: list[tuple[float, float]] = values) -> float:
-            optimiser.zero_grad()
-            total, mean = objective(model, problem, rows)
+        def closure() -> float:
+            self.optimiser.zero_grad()
+            total, loss = objective(self.model, self.problem, rows)
             total.backward()
-            values.append((float(total.detach()), float(mean.detach())))
+            values.append((float(total.detach()), float(loss.detach())))
             return values[-1][0]
 
-        optimiser.step(closure)
-        if not all(bool(torch.isfinite(p).all()) for p in parameters) or values[0][0] != values[0][0]:
-            model.load_state_dict(good)
-            return f"the loss was not finite in step {step}; the last finite state is kept"
-        good = {name: value.clone() for name, value in model.state_dict().items()}
-        after_step(step, *values[0])
-    return "reached the number of steps"
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.shrink * self.rate(self.n_steps)
+        self.optimiser.step(closure)
+        self.n_steps += 1
+        total, loss = values[0]
+        moved = torch.stack([p.detach().sum() for p in self.parameters]).sum()
+        if not (torch.isfinite(moved) and total - total == 0):
+            with torch.no_grad():
+                for parameter, value in zip(self.parameters, good):
+                    parameter.copy_(value)
+            self.n_failures += 1
+            self.shrink /= 2
+            if self.n_failures >= LARGEST_FAILURES:
+                self.message = "the loss was not finite three times in a row; the last finite state is kept"
+                return False
+            self.restart()
+            return True
+        self.n_failures = 0
+        self.evaluation = Evaluation(total, loss, total - loss, None)
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a later run needs, beside the network, to go on exactly here."""
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "counts": [self.n_steps, self.n_failures, self.shrink],
+            "evaluation": [self.evaluation.objective, self.evaluation.loss, self.evaluation.penalty],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes over what `state` returned."""
+        self.restart()
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        self.n_steps, self.n_failures, self.shrink = state["counts"]
+        self.evaluation = Evaluation(*state["evaluation"], None)

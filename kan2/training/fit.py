@@ -4,24 +4,24 @@ The work is done on a copy; the caller's network changes only when training ends
 """
 
 import copy
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kan2.data import Dataset, as_dataset
-from kan2.errors import ShapeError, TrainingError, UnknownNameError, unknown_name
+from kan2.errors import DataError, ShapeError, UnknownNameError, unknown_name
 from kan2.network import MultKAN
 from kan2.penalties import Penalty
-from kan2.training import first_order
-from kan2.training.grids import fit_grids_, refine_, supported_grid
+from kan2.training.first_order import FirstOrder
 from kan2.training.history import History
-from kan2.training.levenberg_marquardt import LevenbergMarquardt, Problem
-from kan2.training.levenberg_marquardt import run as run_levenberg_marquardt
+from kan2.training.levenberg_marquardt import LevenbergMarquardt
+from kan2.training.loop import Callback, Options, Solver, Training
+from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets, make_loss
+from kan2.training.problem import Problem
+from kan2.training.starts import best_start
 
 OPTIMISERS = ("LM", "LBFGS", "Adam")
 DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
@@ -43,10 +43,17 @@ def fit(
     test: Any = None,
     lr: float | None = None,
     batch: int | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-3,
     seed: int = 0,
+    loss: Any = "mse",
+    lamb_coef: float = 0.0,
+    lamb_smooth: float = 0.0,
+    roughness: float = 1e-8,
+    validation: Any = None,
+    patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
-    """Trains a network in place to lower the mean square error plus a sparsity penalty.
+    """Trains a network in place to lower a mean loss plus a sparsity penalty.
 
     Args:
         model: the network; unchanged if anything fails.
@@ -59,13 +66,22 @@ def fit(
         lamb_entropy: weight of the entropy of edge scales in the penalty.
         update_grid: let grids follow the activations.
         grids: numbers of grid intervals to go through, each from the last solution.
-        restarts: number of random initialisations tried for a few steps (LM only); the best one is trained on.
+        restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
         sample_weight: (batch,) non-negative weights.
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam.
         batch: samples a step for LBFGS and Adam.
-        tolerance: LM stops when the loss falls by less than this share over ten steps.
-        seed: seed of restarts and batches.
+        tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
+            before the last grid); 0 uses all steps.
+        seed: seed of restarts, batches and the validation split.
+        loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
+            loss(output, y) that returns a mean over samples.
+        lamb_coef: weight of the mean absolute spline coefficient of every edge in the penalty.
+        lamb_smooth: weight of the mean absolute difference of neighbouring coefficients in the penalty.
+        roughness: strength of the term that keeps coefficients smooth which the data do not determine (LM only).
+        validation: share of the samples to hold out, or (X, y); the network with the lowest loss on them is kept.
+        patience: training ends after so many steps without a lower validation loss.
+        callbacks: called with (network, history) after each step; a true result ends training.
 
     Returns:
         the history of the run, one row a step.
@@ -77,8 +93,7 @@ def fit(
 
     Example:
         >>> from kan2 import MultKAN, sample_function
-        >>> data = sample_function("x*y", [(-1, 1), (-1, 1)], n=200) if False else sample_function(
-        ...     "x1*x2", [(-1, 1), (-1, 1)], n=200)
+        >>> data = sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
@@ -91,123 +106,38 @@ def fit(
     _adopt_names(work, data)
     precise = data.to(work.like.double())
     work = work.double()
-    problem = Problem(
-        work.features(precise.X), precise.y, _weights(sample_weight, precise), Penalty(lamb, lamb_l1, lamb_entropy)
+    distance = make_loss(loss)
+    penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
+
+    def problem_of(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Problem:
+        targets = _targets(y, len(work.spec.outputs), distance)
+        return Problem(work.features(x), targets, weight, penalty, distance, roughness if opt == "LM" else 0.0)
+
+    weight = _weights(sample_weight, precise)
+    X, y = precise.X, precise.y
+    held_out = None
+    if validation is not None:
+        X, y, weight, X_val, y_val = _split(X, y, weight, validation, seed)
+        held_out = problem_of(X_val, y_val)
+    problem = problem_of(X, y, weight)
+    if opt == "LM":
+        solver: Solver = LevenbergMarquardt(work, problem)
+    else:
+        solver = FirstOrder(work, problem, opt, lr, batch, seed)
+    options = Options(
+        DEFAULT_STEPS[opt] if steps is None else steps, tolerance, update_grid, patience, tuple(callbacks)
     )
-    if problem.y.shape[1] != len(work.spec.outputs):
-        raise ShapeError(f"fit: expected targets with {len(work.spec.outputs)} columns, got {problem.y.shape[1]}.")
-    run = _Run(work, problem, precise, opt, update_grid)
-    steps = DEFAULT_STEPS[opt] if steps is None else steps
     if restarts > 1:
-        run.choose_start(restarts, seed)
-    if grids is None:
-        grids = [work.spec.layers[0].basis.grid]
-    for grid in grids:
-        run.set_grid(grid)
-        if not isfinite(problem.evaluate(work)[0]):
-            raise TrainingError(
-                "fit: expected a finite loss at the start, got nan or infinity. A symbolic edge is probably outside "
-                "its domain: see model.trace(X), or unfix it."
-            )
-        run.train(steps, lr=lr, batch=batch, tolerance=tolerance, seed=seed)
+        best = best_start(work, problem, restarts, seed)
+        work.layers, work.spec = best.layers, best.spec
+        if grids is None:
+            grids = [max(layer.basis.grid for layer in model.spec.layers)]
+    test_data = precise if precise.X_test is not None else None
+    run = Training(work, problem, solver, options, test_data, held_out)
+    run.run([None] if grids is None else grids)
     _commit(model, work)
     model.data = data.to(model.like)
     return run.history
-
-
-class _Run:
-    """One call of `fit`: the copy that is trained, and the history that is written."""
-
-    def __init__(self, work: MultKAN, problem: Problem, data: Dataset, opt: str, update_grid: bool) -> None:
-        self.work, self.problem, self.data, self.opt, self.update_grid = work, problem, data, opt, update_grid
-        self.history = History()
-        self.start = time.perf_counter()
-
-    def set_grid(self, grid: int) -> None:
-        numeric = [layer for layer in self.work.layers if layer.numeric is not None]
-        if not numeric:
-            return
-        basis = replace(numeric[0].spec.basis, grid=grid)
-        grid = supported_grid(basis, self.problem.features)
-        if any(layer.spec.basis.grid != grid for layer in numeric):
-            refine_(self.work, grid)
-        elif self.update_grid:
-            fit_grids_(self.work, self.problem.features)
-
-    def choose_start(self, restarts: int, seed: int, steps: int = 15) -> None:
-        best, candidates = float("inf"), self.work
-        for i in range(restarts):
-            candidate = copy.deepcopy(self.work)
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + i)
-            if i:
-                for layer in candidate.layers:
-                    layer.reset_parameters(generator=generator)
-            if self.update_grid:
-                fit_grids_(candidate, self.problem.features)
-            solver = LevenbergMarquardt(candidate, self.problem)
-            solver.restart()
-            run_levenberg_marquardt(solver, steps, self._follow(solver))
-            if solver.objective < best:
-                best, candidates = solver.objective, candidate
-        self.work.load_state_dict(candidates.state_dict())
-
-    def train(self, steps: int, *, lr: float | None, batch: int | None, tolerance: float, seed: int) -> None:
-        if self.opt == "LM":
-            solver = LevenbergMarquardt(self.work, self.problem)
-            solver.restart()
-            follow = self._follow(solver)
-
-            def after(step: int) -> None:
-                follow(step)
-                self._record(solver.objective, solver.mean_square, solver.penalty, solver.damping)
-
-            if not len(self.history):
-                self._record(solver.objective, solver.mean_square, solver.penalty, solver.damping)
-            self.history.message = run_levenberg_marquardt(solver, steps, after, tolerance=tolerance)
-            return
-        self.history.message = first_order.run(
-            self.work,
-            self.problem,
-            self.opt,
-            steps,
-            lambda step, total, mean: self._record(total, mean, total - mean, None),
-            lr=lr,
-            batch=batch,
-            generator=torch.Generator().manual_seed(seed),
-        )
-        total, mean, penalty = self.problem.evaluate(self.work)
-        self._record(total, mean, penalty, None)
-
-    def _follow(self, solver: LevenbergMarquardt) -> Any:
-        # Grids move after a few steps, and again while activations still wander; a move that costs accuracy is undone.
-        def follow(step: int) -> None:
-            if not self.update_grid or step > 60 or step not in (2, 4, 7, 11, 16, 22, 30, 40, 50, 60):
-                return
-            kept = {name: value.clone() for name, value in solver.model.state_dict().items()}
-            before = solver.objective
-            if fit_grids_(solver.model, self.problem.features, only_if_needed=True):
-                if self.problem.evaluate(solver.model)[0] > 1.5 * before:
-                    solver.model.load_state_dict(kept)
-                else:
-                    solver.restart()
-
-        return follow
-
-    def _record(self, objective: float, mean_square: float, penalty: float, damping: float | None) -> None:
-        test_rmse = None
-        if self.data.X_test is not None and self.data.y_test is not None:
-            with torch.no_grad():
-                test_rmse = sqrt(float(((self.work(self.data.X_test) - self.data.y_test) ** 2).mean()))
-        self.history.append(
-            step=len(self.history),
-            loss=objective,
-            rmse=sqrt(mean_square),
-            test_rmse=test_rmse,
-            penalty=penalty,
-            damping=damping,
-            grid=self.work.spec.layers[0].basis.grid,
-            seconds=time.perf_counter() - self.start,
-        )
 
 
 def _optimiser(opt: str) -> str:
@@ -255,7 +185,30 @@ def _weights(sample_weight: Any, data: Dataset) -> Tensor | None:
     weight = torch.as_tensor(sample_weight, dtype=data.y.dtype, device=data.y.device)
     if weight.shape != (len(data),) or not bool((weight >= 0).all()) or float(weight.sum()) <= 0:
         raise ShapeError(f"fit: expected {len(data)} non-negative sample weights, got shape {tuple(weight.shape)}.")
-    return (weight / weight.mean())[:, None].expand_as(data.y)
+    return weight
+
+
+def _targets(y: Tensor, n_output: int, loss: Loss) -> Tensor:
+    if isinstance(loss, CrossEntropy):
+        return class_targets(y, n_output)
+    if y.shape[1] != n_output and isinstance(loss, SquaredError):
+        raise ShapeError(f"fit: expected targets with {n_output} columns, got {y.shape[1]}.")
+    return y
+
+
+def _split(
+    X: Tensor, y: Tensor, weight: Tensor | None, validation: Any, seed: int
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+    # Training samples, their weights, and validation samples: given ones, or a random share.
+    if not isinstance(validation, float):
+        held = as_dataset(validation).to(X)
+        return X, y, weight, held.X, held.y
+    n_held = round(validation * len(X))
+    if not 0 < n_held < len(X):
+        raise DataError(f"fit: expected validation to leave samples on both sides, got {validation} of {len(X)}.")
+    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed)).to(X.device)
+    train, held_out = order[n_held:].sort().values, order[:n_held].sort().values
+    return X[train], y[train], None if weight is None else weight[train], X[held_out], y[held_out]
 
 
 def _commit(model: MultKAN, work: MultKAN) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-COLUMNS = ("step", "loss", "rmse", "test_rmse", "penalty", "damping", "grid", "seconds")
+COLUMNS = ("step", "loss", "rmse", "val_loss", "test_rmse", "penalty", "damping", "grid", "seconds")
 
 
 @dataclass
@@ -11,8 +11,9 @@ class History:
     """What a training run did.
 
     Attributes:
-        rows: one dict a step, with the keys of `COLUMNS`; loss is the mean square plus the penalty, rmse and
-            test_rmse are root mean squares in units of the target, seconds are wall-clock since the start.
+        rows: one dict a step, with the keys of `COLUMNS`; loss is the mean loss plus the penalty, val_loss the mean
+            loss on validation data, rmse and test_rmse are root mean squares in units of the target, empty for other
+            losses than squares; seconds are wall-clock since the start.
         message: why the run stopped.
     """
 
@@ -31,8 +32,13 @@ class History:
         return [row[column] for row in self.rows]
 
     @property
+    def loss(self) -> float:
+        """The last loss, with the penalty."""
+        return self.rows[-1]["loss"]
+
+    @property
     def rmse(self) -> float:
-        """The last training error, root mean square."""
+        """The last training error, root mean square; None for other losses than squares."""
         return self.rows[-1]["rmse"]
 
     @property
@@ -55,4 +61,5 @@ class History:
         if not self.rows:
             return "History(empty)"
         test = "" if self.test_rmse is None else f", test {self.test_rmse:.3g}"
-        return f"History({len(self)} steps, {self.seconds:.2f} s, rmse {self.rmse:.3g}{test}; {self.message})"
+        error = f"loss {self.loss:.3g}" if self.rmse is None else f"rmse {self.rmse:.3g}"
+        return f"History({len(self)} steps, {self.seconds:.2f} s, {error}{test}; {self.message})"

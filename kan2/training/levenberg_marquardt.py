@@ -1,181 +1,122 @@
-"""Levenberg-Marquardt on the exact layered Jacobian.
+"""Levenberg-Marquardt on the exact layered Jacobian, with geodesic acceleration.
 
-Minimises mean((f(x) - y)^2) + penalty. Each step solves (J'J + R + mu D) delta = -(J'r + gradient of the penalty), with
-Marquardt's scaling D, the largest diagonal seen so far, and R the curvature of a quadratic that touches the penalty
-from above. A step that does not lower the objective is undone and mu grows; a good step lowers mu. J'J is accumulated
-in chunks of samples, so memory does not grow with their number.
+Each step solves (J'J + R + mu D) v = -(J'r + g), where R and g belong to the penalties and D is Marquardt's scaling, the
+decaying maximum of the diagonal. The residuals' second derivative along v, taken from one more evaluation, bends the
+step into a parabola, v + a/2, which follows the curved valleys that gauge freedoms of deep networks make. A step that
+does not lower the objective is undone and mu grows; the better a step agrees with its model, the more mu falls.
 
-References: Marquardt (1963), doi:10.1137/0111030; Nielsen, Damping parameter in Marquardt's method (1999).
+References: Marquardt (1963), doi:10.1137/0111030; Nielsen, Damping parameter in Marquardt's method (1999); Transtrum,
+Sethna, Improvements to the Levenberg-Marquardt algorithm (2012), arXiv 1201.5885.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from kan2.linalg import solve_damped
 from kan2.network import MultKAN
-from kan2.penalties import Penalty, edge_scales, feature_covariance
+from kan2.training.linearisation import Adjoints
 from kan2.training.parameters import ParameterVector
+from kan2.training.problem import Evaluation, Problem
 
-CHUNK_ENTRIES = 4_000_000  # numbers of the Jacobian held at once
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is minimised: weighted mean squares over samples and outputs, plus a penalty.
-
-    Attributes:
-        features: (batch, feature) samples as the first layer reads them.
-        y: (batch, output) targets.
-        weight: (batch, output) non-negative weights with mean 1, or None.
-        penalty: the sparsity penalty.
-    """
-
-    features: Float[Tensor, "batch feature"]
-    y: Float[Tensor, "batch output"]
-    weight: Float[Tensor, "batch output"] | None = None
-    penalty: Penalty = Penalty()
-
-    @torch.no_grad()
-    def evaluate(self, model: MultKAN) -> tuple[float, float, float]:
-        """Returns the objective, the mean square and the penalty."""
-        nodes, scales = self.features, []
-        for layer in model.layers:
-            if self.penalty.lamb and layer.numeric is not None:
-                scales.append(edge_scales(layer.numeric, feature_covariance(layer.numeric.features(nodes))))
-            nodes = layer(nodes)
-        square = (nodes - self.y) ** 2
-        mean = float((square if self.weight is None else square * self.weight).mean())
-        penalty = float(self.penalty(scales)) if scales else 0.0
-        return mean + penalty, mean, penalty
-
-    def normal_equations(self, model: MultKAN, vector: ParameterVector) -> tuple[Tensor, Tensor]:
-        """Returns J'J and J'r, both divided by the number of residuals, with the penalty's share added."""
-        gram = self.y.new_zeros(vector.size, vector.size)
-        gradient = self.y.new_zeros(vector.size)
-        n = self.features.shape[0]
-        rows = max(1, CHUNK_ENTRIES // max(1, vector.size))
-        covariances: list[Tensor | None] = [None] * len(model.layers)
-        for start in range(0, n, rows):
-            part = slice(start, start + rows)
-            output, jacobians, bases = vector.linearise(self.features[part])
-            for i, jacobian in enumerate(jacobians):
-                residual = output[:, i] - self.y[part, i]
-                if self.weight is not None:
-                    root = self.weight[part, i].sqrt()
-                    jacobian, residual = jacobian * root[:, None], residual * root
-                gram.addmm_(jacobian.T, jacobian, alpha=1 / self.y.numel())
-                gradient.addmv_(jacobian.T, residual, alpha=1 / self.y.numel())
-            if self.penalty.lamb:
-                share = bases[0].shape[0] / n if bases[0] is not None else 1.0
-                for i, basis in enumerate(bases):
-                    if basis is not None:
-                        c = share * feature_covariance(basis)
-                        covariances[i] = c if covariances[i] is None else covariances[i] + c
-        if self.penalty.lamb:
-            self._add_penalty(model, vector, covariances, gram, gradient)
-        return gram, gradient
-
-    def _add_penalty(
-        self, model: MultKAN, vector: ParameterVector, covariances: list[Tensor | None], gram: Tensor, gradient: Tensor
-    ) -> None:
-        slots = [s for s in vector.slots if s.kind == "weight"]
-        with torch.no_grad():
-            scales = [edge_scales(model.layers[s.layer].numeric, covariances[s.layer]) for s in slots]
-        scales = [s.requires_grad_() for s in scales]
-        slopes = torch.autograd.grad(self.penalty(scales), scales) if scales else ()
-        for slot, scale, slope in zip(slots, scales, slopes):
-            target, source = vector.pairs[slot.layer].T
-            covariance = covariances[slot.layer][source]
-            scale, slope = scale.detach()[target, source], slope[target, source]
-            weight = model.layers[slot.layer].numeric.weight.detach()[target, source]
-            n_edges, n_features = weight.shape
-            # The objective has no factor 1/2, J'J and J'r stand for half its derivatives: so does this share.
-            block = gradient[slot.start : slot.stop].view(n_edges, n_features)
-            block += 0.5 * (slope / scale)[:, None] * torch.einsum("efg,eg->ef", covariance, weight)
-            # Curvature of the quadratic in the weights that touches the penalty at this scale from above.
-            curvature = 0.5 * (slope.clamp_min(0) / scale)[:, None, None] * covariance
-            rows = torch.arange(slot.start, slot.stop, device=gram.device).view(n_edges, n_features)
-            gram[rows[:, :, None], rows[:, None, :]] += curvature
+LARGEST_DAMPING = 1e12
+CALM = 1e-2  # damping above which steps are not bent
+PROBE = 0.1  # how far along v the second derivative is measured
+LARGEST_BEND = 1.5  # largest accepted ratio 2 |a| / |v|
 
 
-@dataclass
 class LevenbergMarquardt:
-    """The state of a run; `step` makes one accepted step, or finds that there is none.
+    """The state of a run; after `restart`, each `step` makes one accepted step, or finds that there is none.
 
     Attributes:
         model: trained in place.
         problem: what is minimised.
         damping: Marquardt's parameter mu, relative to the scaling.
-        objective: the present value.
+        evaluation: the objective at the present point.
+        message: why `step` returned False.
     """
 
-    model: MultKAN
-    problem: Problem
-    damping: float = 1e-2
-    objective: float = float("inf")
+    def __init__(self, model: MultKAN, problem: Problem, damping: float = 1e-2) -> None:
+        self.model, self.problem, self.damping = model, problem, damping
+        self.message = ""
 
     def restart(self) -> None:
-        """Forgets the scaling and reads the parameters anew, after the model has changed from outside."""
+        """Forgets the scaling and reads the network anew, after it has changed from outside."""
         self.vector = ParameterVector(self.model)
         self.scale: Tensor | None = None
-        self.objective, self.mean_square, self.penalty = self.problem.evaluate(self.model)
+        self.damping = min(self.damping, 1e-2)
+        self.evaluation: Evaluation = self.problem.restart(self.vector)
 
-    def step(self, max_tries: int = 12) -> bool:
-        """Makes one step that lowers the objective; returns False, the model unchanged, if there is none."""
-        old = self.vector.read()
-        gram, gradient = self.problem.normal_equations(self.model, self.vector)
-        if not bool(torch.isfinite(gram).all() and torch.isfinite(gradient).all()):
+    def step(self) -> bool:
+        """Makes one step that lowers the objective; returns False, the network unchanged, if there is none."""
+        if not self.vector.size:
+            self.message = "nothing to train"
             return False
-        diagonal = gram.diagonal().clone()
+        old, present = self.vector.read(), self.evaluation
+        system = self.problem.normal_equations(self.vector, present)
+        diagonal = system.diagonal.clone()
+        if not bool(torch.isfinite(diagonal.sum() + system.gradient.sum())):
+            self.message = "the derivatives are not finite here"
+            return False
         # A parameter without influence must not get an unbounded step.
-        diagonal = diagonal.clamp_min(1e-12 * max(float(diagonal.amax()), 1e-300))
+        diagonal.clamp_min_(1e-12 * max(float(diagonal.amax()), 1e-300))
         self.scale = diagonal if self.scale is None else torch.maximum(self.scale * 0.9, diagonal)
         growth = 2.0
-        for _ in range(max_tries):
-            delta = solve_damped(gram, -gradient, self.damping, self.scale)
-            self.vector.write(old + delta)
-            objective, mean_square, penalty = self.problem.evaluate(self.model)
-            if objective < self.objective:
-                predicted = -float(2 * gradient @ delta + delta @ (gram @ delta))
-                ratio = (self.objective - objective) / predicted if predicted > 0 else 0.0
-                self.damping = max(self.damping * max(1 / 10, 1 - (2 * min(ratio, 1.0) - 1) ** 3), 1e-15)
-                self.objective, self.mean_square, self.penalty = objective, mean_square, penalty
-                return True
+        while self.damping < LARGEST_DAMPING:
+            solve = system.solver(self.damping, self.scale)
+            if solve is not None:
+                delta = solve(-system.gradient)
+                if bool((delta.abs() <= 1e-16 * old.abs()).all()):
+                    break
+                bend = self._bend(old, delta, present, system.sensitivities, solve)
+                self.vector.write(old + delta if bend is None else old + delta + bend)
+                trial = self.problem.evaluate(self.vector)
+                if trial.objective < present.objective:
+                    predicted = system.predicted(delta)
+                    ratio = (present.objective - trial.objective) / predicted if predicted > 0 else 0.0
+                    self.damping = max(self.damping * max(0.1, 1 - (2 * min(ratio, 1.0) - 1) ** 3), 1e-15)
+                    self.evaluation = trial
+                    return True
             self.damping *= growth
             growth *= 2
         self.vector.write(old)
+        self.damping = 1e-2
+        self.message = "no step lowers the loss"
         return False
 
+    def _bend(
+        self,
+        old: Tensor,
+        delta: Tensor,
+        present: Evaluation,
+        sensitivities: list[Adjoints],
+        solve: Callable[[Tensor], Tensor],
+    ) -> Tensor | None:
+        # Half the geodesic acceleration; None where it is not known or too large to be trusted.
+        # Under heavy damping the step follows the gradient, and a parabola tangent to it leads astray.
+        if present.linearisation is None or not sensitivities or self.damping > CALM:
+            return None
+        self.vector.write(old + PROBE * delta)
+        output = self.problem.output(self.model)
+        change = (output - present.linearisation.output) / PROBE
+        force = torch.zeros_like(delta)
+        for i, adjoints in enumerate(sensitivities):
+            second = 2 / PROBE * (self.problem.residual_change(change, i) - adjoints.push(delta))
+            force += adjoints.pull(second)
+        if not bool(torch.isfinite(force.sum())):
+            return None
+        acceleration = solve(-force)
+        sizes = [float((v * v * self.scale).sum()) ** 0.5 for v in (acceleration, delta)]
+        return acceleration / 2 if 2 * sizes[0] <= LARGEST_BEND * sizes[1] else None
 
-def run(
-    solver: LevenbergMarquardt,
-    steps: int,
-    after_step: Callable[[int], None],
-    *,
-    tolerance: float = 1e-5,
-    window: int = 10,
-) -> str:
-    """Makes up to `steps` steps and says why it stopped.
+    def state(self) -> dict[str, Any]:
+        """Returns what a later run needs, beside the network, to go on exactly here."""
+        return {"damping": self.damping, "scale": self.scale, "roughness": self.problem.roughness.weights}
 
-    Args:
-        solver: restarted and ready.
-        steps: largest number of accepted steps.
-        after_step: called with the step's number after each; it may move grids and restart the solver.
-        tolerance: stop when the objective fell by less than this share over `window` steps.
-        window: see tolerance.
-    """
-    trail = [solver.objective]
-    for step in range(1, steps + 1):
-        if not solver.step():
-            return "no step lowers the loss"
-        after_step(step)
-        trail.append(solver.objective)
-        if solver.objective == 0:
-            return "the loss is zero"
-        if len(trail) > window and trail[-1 - window] - trail[-1] < tolerance * trail[-1 - window]:
-            return "converged"
-    return "reached the number of steps"
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes over what `state` returned."""
+        self.restart()
+        self.damping, self.scale = state["damping"], state["scale"]
+        self.problem.roughness.weights = state["roughness"]
+        self.evaluation = self.problem.evaluate(self.vector)

@@ -1,14 +1,12 @@
-"""The trainable numbers of a network as one vector, and the derivative of its outputs with respect to them.
+"""The trainable numbers of a network as one vector.
 
-Every number acts through one subnode: the row of the Jacobian for a sample is (derivative of the subnode with respect
-to the number) x (derivative of the output with respect to the subnode). The first factor is a basis value, or a
-closed form for symbolic terms; the second comes from one backward pass an output. The Jacobian is exact.
-
-Reference: Griewank, Walther, Evaluating Derivatives (2008), chapter 3.
+*Slots* are the blocks of the vector: the weights of the numeric edges of a layer, the free numbers of its symbolic
+terms, the scales and biases of its nodes. Weights of pairs that carry no numeric edge, numbers that are not free, and
+parameters whose `requires_grad` is off have no place in the vector.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,160 +20,131 @@ AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
 
 @dataclass(frozen=True)
 class Slot:
-    """A block of the parameter vector: which entries of which tensor it holds."""
+    """A block of the parameter vector.
+
+    Attributes:
+        layer: index of the layer.
+        kind: "weight", "term", or a name in AFFINES.
+        start: first position in the vector.
+        stop: position after the last.
+    """
 
     layer: int
-    kind: str  # "weight", "term", or a name in AFFINES
+    kind: str
     start: int
     stop: int
+
+    @property
+    def part(self) -> slice:
+        """The positions of the block."""
+        return slice(self.start, self.stop)
 
 
 class ParameterVector:
     """Reads and writes the trainable numbers of a network as a vector.
 
     Attributes:
-        slots: the blocks of the vector, in order.
-        size: its length.
+        model: the network.
+        slots: the blocks of the vector, in order of layers.
+        pairs: for each layer the (target, source) of its numeric edges; None where every pair is numeric.
+        size: length of the vector.
+
+    Example:
+        >>> from kan2 import MultKAN
+        >>> ParameterVector(MultKAN([2, 1], grid=5, k=3)).size
+        18
     """
 
     def __init__(self, model: MultKAN) -> None:
         self.model = model
         self.slots: list[Slot] = []
-        self.pairs: list[Tensor] = []
+        self.pairs: list[Tensor | None] = []
         start = 0
         for i, layer in enumerate(model.layers):
-            pairs = torch.tensor(layer.spec.numeric_pairs, device=model.like.device).reshape(-1, 2)
-            self.pairs.append(pairs)
-            sizes = []
-            if layer.numeric is not None:
-                sizes.append(("weight", pairs.shape[0] * layer.numeric.weight.shape[-1]))
-            if layer.symbolic is not None:
-                sizes.append(("term", int(layer.symbolic.free.sum())))
-            if layer.spec.affine_trainable:
-                sizes += [(name, getattr(layer, name).numel()) for name in AFFINES]
-            for kind, size in sizes:
+            sizes = _sizes(layer)
+            for kind, size in sizes.items():
                 self.slots.append(Slot(i, kind, start, start + size))
                 start += size
+            pairs = None
+            if layer.numeric is not None and layer.spec.numeric != "all":
+                pairs = torch.tensor(layer.spec.numeric_pairs, device=model.like.device)
+            self.pairs.append(pairs)
         self.size = start
+
+    def layer_slots(self, layer: int) -> list[Slot]:
+        """Returns the slots of one layer."""
+        return [slot for slot in self.slots if slot.layer == layer]
 
     @torch.no_grad()
     def read(self) -> Float[Tensor, " parameter"]:
         """Returns a copy of the numbers."""
-        parts = [self._get(self.model.layers[s.layer], s) for s in self.slots]
+        parts = [self._read(slot).flatten() for slot in self.slots]
         return torch.cat(parts) if parts else self.model.like.new_zeros(0)
 
     @torch.no_grad()
     def write(self, values: Float[Tensor, " parameter"]) -> None:
         """Puts the numbers back into the network."""
         for slot in self.slots:
-            layer, part = self.model.layers[slot.layer], values[slot.start : slot.stop]
+            layer, part = self.model.layers[slot.layer], values[slot.part]
             if slot.kind == "weight":
-                target, source = self.pairs[slot.layer].T
-                layer.numeric.weight[target, source] = part.view(len(target), -1)
+                weight, pairs = layer.numeric.weight, self.pairs[slot.layer]
+                if pairs is None:
+                    weight.copy_(part.view(weight.shape))
+                else:
+                    weight[pairs[:, 0], pairs[:, 1]] = part.view(len(pairs), -1)
             elif slot.kind == "term":
-                free = layer.symbolic.free
-                numbers = torch.cat([layer.symbolic.affine, layer.symbolic.shape[:, None]], 1)
-                numbers[free] = part
-                layer.symbolic.affine.copy_(numbers[:, :4])
-                layer.symbolic.shape.copy_(numbers[:, 4])
+                terms = layer.symbolic
+                numbers = torch.cat([terms.affine, terms.shape[:, None]], 1)
+                numbers[terms.free] = part
+                terms.affine.copy_(numbers[:, :4])
+                terms.shape.copy_(numbers[:, 4])
             else:
                 getattr(layer, slot.kind).copy_(part)
 
-    def _get(self, layer: KANLayer, slot: Slot) -> Tensor:
+    def edge_weights(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "edge feature"]:
+        """Returns the part of a vector that belongs to a slot of weights, one row an edge."""
+        return values[slot.part].view(-1, self.model.layers[slot.layer].numeric.weight.shape[-1])
+
+    def scatter_edges(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "target source feature"]:
+        """Returns the part of a vector that belongs to a slot of weights in the shape of the layer's weights."""
+        weight, pairs = self.model.layers[slot.layer].numeric.weight.detach(), self.pairs[slot.layer]
+        if pairs is None:
+            return values[slot.part].view(weight.shape)
+        dense = torch.zeros_like(weight)
+        dense[pairs[:, 0], pairs[:, 1]] = values[slot.part].view(len(pairs), -1)
+        return dense
+
+    def gather_edges(self, slot: Slot, dense: Float[Tensor, "target rest"]) -> Float[Tensor, "edge feature"]:
+        """Returns the rows of an array like the layer's weights that belong to a slot of weights."""
+        weight, pairs = self.model.layers[slot.layer].numeric.weight, self.pairs[slot.layer]
+        dense = dense.view(weight.shape)
+        return dense.flatten(0, 1) if pairs is None else dense[pairs[:, 0], pairs[:, 1]]
+
+    def edge_pairs(self, slot: Slot) -> tuple[Tensor, Tensor]:
+        """Returns the targets and the sources of the edges of a slot of weights."""
+        pairs = self.pairs[slot.layer]
+        if pairs is None:
+            spec = self.model.layers[slot.layer].spec
+            index = torch.arange(spec.n_subnodes * spec.n_in, device=self.model.like.device)
+            return index // spec.n_in, index % spec.n_in
+        return pairs[:, 0], pairs[:, 1]
+
+    def _read(self, slot: Slot) -> Tensor:
+        layer: Any = self.model.layers[slot.layer]
         if slot.kind == "weight":
-            target, source = self.pairs[slot.layer].T
-            return layer.numeric.weight[target, source].flatten()
+            pairs = self.pairs[slot.layer]
+            return layer.numeric.weight if pairs is None else layer.numeric.weight[pairs[:, 0], pairs[:, 1]]
         if slot.kind == "term":
             return torch.cat([layer.symbolic.affine, layer.symbolic.shape[:, None]], 1)[layer.symbolic.free]
-        return getattr(layer, slot.kind).clone()
-
-    def linearise(
-        self, features: Float[Tensor, "batch feature"]
-    ) -> tuple[Float[Tensor, "batch output"], Iterator[Float[Tensor, "batch parameter"]], list[Tensor | None]]:
-        """Evaluates the network together with its Jacobian.
-
-        Returns:
-            the outputs; for each output its (batch, parameter) Jacobian, made when asked for; and the basis features
-            (batch, source, feature) of every layer, None where a layer has no numeric edge.
-        """
-        records = []
-        nodes = features
-        for layer in self.model.layers:
-            record = _LayerRecord(layer, nodes)
-            records.append(record)
-            nodes = record.outputs
-        leaves = [leaf for record in records for leaf in record.leaves]
-
-        def jacobians() -> Iterator[Tensor]:
-            for i in range(nodes.shape[1]):
-                last = i == nodes.shape[1] - 1
-                gradients = iter(torch.autograd.grad(nodes[:, i].sum(), leaves, retain_graph=not last, allow_unused=True))
-                columns: list[Tensor] = []
-                for record, pairs in zip(records, self.pairs):
-                    columns += record.columns([next(gradients) for _ in record.leaves], pairs)
-                yield torch.cat(columns, 1) if columns else nodes.new_zeros(nodes.shape[0], 0)
-
-        return nodes.detach(), jacobians(), [record.basis for record in records]
+        return getattr(layer, slot.kind)
 
 
-class _LayerRecord:
-    """One layer in a linearised evaluation: values, and the leaves whose gradients are asked for."""
-
-    def __init__(self, layer: KANLayer, inputs: Tensor) -> None:
-        self.layer, self.inputs = layer, inputs.detach()
-        n = inputs.shape[0]
-        self.basis: Tensor | None = None
-        subnodes = inputs.new_zeros(n, layer.spec.n_subnodes)
-        with torch.enable_grad():
-            if layer.numeric is not None:
-                basis = layer.numeric.features(inputs)
-                self.basis = basis.detach()
-                subnodes = subnodes + basis.flatten(1) @ layer.numeric.masked_weight.detach().flatten(1).T
-            if layer.symbolic is not None:
-                affine, shape = (t.detach() for t in layer.symbolic.numbers())
-                values = layer.symbolic.apply_functions(layer.symbolic.arguments(inputs, affine), shape)
-                subnodes = subnodes.index_add(1, layer.symbolic.target, values * affine[:, 2] + affine[:, 3])
-            if not subnodes.requires_grad:
-                subnodes.requires_grad_()
-            self.leaves = [subnodes]
-            affines = {name: getattr(layer, name).detach() for name in AFFINES}
-            if layer.spec.affine_trainable:
-                affines = {name: value.expand(n, -1).clone().requires_grad_() for name, value in affines.items()}
-                self.leaves += affines.values()
-            self.outputs = layer.nodes(subnodes, **affines)
-
-    def columns(self, gradients: list[Tensor | None], pairs: Tensor) -> list[Tensor]:
-        """Returns the Jacobian columns of this layer's slots, in their order."""
-        n = self.inputs.shape[0]
-        gradient = gradients[0]
-        if gradient is None:
-            gradient = self.inputs.new_zeros(n, self.layer.spec.n_subnodes)
-        result = []
-        if self.basis is not None:
-            target, source = pairs.T
-            result.append((gradient[:, target, None] * self.basis[:, source]).flatten(1))
-        if self.layer.symbolic is not None:
-            result.append(self._term_columns(gradient))
-        for leaf, part in zip(self.leaves[1:], gradients[1:]):
-            result.append(torch.zeros_like(leaf) if part is None else part)
-        return result
-
-    def _term_columns(self, gradient: Tensor) -> Tensor:
-        terms = self.layer.symbolic
-        assert terms is not None
-        affine, shape = (t.detach() for t in terms.numbers())
-        needs_shape = bool(terms.free[:, 4].any())
-        with torch.enable_grad():
-            u = terms.arguments(self.inputs, affine).requires_grad_()
-            shapes = shape.expand_as(u).clone().requires_grad_(needs_shape)
-            values = terms.apply_functions(u, shapes)
-            wanted = [u, shapes] if needs_shape else [u]
-            if values.requires_grad:
-                slopes = torch.autograd.grad(values.sum(), wanted, allow_unused=True)
-            else:
-                slopes = (None,) * len(wanted)
-        du, dp = (torch.zeros_like(u) if s is None else s for s in (slopes + (None,))[:2])
-        c = affine[:, 2]
-        x = self.inputs[:, terms.source]
-        partials = torch.stack([c * du * x, c * du, values.detach(), torch.ones_like(du), c * dp], -1)
-        return (gradient[:, terms.target, None] * partials)[:, terms.free]
+def _sizes(layer: KANLayer) -> dict[str, int]:
+    sizes = {}
+    if layer.numeric is not None and layer.numeric.weight.requires_grad:
+        sizes["weight"] = len(layer.spec.numeric_pairs) * layer.numeric.weight.shape[-1]
+    if layer.symbolic is not None and layer.symbolic.affine.requires_grad:
+        sizes["term"] = int(layer.symbolic.free.sum())
+    if layer.spec.affine_trainable:
+        sizes |= {name: getattr(layer, name).numel() for name in AFFINES}
+    return sizes

@@ -1,0 +1,251 @@
+"""The training loop: stages of finer and finer grids, each a sequence of solver steps.
+
+After every step the loop lets grids follow the activations, records a row of history, looks at the validation loss,
+calls the callbacks and decides whether to go on. A move of a grid may cost accuracy; the best state of a stage is
+never lost to it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, sqrt
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from kan2.data import Dataset
+from kan2.errors import TrainingError
+from kan2.network import MultKAN
+from kan2.training.grids import Snapshot, fit_grids_, holds, supported_grid
+from kan2.training.history import History
+from kan2.training.levenberg_marquardt import LevenbergMarquardt
+from kan2.training.problem import Evaluation, Problem
+
+WINDOW = 5  # steps over which progress is measured
+LARGEST_MOVES = 15  # moves of grids in one stage
+REST = 3  # steps between two of them
+GOOD_USAGE = 0.75  # the least share of a grid's range in use when a stage begins
+FAIR_USAGE = 0.4  # the same between steps
+OVERHANG = 0.02  # how far activations may leave a grid between steps, as a share of its range
+
+Callback = Callable[[MultKAN, History], Any]
+
+
+class Solver(Protocol):
+    """What the loop needs of an optimiser."""
+
+    evaluation: Evaluation
+    damping: float | None
+    message: str
+
+    def restart(self) -> None: ...
+    def step(self) -> bool: ...
+    def state(self) -> dict[str, Any]: ...
+    def set_state(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long the loop runs and what it watches.
+
+    Attributes:
+        steps: largest number of steps on each grid.
+        tolerance: a stage ends when the objective falls by less than this share over `WINDOW` steps; ten times as much
+            before the last grid. 0 never ends a stage early.
+        update_grid: whether grids follow the activations.
+        patience: steps without a lower validation loss after which training ends; None for no end.
+        callbacks: called with the network and the history after each step; a true result ends training.
+        after_step: called after each step, for progress bars and checkpoints.
+    """
+
+    steps: int
+    tolerance: float = 1e-3
+    update_grid: bool = True
+    patience: int | None = None
+    callbacks: Sequence[Callback] = ()
+    after_step: Sequence[Callable[["Training"], None]] = ()
+
+
+class Training:
+    """One run of the loop.
+
+    Attributes:
+        work: the network, trained in place.
+        history: one row a step.
+    """
+
+    def __init__(
+        self,
+        work: MultKAN,
+        problem: Problem,
+        solver: Solver,
+        options: Options,
+        test: Dataset | None = None,
+        validation: Problem | None = None,
+    ) -> None:
+        self.work, self.problem, self.options = work, problem, options
+        self.test, self.validation = test, validation
+        self.history = History()
+        self.solver = solver
+        self.stage, self.step_in_stage = 0, 0
+        self.trail: list[float] = []
+        self.n_moves, self.last_move = 0, 0
+        self.kept: tuple[float, Snapshot] | None = None
+        self.best: tuple[float, int, Snapshot] | None = None
+        self.start = time.perf_counter()
+
+    def run(self, grids: Sequence[int | None]) -> None:
+        """Goes through the stages; on an interrupt from the keyboard, keeps what has been reached."""
+        try:
+            for self.stage in range(self.stage, len(grids)):
+                if not self.step_in_stage:
+                    self._enter(grids[self.stage])
+                go_on = self._train(is_last=self.stage == len(grids) - 1)
+                self._leave()
+                if not go_on:
+                    break
+        except KeyboardInterrupt:
+            self.history.message = "interrupted"
+            self._leave()
+        if self.best is not None:
+            self.best[2].restore_(self.work)
+
+    def advance(self, steps: int) -> None:
+        """Goes on for so many steps on the present grid."""
+        self.options = replace(self.options, steps=self.step_in_stage + steps)
+        self._train(is_last=True)
+
+    @property
+    def objective(self) -> float:
+        """The lowest objective of the present stage."""
+        present = self.solver.evaluation.objective
+        present = present if isfinite(present) else float("inf")
+        return present if self.kept is None else min(present, self.kept[0])
+
+    def _enter(self, grid: int | None) -> None:
+        features = self.problem.features
+        grid = supported_grid(self.work, features, grid)
+        fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
+        self.solver.restart()
+        if not isfinite(self.solver.evaluation.objective):
+            raise TrainingError(
+                f"fit: expected a finite loss at the start, got {self.solver.evaluation.objective}. A symbolic edge is "
+                "probably outside its domain (see model.trace(X), or unfix it), or the loss is not defined there."
+            )
+        self.trail, self.n_moves, self.last_move, self.kept = [self.solver.evaluation.objective], 0, 0, None
+        if not len(self.history):
+            self._record()
+
+    def _train(self, is_last: bool) -> bool:
+        # Returns whether the next stage shall begin.
+        options, history = self.options, self.history
+        tolerance = options.tolerance if is_last else 10 * options.tolerance
+        history.message = "reached the number of steps"
+        while self.step_in_stage < options.steps:
+            if not self.solver.step():
+                history.message = self.solver.message
+                return True
+            self.step_in_stage += 1
+            if options.update_grid and self.step_in_stage - self.last_move >= REST:
+                self._follow()
+            self.trail.append(self.solver.evaluation.objective)
+            self._record()
+            if self._has_stopped():
+                return False
+            if self._is_exact():
+                history.message = "the loss is zero to rounding"
+                return True
+            if len(self.trail) > WINDOW:
+                before = self.trail[-1 - WINDOW]
+                if isinstance(self.solver, LevenbergMarquardt) and before - self.trail[-1] < tolerance * abs(before):
+                    history.message = "converged"
+                    return True
+        return True
+
+    def _follow(self) -> None:
+        # Grids that no longer fit their activations move; what they held is kept until the stage ends.
+        if self.n_moves >= LARGEST_MOVES or all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in self._activations()):
+            return
+        if self.kept is None or self.solver.evaluation.objective < self.kept[0]:
+            self.kept = (self.solver.evaluation.objective, Snapshot.of(self.work))
+        fit_grids_(self.work, self.problem.features, usage=FAIR_USAGE)
+        self.solver.restart()
+        self.n_moves += 1
+        self.last_move = self.step_in_stage
+        self.trail = []
+
+    def _activations(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # The grid of every numeric layer but the first, whose samples do not move, with what it reads.
+        ready = self.solver.evaluation.linearisation
+        nodes = self.problem.features
+        for i, layer in enumerate(self.work.layers):
+            if i and layer.numeric is not None:
+                yield layer.numeric.basis.grid, nodes if ready is None else ready.records[i].inputs
+            if ready is None:
+                with torch.no_grad():
+                    nodes = layer(nodes)
+
+    def _is_exact(self) -> bool:
+        if not self.problem.loss.is_squares:
+            return False
+        return self.solver.evaluation.objective <= (4 * torch.finfo(torch.float64).eps) ** 2 * self.problem.scale
+
+    def _has_stopped(self) -> bool:
+        if self.validation is not None and self.options.patience is not None and self.best is not None:
+            waited = len(self.history) - 1 - self.best[1]
+            if waited >= self.options.patience:
+                self.history.message = f"no lower validation loss in {waited} steps"
+                return True
+        for callback in self.options.callbacks:
+            if callback(self.work, self.history):
+                self.history.message = "stopped by a callback"
+                return True
+        for hook in self.options.after_step:
+            hook(self)
+        return False
+
+    def _leave(self) -> None:
+        # A grid that moved may have cost more than the steps after it won back.
+        if self.kept is not None and self.kept[0] < self.solver.evaluation.objective:
+            self.kept[1].restore_(self.work)
+            self.solver.restart()
+            self._record()
+        self.step_in_stage, self.kept = 0, None
+
+    @torch.no_grad()
+    def _record(self) -> None:
+        evaluation, is_squares = self.solver.evaluation, self.problem.loss.is_squares
+        row: dict[str, Any] = {"val_loss": None, "test_rmse": None}
+        if self.validation is not None:
+            output = self.validation.output(self.work)
+            row["val_loss"] = float(self.validation.mean_loss(output))
+            if self.best is None or row["val_loss"] < self.best[0]:
+                self.best = (row["val_loss"], len(self.history), Snapshot.of(self.work))
+        if self.test is not None and self.test.X_test is not None and is_squares:
+            difference = self.work(self.test.X_test) - self.test.y_test
+            row["test_rmse"] = sqrt(float(difference.square().mean()))
+        self.history.append(
+            step=len(self.history),
+            loss=evaluation.loss + evaluation.penalty,
+            rmse=sqrt(evaluation.loss) if is_squares else None,
+            penalty=evaluation.penalty,
+            damping=self.solver.damping,
+            grid=max((layer.spec.basis.grid for layer in self.work.layers if layer.numeric is not None), default=None),
+            seconds=time.perf_counter() - self.start,
+            **row,
+        )
+
+
+def minimise(model: MultKAN, problem: Problem, steps: int, damping: float = 1e-2) -> None:
+    """Makes up to `steps` Levenberg-Marquardt steps in place, with grids as they are and no record.
+
+    Args:
+        model: the network, of type float64.
+        problem: what is minimised.
+        steps: largest number of steps.
+        damping: Marquardt's parameter at the start.
+    """
+    solver = LevenbergMarquardt(model, problem, damping)
+    solver.restart()
+    Training(model, problem, solver, Options(0, update_grid=False)).advance(steps)

@@ -1,0 +1,178 @@
+"""Losses as sums of squares: what Levenberg-Marquardt needs to know about the distance between outputs and targets.
+
+A loss gives a value for every sample and, at given outputs, *pseudo-residuals*: pairs (root, z) such that the gradient
+of the sample's value with respect to the outputs is 2 sum root z, and its Gauss-Newton matrix is 2 sum root root'. For
+squares the roots are unit vectors and z are the residuals; for cross-entropy root_j = sqrt(p_j) (e_j - p), since the
+matrix diag(p) - p p' is the sum of their outer products.
+
+Reference: Martens, New Insights on the Natural Gradient Method (2020), section 8.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from kan2.errors import DataError, ShapeError, TrainingError, unknown_name
+
+PseudoResiduals = list[tuple[Tensor, Tensor]]
+
+
+class Loss(Protocol):
+    """A distance between outputs and targets, sample by sample."""
+
+    is_squares: bool
+
+    def values(self, output: Float[Tensor, "batch output"], y: Tensor) -> Float[Tensor, " batch"]:
+        """Returns one value a sample, differentiable in the outputs."""
+        ...
+
+    def pseudo_residuals(self, output: Float[Tensor, "batch output"], y: Tensor) -> PseudoResiduals:
+        """Returns (batch, output) roots with (batch,) factors z."""
+        ...
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """The mean over outputs of the squared difference."""
+
+    is_squares: bool = True
+
+    def values(self, output: Tensor, y: Tensor) -> Tensor:
+        return (output - y).square().mean(1)
+
+    def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
+        n_output = output.shape[1]
+        units = torch.eye(n_output, dtype=output.dtype, device=output.device) / n_output**0.5
+        residual = (output - y) / n_output**0.5
+        return [(units[i].expand_as(output), residual[:, i]) for i in range(n_output)]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Minus the log-likelihood of classes: of two classes for one output, a logit; else of one class an output."""
+
+    is_squares: bool = False
+
+    def values(self, output: Tensor, y: Tensor) -> Tensor:
+        if output.shape[1] == 1:
+            return F.binary_cross_entropy_with_logits(output, y, reduction="none")[:, 0]
+        return -(y * output.log_softmax(1)).sum(1)
+
+    def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
+        # Halves and square roots of two: pseudo-residuals describe half the derivatives.
+        tiny = torch.finfo(output.dtype).tiny ** 0.5
+        if output.shape[1] == 1:
+            p = output.sigmoid()
+            root = (p * (1 - p)).clamp_min(tiny).sqrt() / 2**0.5
+            return [(root, ((p - y) / (2 * root))[:, 0])]
+        p = output.softmax(1)
+        units = torch.eye(output.shape[1], dtype=output.dtype, device=output.device)
+        result = []
+        for j in range(output.shape[1]):
+            root = p[:, j].clamp_min(tiny).sqrt() / 2**0.5
+            # sum_j y_j (p - e_j) is the gradient, so z_j = -y_j / (2 root) serves.
+            result.append((root[:, None] * (units[j] - p), -y[:, j] / (2 * root)))
+        return result
+
+
+@dataclass(frozen=True)
+class CallableLoss:
+    """A user's loss(output, y), a mean over samples; its curvature is the absolute Hessian of each sample.
+
+    Attributes:
+        function: maps (batch, output) outputs and targets to a number.
+    """
+
+    function: Callable[[Tensor, Tensor], Tensor]
+    is_squares: bool = False
+
+    def values(self, output: Tensor, y: Tensor) -> Tensor:
+        value = self.function(output, y)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise ShapeError("fit: expected loss(output, y) to return one number, a mean over samples.")
+        return value.reshape(1).expand(output.shape[0])
+
+    def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
+        n, n_output = output.shape
+        with torch.enable_grad():
+            leaf = output.detach().requires_grad_()
+            total = n * self.values(leaf, y)[0]
+            (gradient,) = torch.autograd.grad(total, leaf, create_graph=True)
+            rows = []
+            for i in range(n_output):
+                row = None
+                if gradient.requires_grad:
+                    (row,) = torch.autograd.grad(gradient[:, i].sum(), leaf, retain_graph=True, allow_unused=True)
+                rows.append(torch.zeros_like(leaf) if row is None else row)
+        hessian = torch.stack(rows, 1).detach()
+        gradient = gradient.detach()
+        values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2)
+        # Where a loss is flat, as the absolute value is, its own slope sets the size of the trust region.
+        floor = 1e-6 * max(float(values.abs().amax()), float(gradient.abs().amax()), 1e-300)
+        values = values.abs().clamp_min(floor)
+        result = []
+        for i in range(n_output):
+            root = vectors[:, :, i] * (values[:, i, None] / 2).sqrt()
+            z = (vectors[:, :, i] * gradient).sum(1) / 2 / (values[:, i] / 2).sqrt()
+            result.append((root, z))
+        return result
+
+
+LOSSES: dict[str, type] = {"mse": SquaredError, "cross_entropy": CrossEntropy}
+
+
+def make_loss(loss: Any) -> Loss:
+    """Returns the loss of this name, or wraps a callable.
+
+    Raises:
+        UnknownNameError: neither a known name nor a callable.
+    """
+    if isinstance(loss, str):
+        name = loss.lower().replace("-", "_")
+        if name not in LOSSES:
+            raise unknown_name("fit", "loss", loss, LOSSES)
+        return LOSSES[name]()
+    if isinstance(loss, torch.nn.CrossEntropyLoss | torch.nn.BCEWithLogitsLoss):
+        return CrossEntropy()
+    if isinstance(loss, torch.nn.MSELoss):
+        return SquaredError()
+    if not callable(loss):
+        raise unknown_name("fit", "loss", loss, LOSSES)
+    return CallableLoss(loss)
+
+
+def class_targets(y: Float[Tensor, "batch column"], n_output: int) -> Float[Tensor, "batch output"]:
+    """Returns targets of cross-entropy: class numbers become unit vectors, probabilities stay.
+
+    Raises:
+        DataError: class numbers outside 0 to n_output - 1, or probabilities outside 0 to 1.
+        ShapeError: neither one column nor one column an output.
+    """
+    if y.shape[1] == 1 and n_output > 1:
+        labels = y[:, 0].round().long()
+        if not bool((labels == y[:, 0]).all()) or int(labels.min()) < 0 or int(labels.max()) >= n_output:
+            raise DataError(
+                f"fit: expected class numbers 0 to {n_output - 1}, one for each output, got values from "
+                f"{float(y.min()):g} to {float(y.max()):g}."
+            )
+        return F.one_hot(labels, n_output).to(y)
+    if y.shape[1] != n_output:
+        raise ShapeError(f"fit: expected one column of class numbers or {n_output} of probabilities, got {y.shape[1]}.")
+    if not bool(((y >= 0) & (y <= 1)).all()):
+        raise DataError(f"fit: expected labels between 0 and 1, got {float(y.min()):g} to {float(y.max()):g}.")
+    return y
+
+
+def checked_value(value: float, where: str) -> float:
+    """Returns a finite number or raises TrainingError."""
+    if value != value or value in (float("inf"), -float("inf")):
+        raise TrainingError(
+            f"{where}: expected a finite loss at the start, got {value}. A symbolic edge is probably outside its domain "
+            "(see model.trace(X), or unfix it), or the loss or residual is not defined for these outputs."
+        )
+    return value

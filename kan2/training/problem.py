@@ -1,0 +1,318 @@
+"""What training minimises: a mean loss over samples plus a penalty, and its Gauss-Newton equations.
+
+objective = sum_n w_n loss(f(x_n), y_n) / sum_n w_n + penalty + roughness. The *roughness* term is tiny: it holds
+coefficients that the samples do not determine, such as those of basis functions in the margins of a grid, to smooth
+continuations of their neighbours, and is far below the approximation error of the splines elsewhere. All sums run
+over chunks of samples, so memory does not grow with their number.
+
+References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996); Hunter, Li, Variable Selection Using MM
+Algorithms (2005), for the quadratics that touch the penalty from above.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.linalg import damped_solver
+from kan2.network import MultKAN
+from kan2.penalties import Penalty, difference_matrix, edge_scales
+from kan2.training.linearisation import Adjoints, Linearisation
+from kan2.training.losses import Loss, SquaredError
+from kan2.training.parameters import ParameterVector, Slot
+
+CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective at one point.
+
+    Attributes:
+        objective: loss + penalty + roughness.
+        loss: the mean loss.
+        penalty: the sparsity penalty.
+        linearisation: the evaluated network, None where the samples need several chunks.
+    """
+
+    objective: float
+    loss: float
+    penalty: float
+    linearisation: Linearisation | None
+
+
+class Roughness:
+    """Squared differences, of one order above that of the spline, of the coefficients of every edge.
+
+    Args:
+        strength: weight relative to the mean square of the output; 0 switches the term off.
+
+    Attributes:
+        weights: for each slot of weights the weight of each edge: the mean square of the derivative of the output with
+            respect to the subnode, so that the term is in units of the output.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+        self.weights: list[Tensor] = []
+
+    def terms(self, vector: ParameterVector, numbers: Tensor) -> Iterator[tuple[Slot, Tensor, Tensor, Tensor]]:
+        """Yields for each slot its differences z, the matrix that takes them, and the weights of its edges."""
+        slots = (slot for slot in vector.slots if slot.kind == "weight")
+        for slot, weight in zip(slots, self.weights):
+            edges = vector.model.layers[slot.layer].numeric
+            n, k = edges.basis.n_basis, edges.basis.k
+            if n > k + 1:
+                inner = difference_matrix(n, k + 1, numbers)
+                matrix = torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)
+                yield slot, vector.edge_weights(slot, numbers) @ matrix.T, matrix, weight
+
+    def value(self, vector: ParameterVector) -> float:
+        """Returns the term at the present parameters."""
+        if not self.weights:
+            return 0.0
+        return sum(float(weight @ z.square().sum(1)) for _, z, _, weight in self.terms(vector, vector.read()))
+
+
+class Problem:
+    """Samples, targets, a loss and penalties.
+
+    Args:
+        features: (batch, feature) samples as the first layer reads them.
+        y: (batch, column) targets, as the loss reads them.
+        weight: (batch,) non-negative weights, or None.
+        penalty: the sparsity penalty.
+        loss: the distance between outputs and targets.
+        roughness: strength of the roughness term, >= 0.
+
+    Attributes:
+        share: (batch,) what each sample counts in the mean; None where all count the same.
+        scale: weighted mean square of the targets.
+    """
+
+    def __init__(
+        self,
+        features: Float[Tensor, "batch feature"],
+        y: Float[Tensor, "batch column"],
+        weight: Float[Tensor, " batch"] | None = None,
+        penalty: Penalty = Penalty(),  # noqa: B008
+        loss: Loss = SquaredError(),  # noqa: B008
+        roughness: float = 0.0,
+    ) -> None:
+        self.features, self.y, self.penalty, self.loss = features, y, penalty, loss
+        self.share = None if weight is None else weight / weight.sum()
+        self.roughness = Roughness(roughness)
+        self._first: tuple[object, Tensor] | None = None
+        square = y.square().mean(1)
+        self.scale = float(square.mean() if self.share is None else square @ self.share)
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+    def subsample(self, n: int, generator: torch.Generator) -> "Problem":
+        """Returns the same problem on n random samples, or on all where there are fewer."""
+        rows = torch.randperm(len(self), generator=generator)[:n].sort().values.to(self.features.device)
+        weight = None if self.share is None else self.share[rows]
+        strength = self.roughness.strength
+        return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, strength)
+
+    def share_of(self, part: slice) -> Tensor | float:
+        """Returns what each of these samples counts in the mean."""
+        return 1 / len(self) if self.share is None else self.share[part]
+
+    def mean_loss(self, output: Float[Tensor, "rows output"], rows: Tensor | slice = slice(None)) -> Tensor:
+        """Returns the weighted mean loss of some samples, differentiable in the outputs."""
+        values = self.loss.values(output, self.y[rows])
+        return values.mean() if self.share is None else (self.share[rows] * values).sum() / self.share[rows].sum()
+
+    def evaluate(self, vector: ParameterVector) -> Evaluation:
+        """Evaluates the objective at the present parameters of the network."""
+        linearisation, total, moments = None, 0.0, _Moments(bool(self.penalty.lamb))
+        for part, linearisation in self._chunks(vector):
+            values = self.loss.values(linearisation.output, self.y[part])
+            total += float((values * self.share_of(part)).sum())
+            moments.add(linearisation)
+        penalty = float(self._penalty(vector.model, moments)) if self.penalty.lamb else 0.0
+        rough = self.roughness.value(vector)
+        single = len(self) <= self._chunk_rows(vector)
+        return Evaluation(total + penalty + rough, total, penalty, linearisation if single else None)
+
+    def normal_equations(self, vector: ParameterVector, evaluation: Evaluation) -> "NormalEquations":
+        """Returns half the Gauss-Newton matrix and half the gradient of the objective.
+
+        Args:
+            vector: the network at the point.
+            evaluation: what `evaluate` returned at this point.
+        """
+        gram = self.features.new_zeros(vector.size, vector.size)
+        gradient = self.features.new_zeros(vector.size)
+        moments = _Moments(bool(self.penalty.lamb))
+        sensitivities: list[Adjoints] = []
+        for linearisation, parts in self.linearised(vector, evaluation):
+            for adjoints, z in parts:
+                if self.loss.is_squares and evaluation.linearisation is not None:
+                    sensitivities.append(adjoints)
+                jacobian = adjoints.jacobian()
+                gram.addmm_(jacobian.T, jacobian)
+                gradient.addmv_(jacobian.T, z)
+            moments.add(linearisation)
+        for slot, rise, curvature in self.penalty_blocks(vector, moments):
+            gradient[slot.part] += rise.flatten()
+            rows = torch.arange(slot.start, slot.stop, device=gram.device).view(rise.shape)
+            gram[rows[:, :, None], rows[:, None, :]] += curvature
+        return NormalEquations(gram, gradient, sensitivities)
+
+    def linearised(
+        self, vector: ParameterVector, evaluation: Evaluation
+    ) -> Iterator[tuple[Linearisation, Iterator[tuple[Adjoints, Tensor]]]]:
+        """Yields, chunk by chunk, the network and its weighted pseudo-residuals z with their Jacobians."""
+        ready = evaluation.linearisation
+        for part, linearisation in [(slice(None), ready)] if ready else self._chunks(vector):
+            root_share = self.share_of(part) ** 0.5
+            scale = root_share if isinstance(root_share, float) else root_share[:, None]
+            pseudo = self.loss.pseudo_residuals(linearisation.output, self.y[part])
+            yield linearisation, ((linearisation.adjoints(root * scale), z * root_share) for root, z in pseudo)
+
+    def restart(self, vector: ParameterVector) -> Evaluation:
+        """Weighs the roughness by the present sensitivity of the output to every subnode, and evaluates."""
+        self.roughness.weights = []
+        evaluation = self.evaluate(vector)
+        slots = [slot for slot in vector.slots if slot.kind == "weight"]
+        if not self.roughness.strength or not slots:
+            return evaluation
+        squares: list[Tensor | float] = [0.0] * len(vector.model.layers)
+        for _, parts in self.linearised(vector, evaluation):
+            for adjoints, _ in parts:
+                for i, leaves in enumerate(adjoints.leaves):
+                    squares[i] = squares[i] + leaves[0].square().sum(0)
+        for slot in slots:
+            self.roughness.weights.append(self.roughness.strength * squares[slot.layer][vector.edge_pairs(slot)[0]])
+        return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
+
+    @torch.no_grad()
+    def output(self, model: MultKAN) -> Float[Tensor, "batch output"]:
+        """Returns the outputs at all samples."""
+        nodes, basis = self.features, self._first_basis(model)
+        for i, layer in enumerate(model.layers):
+            if i == 0 and basis is not None:
+                subnodes = basis.flatten(1) @ layer.numeric.masked_weight.flatten(1).T
+                if layer.symbolic is not None:
+                    subnodes = subnodes + layer.symbolic(nodes, layer.spec.n_subnodes)
+                nodes = layer.nodes(subnodes)
+            else:
+                nodes = layer(nodes)
+        return nodes
+
+    def residual_change(self, change: Float[Tensor, "batch output"], i: int) -> Float[Tensor, " batch"]:
+        """Returns the change of the i-th weighted residual of a squared error for a change of the outputs."""
+        root_share = self.share_of(slice(None)) ** 0.5
+        return change[:, i] * root_share / change.shape[1] ** 0.5
+
+    def _chunk_rows(self, vector: ParameterVector) -> int:
+        layers = vector.model.layers
+        width = sum(layer.numeric.weight[0].numel() for layer in layers if layer.numeric is not None)
+        return max(64, CHUNK_ENTRIES // max(1, vector.size, width))
+
+    def _chunks(self, vector: ParameterVector) -> Iterator[tuple[slice, Linearisation]]:
+        rows = self._chunk_rows(vector)
+        if len(self) <= rows:
+            yield slice(None), Linearisation(vector, self.features, self._first_basis(vector.model))
+            return
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            yield part, Linearisation(vector, self.features[part])
+
+    def _first_basis(self, model: MultKAN) -> Tensor | None:
+        # The samples do not move, so the first layer's basis is worth keeping for as long as its grid stays.
+        edges = model.layers[0].numeric
+        if edges is None:
+            return None
+        if self._first is None or self._first[0] is not edges.basis:
+            with torch.no_grad():
+                self._first = (edges.basis, edges.features(self.features))
+        return self._first[1]
+
+    def _penalty(self, model: MultKAN, moments: "_Moments") -> Tensor:
+        layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]
+        with torch.no_grad():
+            scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]
+            return self.penalty(scales, [edges.masked_weight[..., int(edges.has_base) :] for _, edges in layers])
+
+    def penalty_blocks(self, vector: ParameterVector, moments: "_Moments") -> Iterator[tuple[Slot, Tensor, Tensor]]:
+        """Yields what the penalties add to half the gradient (edge, feature) and half the curvature of slots."""
+        slots = [s for s in vector.slots if s.kind == "weight"] if self.penalty.lamb else []
+        layers, numbers = vector.model.layers, vector.read() if slots or self.roughness.weights else None
+        with torch.no_grad():
+            scales = [edge_scales(layers[s.layer].numeric, moments.covariance(s.layer)) for s in slots]
+        scales = [s.requires_grad_() for s in scales]
+        slopes = torch.autograd.grad(self.penalty(scales), scales) if scales else ()
+        for slot, scale, slope in zip(slots, scales, slopes):
+            target, source = vector.edge_pairs(slot)
+            covariance = moments.covariance(slot.layer)[source]
+            # A share's entropy can fall as an edge grows; a negative slope gives a gradient but no curvature.
+            ratio = slope[target, source] / scale.detach()[target, source] / 2
+            weight = vector.edge_weights(slot, numbers)
+            rise = ratio[:, None] * torch.einsum("efg,eg->ef", covariance, weight)
+            curvature = ratio.clamp_min(0)[:, None, None] * covariance
+            if self.penalty.coef or self.penalty.smooth:
+                start = int(layers[slot.layer].numeric.has_base)
+                extra, bend = self.penalty.coefficient_terms(weight[:, start:])
+                rise[:, start:] += extra / 2
+                curvature[:, start:, start:] += bend / 2
+            yield slot, rise, curvature
+        for slot, z, matrix, weight in self.roughness.terms(vector, numbers) if self.roughness.weights else ():
+            yield slot, weight[:, None] * (z @ matrix), weight[:, None, None] * (matrix.T @ matrix)
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Half the Gauss-Newton matrix and half the gradient of an objective.
+
+    Attributes:
+        gram: (parameter, parameter).
+        gradient: (parameter,).
+        sensitivities: the Jacobians of the residuals of a squared error, where all samples fit into one chunk.
+    """
+
+    gram: Tensor
+    gradient: Tensor
+    sensitivities: list[Adjoints]
+
+    @property
+    def diagonal(self) -> Tensor:
+        """The diagonal of the matrix."""
+        return self.gram.diagonal()
+
+    def solver(self, damping: float, scale: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """Returns the map from b to the solution of (gram + damping diag(scale)) x = b, None where it is singular."""
+        return damped_solver(self.gram, damping, scale)
+
+    def predicted(self, delta: Tensor) -> float:
+        """Returns by how much the quadratic model says that a step lowers the objective."""
+        return -float(2 * self.gradient @ delta + delta @ (self.gram @ delta))
+
+
+class _Moments:
+    """Sums over samples from which the covariances of the features of every layer follow."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted, self.n = wanted, 0
+        self.sums: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def add(self, linearisation: Linearisation) -> None:
+        if not self.wanted:
+            return
+        self.n += linearisation.output.shape[0]
+        for i, record in enumerate(linearisation.records):
+            if record.basis is not None:
+                basis = record.basis.transpose(0, 1)
+                sums = basis.sum(1), basis.mT @ basis
+                old = self.sums.get(i)
+                self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
+
+    def covariance(self, layer: int) -> Tensor:
+        first, second = self.sums[layer]
+        mean = first / self.n
+        return second / self.n - mean[:, :, None] * mean[:, None, :]
