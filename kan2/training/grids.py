@@ -14,7 +14,7 @@ from torch import Tensor
 from kan2.edges import BasisEdges
 from kan2.errors import GridWarning
 from kan2.network import MultKAN
-from kan2.spec import BasisSpec, LayerSpec
+from kan2.spec import LayerSpec
 
 
 @torch.no_grad()

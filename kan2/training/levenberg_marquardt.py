@@ -45,7 +45,6 @@ class LevenbergMarquardt:
         """Forgets the scaling and reads the network anew, after it has changed from outside."""
         self.vector = ParameterVector(self.model)
         self.scale: Tensor | None = None
-        self.damping = min(self.damping, 1e-2)
         self.evaluation: Evaluation = self.problem.restart(self.vector)
 
     def step(self) -> bool:

@@ -127,6 +127,8 @@ class Training:
         features = self.problem.features
         grid = supported_grid(self.work, features, grid)
         fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
+        if self.solver.damping is not None:
+            self.solver.damping = min(self.solver.damping, 1e-2)
         self.solver.restart()
         if not isfinite(self.solver.evaluation.objective):
             raise TrainingError(
