@@ -59,8 +59,9 @@ class TestExpand:
         new = model.expand_width(1, 2, is_sum, mult_arity=3)
         assert new.width == width
         same(new, model, 1e-14)
-        new(samples(new)).sum().backward()
-        fresh = slice(2, 4) if is_sum else slice(3, 5)
+        x, fresh = samples(new), slice(2, 4) if is_sum else slice(3, 5)
+        assert bool((new.layers[0](x)[:, fresh].std(0) > 0).all())
+        new(x).sum().backward()
         assert float(new.layers[1].numeric.weight.grad[:, fresh].abs().sum()) > 0
 
     def test_a_compiled_network_gets_room(self):
