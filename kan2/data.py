@@ -26,7 +26,7 @@ DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any]"
 """A Dataset, a pair (X, y) of arrays, tensors or data frames, or a dict with train_input and train_label."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Samples with names; immutable.
 
@@ -50,6 +50,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.X.shape[0]
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(self.outputs) or f"{self.y.shape[1]} outputs"
+        auxiliary = "".join(f", {name} = {text}" for name, text in self.auxiliary)
+        test = "" if self.X_test is None else f", {len(self.X_test)} test samples"
+        return f"Dataset({len(self)} samples, {', '.join(self.inputs)} -> {outputs}{auxiliary}{test})"
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
     Example:
         >>> x = sympy.Symbol("x")
         >>> round_floats(0.00123456 * x + 1234.5678 * sympy.sin(x), 2)
-        0.0012*x + 1200.0*sin(x)
+        0.0012*x + 1.2e+3*sin(x)
     """
     floats = expression.atoms(sympy.Float)
     return expression.xreplace({f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats})

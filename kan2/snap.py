@@ -136,8 +136,9 @@ def _options(
     for number in simple_candidates(constant.value, tolerance):
         if (constant.layer, constant.term, constant.letter, number.value) in refused:
             continue
-        # About 2**complexity numbers of at most this complexity lie between 0 and 1.
-        chance = 2 * tolerance * 2.0**number.complexity / max(1.0, abs(constant.value))
+        # Complexity counts the bits of numerator and, twice, denominator, so about 4**(complexity / 3) fractions of at
+        # most this complexity lie in a unit interval.
+        chance = 2 * tolerance * 4.0 ** (number.complexity / 3) / max(1.0, abs(constant.value))
         if chance <= max_chance:
             result.append((chance, constant, number))
     return result

@@ -9,7 +9,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), sections 3.2 and 4.2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
@@ -28,7 +28,7 @@ def tree_of(model: MultKAN, data: Any = None, **options: Any) -> nx.DiGraph:
 
     Args:
         model: with one output.
-        data: samples; by default those of the last fit, and then the error of the fit sets the thresholds.
+        data: samples; by default those of the last fit.
         options: passed on to `treeconv.convert`.
     """
     import treeconv
@@ -38,16 +38,15 @@ def tree_of(model: MultKAN, data: Any = None, **options: Any) -> nx.DiGraph:
 
 
 def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: int = 0, **options: Any) -> nx.DiGraph:
-    """Returns the tree of the structure in data: trains a network on part of them and converts it.
+    """Returns the tree of the structure in data: trains a network on them and converts it.
 
-    The error on the part held out tells the tests how far the network may be trusted; `tree.graph["model"]` is the
-    network.
+    `tree.graph["model"]` is the network.
 
     Args:
         data: (X, y), a Dataset or a dict; or X alone, with y beside it.
         y: (batch,) targets, where data is X alone.
         names: names of the inputs.
-        seed: seed of the split and of the network's start.
+        seed: seed of the network's start.
         options: passed on to `treeconv.convert`.
 
     Raises:
@@ -56,20 +55,15 @@ def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: 
     import treeconv
 
     samples = as_dataset(data if y is None else (data, y), names)
-    n = len(samples)
-    if n < 20 or samples.y.shape[1] != 1:
+    if (n := len(samples)) < 20 or samples.y.shape[1] != 1:
         raise DataError(
             f"tree: expected at least 20 samples of one target, got {n} of {samples.y.shape[1]}. "
             "Convert several targets one by one."
         )
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    held, used = order[: n // 5], order[n // 5 :]
     width = [samples.X.shape[1], 2 * samples.X.shape[1] + 1, 1]
     model = MultKAN(width, grid=5, inputs=samples.inputs, seed=seed)
-    model.fit(replace(samples, X=samples.X[used], y=samples.y[used]), steps=100)
-    with torch.no_grad():
-        error = float((model(samples.X[held]) - samples.y[held].double()).square().mean().sqrt())
-    result = treeconv.convert(model, samples.X, names=samples.inputs, error=error, **options)
+    model.fit(samples, steps=100)
+    result = treeconv.convert(model, samples.X, names=samples.inputs, **options)
     result.graph["model"] = model
     return result
 

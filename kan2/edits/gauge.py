@@ -16,6 +16,7 @@ from kan2.edits.rewire import TermNumbers, rewire, terms_of
 from kan2.errors import FormulaError
 from kan2.layers import KANLayer
 from kan2.network import MultKAN
+from kan2.spec import SymbolicTerm
 from kan2.symbolic_fit import canonical
 
 
@@ -89,7 +90,7 @@ def _normalise(layer: KANLayer, reads: Sequence[_Node], is_last: bool) -> tuple[
                 if items:
                     items[0] = replace(items[0], affine=(*items[0].affine[:3], constant))
                 elif constant:
-                    term = replace_term_constant(target)
+                    term = _constant_term(target)
                     items = [TermNumbers(term, (1.0, 0.0, 0.0, constant))]
                 constant = 0.0
             terms += items
@@ -109,10 +110,7 @@ def _normalise(layer: KANLayer, reads: Sequence[_Node], is_last: bool) -> tuple[
     return terms, nodes
 
 
-def replace_term_constant(target: int):
-    """Returns the term of a subnode that is a mere constant."""
-    from kan2.spec import SymbolicTerm
-
+def _constant_term(target: int) -> SymbolicTerm:
     return SymbolicTerm(target, 0, "0", "d")
 
 
@@ -128,7 +126,7 @@ def _add_constant(terms: list[TermNumbers], target: int, constant: float) -> lis
         if item.term.target == target:
             a, b, c, d = item.affine
             return [*terms[:i], replace(item, affine=(a, b, c, d + constant)), *terms[i + 1 :]]
-    return [*terms, TermNumbers(replace_term_constant(target), (1.0, 0.0, 0.0, constant))]
+    return [*terms, TermNumbers(_constant_term(target), (1.0, 0.0, 0.0, constant))]
 
 
 def _mark(item: TermNumbers, position: int, keeps_scale: bool, keeps_constant: bool) -> TermNumbers:

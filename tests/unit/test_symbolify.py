@@ -1,0 +1,100 @@
+"""Suggesting, fixing and unfixing functions; whole networks become their formulas."""
+
+import copy
+
+import pytest
+import sympy
+import torch
+
+from kan2 import MultKAN, SymbolicFunction, functions, sample_function
+from kan2.errors import EdgeError, UnknownNameError
+
+
+def trained(formula, ranges, width, **options):
+    data = sample_function(formula, ranges, n=400)
+    model = MultKAN(width, grid=options.pop("grid", 10))
+    model.fit(data, **options)
+    return model
+
+
+def test_suggestions_only_read():
+    model = trained("sin(3*x1)", [(-1, 1)], [1, 1], steps=30)
+    before = copy.deepcopy(model.state_dict())
+    table = model.suggest_symbolic((0, 0, 0), top=5)
+    assert table[0].function == "sin"
+    assert len(table) == 5
+    assert "sin" in str(table)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    fixed = model.fix_symbolic((0, 0, 0), "sin")
+    assert fixed.suggest_symbolic((0, 0, 0))[0].function == "sin"
+    assert fixed.spec.layers[0].terms[0].function == "sin"
+
+
+@pytest.mark.parametrize("edge", [(0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 5), 3])
+def test_edges_that_do_not_exist_are_refused(edge):
+    model = MultKAN([1, 1])
+    for verb in (model.suggest_symbolic, model.unfix_symbolic, lambda e: model.fix_symbolic(e, "sin")):
+        with pytest.raises(EdgeError):
+            verb(edge)
+
+
+def test_a_pykan_style_call_fails_loudly():
+    with pytest.raises((EdgeError, UnknownNameError, TypeError)):
+        MultKAN([2, 2, 1]).fix_symbolic(0, 1, 1, "sin")
+
+
+def test_unknown_functions_are_refused_with_a_hint():
+    with pytest.raises(UnknownNameError, match="Did you mean"):
+        MultKAN([1, 1]).fix_symbolic((0, 0, 0), "sine")
+    with pytest.raises(UnknownNameError):
+        MultKAN([1, 1]).auto_symbolic(([[0.0], [1.0]], [0.0, 1.0]), library=["sine"])
+
+
+def test_fix_before_any_training_uses_the_grid():
+    model = MultKAN([1, 1]).fix_symbolic((0, 0, 0), "sin")
+    assert model.spec.layers[0].terms[0].function == "sin"
+
+
+def test_unfix_follows_the_function():
+    model = MultKAN([2, 1], grid=20).fix_symbolic((0, 0, 1), "sin", affine=(3, 0, 1, 0))
+    x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.8 - 0.9
+    spline = model.unfix_symbolic((0, 0, 1))
+    torch.testing.assert_close(spline(x), model(x), atol=1e-4, rtol=0)
+    with pytest.raises(EdgeError, match="expected a symbolic edge"):
+        spline.unfix_symbolic((0, 0, 1))
+
+
+def test_users_functions_take_part():
+    row = SymbolicFunction("sinc2", lambda u: torch.sinc(u) ** 2, lambda u: (sympy.sin(sympy.pi * u) / (sympy.pi * u)) ** 2, 3)
+    functions.register(row, replace=True)
+    model = trained("1 - x1**2", [(-1, 1)], [1, 1], steps=5).fix_symbolic((0, 0, 0), "sinc2", fit=False)
+    x = torch.tensor([[0.3]], dtype=torch.float64)
+    assert float(model.symbolic_formula().subs("x1", 0.3)) == pytest.approx(model(x).item())
+
+
+@pytest.mark.parametrize(("formula", "ranges", "width", "options"), [
+    ("x*y", {"x": (-1, 1), "y": (-1, 1)}, [2, [0, 1]], {"grid": 3}),
+    ("exp(sin(pi*x) + y**2)", {"x": (-1, 1), "y": (-1, 1)}, [2, 1, 1], {"restarts": 4, "steps": 60}),
+    ("x/y", {"x": (1, 2), "y": (1, 2)}, [2, 1, 1], {"restarts": 4, "steps": 60}),
+    ("sin(4*x) + 3*x**2/10", {"x": (-1, 1)}, [1, 1], {}),
+    ("atan(3*x)", {"x": (-1, 1)}, [1, 1], {}),
+])  # fmt: skip
+def test_formulas_are_found_exactly(formula, ranges, width, options):
+    model = trained(formula, ranges, width, **options)
+    before = copy.deepcopy(model.state_dict())
+    symbolic = model.auto_symbolic()
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items()), "the source model was changed"
+    if formula.startswith("sin(4*x) +"):
+        # One edge that is a sum of two functions: no single row of the table is it, so it must stay a spline.
+        assert [e.is_numeric for e in symbolic.spec.edges()] == [True]
+        return
+    truth = sympy.sympify(formula)  # a literal of this test
+    assert sympy.simplify(symbolic.symbolic_formula() - truth) == 0
+    assert symbolic.report.choices
+
+
+def test_an_edge_that_no_function_fits_stays_a_spline():
+    model = trained("sin(7*x) + x**3 + abs(x - 0.2)", {"x": (-1, 1)}, [1, 1])
+    symbolic = model.auto_symbolic(library=["x", "x^2", "exp"])
+    assert [e.is_numeric for e in symbolic.spec.edges()] == [True]
+    assert symbolic.report.choices[-1].function is None
