@@ -126,15 +126,16 @@ class _LayerRecord:
             if layer.numeric is not None:
                 basis = layer.numeric.features(inputs) if basis is None else basis
                 self.basis = basis.detach()
-                subnodes = basis.flatten(1) @ layer.numeric.masked_weight.detach().flatten(1).T
+                # A copy: the solver writes trial values into the weights while this graph is still in use.
+                subnodes = basis.flatten(1) @ layer.numeric.masked_weight.detach().clone().flatten(1).T
             if layer.symbolic is not None:
-                affine, shape = layer.symbolic.affine.detach(), layer.symbolic.shape.detach()
+                affine, shape = layer.symbolic.affine.detach().clone(), layer.symbolic.shape.detach().clone()
                 values = layer.symbolic.apply_functions(layer.symbolic.arguments(inputs, affine), shape)
                 subnodes = subnodes.index_add(1, layer.symbolic.target, values * affine[:, 2] + affine[:, 3])
             if not subnodes.requires_grad:
                 subnodes.requires_grad_()
             self.leaves = [subnodes]
-            affines = {name: getattr(layer, name).detach() for name in AFFINES}
+            affines = {name: getattr(layer, name).detach().clone() for name in AFFINES}
             if layer.spec.affine_trainable:
                 # One copy a sample, so that the backward pass gives one derivative a sample.
                 affines = {name: value.expand(n, -1).clone().requires_grad_() for name, value in affines.items()}
