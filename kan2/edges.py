@@ -16,6 +16,7 @@ from kan2 import functions
 from kan2.bases import BASE_FUNCTIONS as BASE_FUNCTIONS
 from kan2.bases import Basis
 from kan2.bases.fused import can_fuse, fused
+from kan2.derivatives import derivatives
 from kan2.errors import unknown_name
 from kan2.spec import LayerSpec, SymbolicTerm
 
@@ -78,6 +79,13 @@ class BasisEdges(nn.Module):
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
         return torch.einsum("nsf,tsf->nts", self.features(x), self.masked_weight)
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        features = torch.cat([self.features(x, r) for r in range(1, order + 1)]).transpose(0, 1)
+        return list((features @ self.masked_weight.permute(1, 2, 0)).permute(1, 2, 0).split(x.shape[0]))
 
     def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":
         """Returns the same functions, as nearly as possible, in another basis."""
@@ -165,6 +173,21 @@ class SymbolicEdges(nn.Module):
 
     def edge_values(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
-        values = self.term_values(x)
-        flat = values.new_zeros(x.shape[0], n_targets * x.shape[1])
-        return flat.index_add(1, self.target * x.shape[1] + self.source, values).unflatten(1, (n_targets, x.shape[1]))
+        return self._on_edges(self.term_values(x), n_targets, x.shape[1])
+
+    def _on_edges(self, values: Float[Tensor, "batch term"], n_targets: int, n_sources: int) -> Tensor:
+        flat = values.new_zeros(values.shape[0], n_targets * n_sources)
+        return flat.index_add(1, self.target * n_sources + self.source, values).unflatten(1, (n_targets, n_sources))
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int, n_targets: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        affine, shape = self.numbers()
+        u = self.arguments(x, affine)[:, self.order]
+        shape = shape[self.order]
+        parts = [derivatives(functions.get(name), u[:, i:j], shape[i:j], order) for name, i, j in self.blocks]
+        back = self.order.argsort()
+        found = [torch.cat([part[r] for part in parts], 1)[:, back] for r in range(1, order + 1)]
+        chain = [affine[:, 2] * affine[:, 0] ** r for r in range(1, order + 1)]
+        return [self._on_edges(d * factor, n_targets, x.shape[1]) for d, factor in zip(found, chain)]

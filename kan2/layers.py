@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kan2.bases import data_ranges, make_basis, sample_quantiles
+from kan2.bases.fused import in_transform
 from kan2.edges import BasisEdges, SymbolicEdges
 from kan2.errors import ShapeError
 from kan2.spec import BasisSpec, LayerSpec
@@ -152,7 +153,7 @@ class KANLayer(nn.Module):
     def _only_sums(self) -> bool:
         # Whether the nodes are the subnodes as they are. Looked up by value, which needs no bookkeeping; elsewhere than
         # on the CPU a look costs more than the affine.
-        if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling():
+        if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
         parameters = [getattr(self, name) for name in AFFINES]
         if any(p.requires_grad or type(p) is not nn.Parameter or p.device.type != "cpu" for p in parameters):
@@ -179,6 +180,18 @@ class KANLayer(nn.Module):
         if self.symbolic is not None:
             total = total + self.symbolic.edge_values(x, self.spec.n_subnodes)
         return total
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        found = [x.new_zeros(x.shape[0], self.spec.n_subnodes, self.spec.n_in)] * order
+        if order and self.numeric is not None:
+            found = self.numeric.edge_derivatives(x, order)
+        if order and self.symbolic is not None:
+            terms = self.symbolic.edge_derivatives(x, order, self.spec.n_subnodes)
+            found = [a + b for a, b in zip(found, terms)]
+        return found
 
     def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
         """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.

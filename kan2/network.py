@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from kan2.data import Dataset, as_dataset, compute_features, to_tensor
 from kan2.errors import DataError, ShapeError, SpecError
+from kan2.jets import Jet, jet, laplacian
 from kan2.layers import KANLayer
 from kan2.spec import BasisSpec, LayerSpec, NetworkSpec, parse_width
 from kan2.trace import LayerTrace, Trace
@@ -244,6 +245,14 @@ class MultKAN(Verbs, nn.Module):
             records.append(LayerTrace(layer, nodes, subnodes, outputs))
             nodes = outputs
         return Trace(tuple(records))
+
+    def jet(self, x: "ArrayLike", order: int = 2) -> Jet:
+        """Returns value, gradient, Hessian (and third derivatives) with respect to the inputs, see `kan2.jets.jet`."""
+        return jet(self, x, order)
+
+    def laplacian(self, x: "ArrayLike") -> Float[Tensor, "batch output"]:
+        """Returns the sum of second derivatives with respect to the inputs, see `kan2.jets.laplacian`."""
+        return laplacian(self, x)
 
     @torch.no_grad()
     def predict(self, x: "ArrayLike") -> np.ndarray:

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from kan2.edges import BasisEdges
 
 try:
-    from torch._C import _are_functorch_transforms_active as _in_transform
+    from torch._C import _are_functorch_transforms_active as in_transform
 except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
 
-    def _in_transform() -> bool:
+    def in_transform() -> bool:
+        """Says whether torch.func is transforming the code that runs."""
         return True
 
 
@@ -47,7 +48,7 @@ def can_fuse(edges: "BasisEdges", x: Tensor) -> bool:
         and x.numel() > 0
         and basis.is_uniform
         and not torch.compiler.is_compiling()
-        and not _in_transform()
+        and not in_transform()
         and not torch.is_autocast_enabled(x.device.type)
     )
 
