@@ -195,7 +195,9 @@ class _Builder:
         if not isinstance(value, sympy.Expr):
             raise ExpressionError(f"parse_expression: expected a formula, got the {_kind(value)} {value}.")
         _check_size(self, self.tokens[0], value)
-        if value.is_infinite:
+        if value.has(sympy.zoo, sympy.nan):
+            raise self.fail(self.tokens[0], "undefined: a division by zero or an infinite value.")
+        if value in (sympy.oo, -sympy.oo):
             raise self.fail(self.tokens[0], "undefined: an infinite value.")
         return value
 
@@ -212,7 +214,7 @@ class _Builder:
             if isinstance(error, ExpressionError):
                 raise
             raise self.fail(token, f"not a formula: {error}".rstrip(".") + ".") from None
-        if isinstance(value, sympy.Expr) and value.has(sympy.zoo, sympy.nan):
+        if value is sympy.zoo or value is sympy.nan:
             raise self.fail(token, "undefined: a division by zero or an infinite value.")
         return value
 

@@ -6,12 +6,14 @@ accepts. Only nodes whose inputs all have a declared interval are judged.
 Reference: https://dlmf.nist.gov, chapter 4, for principal branches and poles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import inf, pi
 from typing import Any
 
 import numpy as np
+import sympy
 import torch
 
 from kan2 import functions
@@ -66,12 +68,13 @@ class Trouble:
     message: str
 
 
-def find_trouble(plan: Plan, domain: Domain) -> tuple[Trouble, ...]:
+def find_trouble(plan: Plan, domain: Domain, harmless: Sequence[Any] = ()) -> tuple[Trouble, ...]:
     """Finds the edges of a plan whose arguments leave the real domain of their function.
 
     Args:
         plan: the plan.
         domain: intervals of inputs.
+        harmless: expressions that may be divided by zero, because the arctangent of the infinite result is right.
 
     Returns:
         One record for each function and argument in trouble.
@@ -90,7 +93,7 @@ def find_trouble(plan: Plan, domain: Domain) -> tuple[Trouble, ...]:
                 u = edge.a * values[edge.source] + edge.b
                 value = value + edge.c * functions.get(edge.function)(u, edge.shape)
                 names = tuple(plan.inputs[i] for i in sorted(depends[edge.source]))
-                if all(name in domain for name in names):
+                if all(name in domain for name in names) and not _is_harmless(plan, edge, harmless):
                     trouble = _judge(plan, edge, u, x, names, domain)
                     if trouble:
                         found.setdefault((trouble.function, trouble.argument), trouble)
@@ -98,6 +101,15 @@ def find_trouble(plan: Plan, domain: Domain) -> tuple[Trouble, ...]:
         values.append(total)
         depends.append(frozenset().union(*(depends[edge.source] for edge in node.edges)))
     return tuple(found.values())
+
+
+def _is_harmless(plan: Plan, edge: PlanEdge, harmless: Sequence[Any]) -> bool:
+    if edge.function != "1/x" or not harmless:
+        return False
+    source = plan.nodes[edge.source]
+    value = edge.a * (sympy.Symbol(source.name, real=True) if source.name else source.expression) + edge.b
+    differences = (sympy.expand(value - expression) for expression in harmless)
+    return any(d.is_number and abs(float(d)) < 1e-12 for d in differences)
 
 
 def _points(plan: Plan, domain: Domain) -> Any:
@@ -111,51 +123,39 @@ def _points(plan: Plan, domain: Domain) -> Any:
 def _judge(
     plan: Plan, edge: PlanEdge, u: torch.Tensor, x: torch.Tensor, names: tuple[str, ...], domain: Domain
 ) -> Trouble | None:
-    u = torch.where(torch.isfinite(u), u, u.nanmean() if torch.isfinite(u).any() else torch.zeros_like(u))
-    low, high = float(u.min()), float(u.max())
-    source = plan.nodes[edge.source]
-    argument = _affine_text(edge, source.formula)
-    where = ", ".join(f"{name} in ({domain[name][0]:g}, {domain[name][1]:g})" for name in names)
-    name = edge.function
-    if name == "power" and edge.shape is not None:
-        if edge.shape != round(edge.shape):
-            accepted = (0.0, inf, edge.shape > 0)
-        elif edge.shape < 0:
-            return _pole(name, argument, names, low, high, (0, inf), where)
-        else:
-            return None
-        label = f"({argument})**{edge.shape:g}"
-    elif name in _ACCEPTED:
-        accepted, label = _ACCEPTED[name], f"{name}({argument})"
-    elif name in _POLES:
-        return _pole(name, argument, names, low, high, _POLES[name], where)
-    else:
+    """Holds the arguments of one edge against what its function accepts."""
+    accepted, poles = _ACCEPTED.get(edge.function), _POLES.get(edge.function)
+    if edge.function == "power" and edge.shape is not None:
+        is_whole = edge.shape == round(edge.shape)
+        accepted = None if is_whole else (0.0, inf, edge.shape > 0)
+        poles = (0.0, inf) if is_whole and edge.shape < 0 else None
+    finite = torch.isfinite(u)
+    if (accepted is None and poles is None) or not finite.any():
         return None
+    low, high = float(u[finite].min()), float(u[finite].max())
+    where = ", ".join(f"{name} in ({domain[name][0]:g}, {domain[name][1]:g})" for name in names)
+    if poles is not None:
+        first, period = poles
+        pole = first if period == inf else first + period * np.ceil((low - first) / period)
+        if not low <= pole <= high:
+            return None
+        argument = _affine_text(edge, plan.nodes[edge.source].formula)
+        text = f"{edge.function} has a pole where {argument} = {pole:.6g}, which happens for {where}."
+        return Trouble(edge.function, argument, names, text)
+    assert accepted is not None
     start, stop, closed = accepted
-    bad = (u < start) | (u > stop) if closed else (u <= start) | (u >= stop)
+    bad = finite & ((u < start) | (u > stop) if closed else (u <= start) | (u >= stop))
     if not bad.any():
         return None
-    needs = " and ".join(
-        f"{argument} {sign}{'=' if closed else ''} {end:g}"
-        for sign, end in ((">", start), ("<", stop))
-        if abs(end) < inf
-    )
+    argument = _affine_text(edge, plan.nodes[edge.source].formula)
+    label = f"({argument})**{edge.shape:g}" if edge.function == "power" else f"{edge.function}({argument})"
+    ends = [(sign, end) for sign, end in ((">", start), ("<", stop)) if abs(end) < inf]
+    needs = " and ".join(f"{argument} {sign}{'=' if closed else ''} {end:g}" for sign, end in ends)
     message = f"{label} is real and finite only for {needs}, but for {where} it runs from {low:.6g} to {high:.6g}"
     if len(names) == 1:
         spot = x[bad, plan.inputs.index(names[0])]
         message += f"; it fails for {names[0]} between about {float(spot.min()):.3g} and {float(spot.max()):.3g}"
-    return Trouble(name, argument, names, message + ".")
-
-
-def _pole(
-    name: str, argument: str, names: tuple[str, ...], low: float, high: float, poles: tuple[float, float], where: str
-) -> Trouble | None:
-    first, period = poles
-    pole = first if period == inf else first + period * np.ceil((low - first) / period)
-    if not low <= pole <= high:
-        return None
-    text = f"{name} has a pole where {argument} = {pole:.6g}, which happens for {where}."
-    return Trouble(name, argument, names, text)
+    return Trouble(edge.function, argument, names, message + ".")
 
 
 def _affine_text(edge: PlanEdge, formula: str) -> str:

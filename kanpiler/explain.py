@@ -114,7 +114,7 @@ def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | N
     """
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
-    return Explanation(stages, find_trouble(stages.schedule.plan, intervals))
+    return Explanation(stages, find_trouble(stages.schedule.plan, intervals, stages.harmless))
 
 
 def _tree(expression: Any, indent: str) -> list[str]:

@@ -1,0 +1,135 @@
+"""The compiler on the 120 AI-Feynman equations: size and time beside pykan's, evaluation beside `lambdify`.
+
+Run `python -m benchmarks.compiler`; it prints Markdown. pykan is compared where it is installed. Every formula goes
+through both compilers in the same process, one after the other; times are process times, evaluation is the best of 5.
+
+Reference: Udrescu, Tegmark, AI Feynman (arXiv 1905.11481).
+"""
+
+import csv
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+
+import kanpiler
+from kan2.expressions import parse_expression
+
+TABLE = Path(__file__).parents[1] / "case_studies" / "data" / "feynman.csv"
+BATCH = 10_000
+
+
+def equations() -> list[tuple[str, str, list[str], dict[str, tuple[float, float]]]]:
+    """Returns (name, formula, inputs, domain) of every equation."""
+    result = []
+    for row in csv.DictReader(TABLE.read_text().splitlines()):
+        parts = [part.split(":") for part in row["variables"].split(";")]
+        domain = {name: (float(low), float(high)) for name, low, high in parts}
+        result.append((row["name"], row["formula"], [name for name, *_ in parts], domain))
+    return result
+
+
+def seconds(action: Callable[[], Any], repeats: int = 1) -> float:
+    """Returns the shortest process time of an action."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.process_time()
+        action()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def sample(names: list[str], domain: dict[str, tuple[float, float]]) -> torch.Tensor:
+    """Draws a batch from the published ranges."""
+    low, high = np.array([domain[name] for name in names]).T
+    return torch.as_tensor(np.random.default_rng(0).uniform(low, high, (BATCH, len(names))))
+
+
+def evaluation_ratio(
+    network: Callable[[torch.Tensor], torch.Tensor], formula: str, names: list[str], x: torch.Tensor
+) -> tuple[float, float]:
+    """Returns time of the network over time of `lambdify` with torch: forward, and forward plus backward."""
+    symbols = [sympy.Symbol(name) for name in names]
+    # Constants are evaluated first, since torch.sqrt and torch.pow take no plain numbers.
+    function = sympy.lambdify(symbols, sympy.N(parse_expression(formula, names), 17), modules=torch)
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        return function(*x.unbind(-1))
+
+    def backward(evaluate: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        leaf = x.clone().requires_grad_()
+        torch.autograd.grad(evaluate(leaf).sum(), leaf)
+
+    with torch.no_grad():
+        forward = seconds(lambda: network(x), 5) / seconds(lambda: call(x), 5)
+    return forward, seconds(lambda: backward(network), 5) / seconds(lambda: backward(call), 5)
+
+
+def incumbent(formula: str, names: list[str]) -> tuple[int, int, int, float]:
+    """Compiles with pykan; returns nodes, edges with a function, layers, and seconds."""
+    from kan.compiler import kanpiler as pykan
+
+    expression = parse_expression(formula, names)
+    symbols = [sympy.Symbol(name) for name in names]
+    start = time.process_time()
+    model = pykan(symbols, expression)
+    elapsed = time.process_time() - start
+    edges = sum(name != "0" for layer in model.symbolic_fun for row in layer.funs_name for name in row)
+    return sum(sums + products for sums, products in model.width[1:]), edges, len(model.width) - 1, elapsed
+
+
+def main() -> None:
+    """Prints the table and its summary as Markdown."""
+    warnings.simplefilter("ignore")
+    has_pykan = importlib.util.find_spec("kan") is not None
+    kanpiler.compile("x*sin(y)", domain={"x": (0, 1)})
+    if has_pykan:
+        incumbent("x*sin(y)", ["x", "y"])
+    rows, evaluations, ours, theirs = [], [], 0.0, 0.0
+    larger = failed = 0
+    for name, formula, names, domain in equations():
+        start = time.process_time()
+        network = kanpiler.compile(formula, names, domain)
+        elapsed = time.process_time() - start
+        ours += elapsed
+        size = kanpiler.report(network)
+        cells = [name, f"{size.n_nodes}", f"{size.n_edges}", f"{size.depth}", f"{elapsed * 1e3:.0f}"]
+        if has_pykan:
+            try:
+                nodes, edges, depth, seconds_ = incumbent(formula, names)
+            except Exception as error:
+                failed += 1
+                cells += [type(error).__name__, "", "", ""]
+            else:
+                theirs += seconds_
+                larger += size.n_nodes > nodes or size.n_edges > edges or size.depth > depth
+                cells += [f"{nodes}", f"{edges}", f"{depth}", f"{seconds_ * 1e3:.0f}"]
+        x = sample(names, domain)
+        ratios = [*evaluation_ratio(network, formula, names, x)]
+        ratios += evaluation_ratio(kanpiler.Program(network), formula, names, x)
+        evaluations.append(ratios)
+        rows.append([*cells, *(f"{ratio:.2f}" for ratio in ratios)])
+    heads = ["equation", "nodes", "edges", "depth", "ms"]
+    heads += ["pykan nodes", "pykan edges", "pykan depth", "pykan ms"] if has_pykan else []
+    heads += [f"{what}, {pass_}" for what in ("network", "program") for pass_ in ("forward", "with backward")]
+    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
+    print("\n".join("| " + " | ".join(row) + " |" for row in rows))
+    print(f"\n{len(rows)} of {len(rows)} compiled and verified to 1e-10 in {ours:.2f} s", end="")
+    print(
+        f"; pykan {theirs:.2f} s, {failed} failures; {larger} of our networks larger than pykan's."
+        if has_pykan
+        else "."
+    )
+    means = np.exp(np.log(evaluations).mean(0))
+    print(f"Time over lambdify, batch {BATCH}, geometric means, forward and with backward:", end=" ")
+    print("network {:.2f}, {:.2f}; program {:.2f}, {:.2f}.".format(*means))
+
+
+if __name__ == "__main__":
+    main()
