@@ -1,0 +1,43 @@
+"""Every case study runs in its quick size and meets its targets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from case_studies import STUDIES
+from case_studies.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_study_meets_its_targets(name, tmp_path, capsys):
+    status = main([name, "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["passed"]
+    figures = list((tmp_path / "out").glob("*.svg"))
+    assert figures
+    assert all(f.with_suffix(".png").stat().st_size > 1000 for f in figures)
+
+
+def test_list_and_unknown_names(capsys):
+    assert main(["list"]) == 0
+    assert "quickstart" in capsys.readouterr().out
+    assert main(["quickstrat"]) == 2
+    assert "Did you mean 'quickstart'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_runs_as_a_script(name, tmp_path):
+    script = ROOT / "case_studies" / f"{name}.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=True
+    )
+    assert "--out" in result.stdout
