@@ -3,6 +3,7 @@
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,8 @@ def _node_text(node: PlanNode, names: list[str]) -> str:
     if node.kind == "sum":
         return _factor_text(node.factors[0], names)
     texts = [_factor_text(factor, names) for factor in node.factors]
-    return "*".join(f"({text})" if set(" /") & set(text) or text[0] == "-" else text for text in texts)
+    # What stands in parentheses already, as the argument of a function, needs none around.
+    return "*".join(f"({t})" if set(" /-") & set(re.sub(r"\(.*\)", "", t)) else t for t in texts)
 
 
 def _factor_text(factor: PlanFactor, names: list[str]) -> str:

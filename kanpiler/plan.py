@@ -7,8 +7,9 @@ do subexpressions that are affine in each other: sin(x + y) and cos(2 x + 2 y + 
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -219,7 +220,11 @@ class _Builder:
         lead = terms[atoms[0]]
         key = tuple((atom, terms[atom] / lead) for atom in atoms)
         if key not in self.sums:
-            self.sums[key] = (self.sum_node(0, terms, expression - bias), lead)
+            # The common factor goes into the edges that read the node: sin(2 x + 2 y) reads x + y.
+            common = _common_factor(terms.values(), lead)
+            primitive = {atom: weight / common for atom, weight in terms.items()}
+            node = self.sum_node(0, primitive, sympy.Add(*(weight * atom for atom, weight in primitive.items())))
+            self.sums[key] = (node, lead / common)
         node, scale = self.sums[key]
         return node, number(lead / scale), number(bias)
 
@@ -239,6 +244,13 @@ class _Builder:
             twice = _is_square_of_one_edge(argument)
             factors += [self.factor(*self.linear(argument.base if twice else argument))] * (1 + twice)
         return self.add(PlanNode(tuple(factors), expression=atom))
+
+
+def _common_factor(weights: Iterable[Any], lead: Any) -> Any:
+    if not all(weight.is_Rational for weight in weights):
+        return sympy.Integer(1)
+    common = reduce(sympy.gcd, weights)
+    return common if lead > 0 else -common
 
 
 def _is_square_of_one_edge(atom: Any) -> bool:
