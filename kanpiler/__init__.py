@@ -8,6 +8,7 @@
 
 from kanpiler.compiler import compile as compile
 from kanpiler.decompile import decompile as decompile
+from kanpiler.errors import ApproximationWarning as ApproximationWarning
 from kanpiler.errors import CompileError as CompileError
 from kanpiler.errors import DomainWarning as DomainWarning
 from kanpiler.errors import ParseError as ParseError

@@ -11,6 +11,7 @@ from typing import Any
 import sympy
 
 from kan2 import MultKAN
+from kanpiler.approximate import cut, join, train
 from kanpiler.diagnose import find_trouble
 from kanpiler.domain import check_domain
 from kanpiler.emit import emit
@@ -78,7 +79,8 @@ def compile(
         inputs: ordered input names; None takes the free symbols, sorted. A name that does not occur is allowed.
         domain: maps names to (low, high); where verification looks and what domain warnings are about.
         edges: "symbolic", or "spline" for splines that follow the same functions on the domain.
-        approximate: reserved.
+        approximate: train a small spline network for every function that has no exact one, on the declared domain;
+            an `ApproximationWarning` says how well each is followed.
         verify: compare the network with NumPy on samples of the domain.
         trainable: whether training may change the numbers of the symbolic edges.
         optimize: "depth", "width" or "edges" tries equal formulas and keeps the smallest network; None compiles the
@@ -92,6 +94,7 @@ def compile(
         CompileError: the formula cannot be read, names an undeclared symbol, or has no exact network.
 
     Warns:
+        ApproximationWarning: a part of the formula is trained.
         DomainWarning: the formula is not finite and real somewhere on the domain.
 
     Example:
@@ -102,6 +105,15 @@ def compile(
     """
     if edges not in ("symbolic", "spline"):
         raise CompileError(f"compile: expected edges='symbolic' or 'spline', got {edges!r}.")
+    if approximate:
+        program = parse(expr, inputs)
+        expressions, parts = cut(program.expressions)
+        if parts:
+            intervals = check_domain(domain, program.inputs)
+            trained = [train(part, intervals) for part in parts]
+            outer = dict(zip(program.outputs, expressions))
+            names = [*program.inputs, *(part.symbol.name for part in parts)]
+            return join(program.inputs, parts, trained, compile(outer, names, domain, verify=verify, optimize=optimize))
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
     for trouble in find_trouble(stages.schedule.plan, intervals, stages.harmless):

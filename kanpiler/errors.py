@@ -19,5 +19,9 @@ class VerificationError(CompileError):
     """The compiled network does not agree with the formula. This is a defect of the compiler."""
 
 
+class ApproximationWarning(UserWarning):
+    """A part of the formula is trained, not exact; the message says how well."""
+
+
 class DomainWarning(UserWarning):
     """Somewhere on the declared domain the formula is not finite and real."""

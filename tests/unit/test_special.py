@@ -17,7 +17,8 @@ POINTS = {
     "LambertW": (-0.2, 3.0), "erfi": (-1.0, 1.0),
 }  # fmt: skip
 SHAPES = {
-    "jn": (0.0, 2.0), "yn": (0.0, 1.0), "besselj": (0.0, 1.0, 2.5), "bessely": (0.0, 1.0), "besseli": (0.0, 2.0), "besselk": (0.0, 1.5),
+    "jn": (0.0, 2.0), "yn": (0.0, 1.0),
+    "besselj": (0.0, 1.0, 2.5), "bessely": (0.0, 1.0), "besseli": (0.0, 2.0), "besselk": (0.0, 1.5),
     "polygamma": (0.0, 2.0), "lowergamma": (1.5, 2.0), "uppergamma": (0.0, 1.5), "expint": (1.0, 3.0),
     "legendre": (1.5, 4.0), "LambertW": (0.0,), "elliptic_f(z|m)": (0.5, -0.3), "elliptic_e(z|m)": (0.5,),
     "heaviside": (0.0, 0.5, 1.0),

@@ -1,0 +1,137 @@
+"""Parts without an exact network, trained: splines that follow a special function of several variables on the domain.
+
+Each *part*, such as besselj(x, y), gets a small network of splines of its own, trained on samples. The rest of the
+formula is compiled exactly and reads the parts as if they were inputs; in the result all stand in one network.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), section 3.2, for special functions as training targets.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+
+from kan2 import BasisSpec, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, fit
+from kan2.layers import KANLayer
+from kanpiler.domain import Domain, reference_values, sample
+from kanpiler.errors import ApproximationWarning, CompileError, UnsupportedExpression
+from kanpiler.normalize import normalize
+
+GRIDS = (4, 8)
+N_SAMPLES = 1500
+
+
+@dataclass(frozen=True)
+class Part:
+    """A subexpression that is approximated, and the symbol that stands for it."""
+
+    symbol: sympy.Symbol
+    expression: sympy.Expr
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of its variables."""
+        return tuple(sorted(symbol.name for symbol in self.expression.free_symbols))  # type: ignore[attr-defined]
+
+
+def cut(expressions: Sequence[sympy.Expr]) -> tuple[tuple[sympy.Expr, ...], tuple[Part, ...]]:
+    """Replaces every function that has no exact network by a symbol.
+
+    Returns:
+        The expressions with symbols in place of the parts, and the parts.
+    """
+    parts: dict[Any, Part] = {}
+
+    def visit(node: Any) -> Any:
+        if not node.args or node.is_number:
+            return node
+        if isinstance(node, sympy.Function) and not _has_network(node):
+            if node not in parts:
+                parts[node] = Part(sympy.Symbol(f"part{len(parts) + 1}"), node)
+            return parts[node].symbol
+        args = [visit(argument) for argument in node.args]
+        return node if args == list(node.args) else node.func(*args)
+
+    replaced = tuple(visit(expression) for expression in expressions)
+    return replaced, tuple(parts.values())
+
+
+def _has_network(node: Any) -> bool:
+    if isinstance(node, sympy.Piecewise):
+        return True
+    names = [f"u{i}" for i in range(len(node.args))]
+    arguments = [a if a.is_number else sympy.Symbol(name) for a, name in zip(node.args, names)]
+    try:
+        normalize(node.func(*arguments), names, {})
+    except UnsupportedExpression:
+        return False
+    return True
+
+
+def train(part: Part, domain: Domain) -> MultKAN:
+    """Trains a network of splines to follow a part on the domain, and warns of its error.
+
+    Raises:
+        CompileError: a variable has no interval, or the part is not finite on the domain.
+    """
+    if missing := [name for name in part.inputs if name not in domain]:
+        raise CompileError(f"compile: approximate=True needs the domain of {', '.join(missing)} for {part.expression}.")
+    x = sample(domain, part.inputs, N_SAMPLES)
+    y = reference_values([part.expression], part.inputs, x)
+    if not np.isfinite(y).all():
+        raise CompileError(f"compile: {part.expression} is not finite and real on the whole domain. Narrow it.")
+    n = len(part.inputs)
+    network = MultKAN([n, 2 * n + 1, 1], grid=GRIDS[0], inputs=part.inputs)
+    held_out = N_SAMPLES // 3
+    fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=40)
+    error = np.sqrt(np.mean((network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]) ** 2)) / y.std()
+    message = f"compile: {part.expression} is a trained spline network, right to {error:.1e} of its standard deviation."
+    warnings.warn(message, ApproximationWarning, stacklevel=3)
+    return network
+
+
+@torch.no_grad()
+def join(inputs: tuple[str, ...], parts: Sequence[Part], trained: Sequence[MultKAN], rest: MultKAN) -> MultKAN:
+    """Puts the parts in front of the rest of the formula, in one network.
+
+    Args:
+        inputs: names of the inputs.
+        parts: what the networks stand for.
+        trained: one network of two layers for each part.
+        rest: reads the inputs and then the parts.
+    """
+    m, like = len(inputs), rest.like.detach()
+    # Every part has its own copies of its inputs, since the grid belongs to the source.
+    sources = [inputs.index(name) for part in parts for name in part.inputs]
+    terms = tuple(SymbolicTerm(i, s, "x") for i, s in enumerate([*range(m), *sources]))
+    layers = [KANLayer.from_spec(LayerSpec(m, m + len(sources), numeric=(), terms=terms), like)]
+    for depth in range(2):
+        blocks = [network.layers[depth] for network in trained]
+        layers.append(_block_layer(m, blocks, like))
+    layers += list(rest.layers)
+    return MultKAN.from_layers(NetworkSpec(tuple(layer.spec for layer in layers), inputs, rest.spec.outputs), layers)
+
+
+def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor) -> KANLayer:
+    """Carries m inputs on and puts the blocks beside them."""
+    basis = BasisSpec(grid=blocks[0].numeric.basis.n_intervals, k=blocks[0].numeric.basis.k)
+    pairs, target, source = [], m, m
+    for block in blocks:
+        pairs += [(target + t, source + s) for t in range(block.spec.n_subnodes) for s in range(block.spec.n_in)]
+        target, source = target + block.spec.n_subnodes, source + block.spec.n_in
+    terms = tuple(SymbolicTerm(i, i, "x") for i in range(m))
+    layer = KANLayer.from_spec(LayerSpec(source, target, numeric=tuple(pairs), terms=terms, basis=basis), like)
+    assert layer.numeric is not None
+    grid, weight = layer.numeric.basis.grid.clone(), layer.numeric.weight
+    target = source = m
+    for block in blocks:
+        rows, columns = slice(target, target + block.spec.n_subnodes), slice(source, source + block.spec.n_in)
+        grid[columns] = block.numeric.basis.grid
+        weight[rows, columns] = block.numeric.weight
+        target, source = rows.stop, columns.stop
+    layer.numeric.basis = type(layer.numeric.basis)(grid, basis.k)
+    return layer
