@@ -15,12 +15,15 @@ An edge is `(layer, target, source)`; its activation is phi[layer, target, sourc
 References: Liu et al., KAN (arXiv 2404.19756); Liu et al., KAN 2.0 (arXiv 2408.10205).
 """
 
+from kan2.conv import KANConv2d as KANConv2d
 from kan2.data import Dataset as Dataset
 from kan2.data import augment as augment
 from kan2.data import sample_function as sample_function
 from kan2.errors import Kan2Error as Kan2Error
 from kan2.functions import SymbolicFunction as SymbolicFunction
+from kan2.jets import Jet as Jet
 from kan2.layers import KANLayer as KANLayer
+from kan2.layers import chunked as chunked
 from kan2.network import LayerValues as LayerValues
 from kan2.network import MultKAN as MultKAN
 from kan2.snap import uncertainties as uncertainties

@@ -74,7 +74,7 @@ class BasisEdges(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
         weight = self.masked_weight
-        return fused(x, weight, self) if can_fuse(self, x) else self.plain(x, weight)
+        return fused(x.contiguous(), weight, self) if can_fuse(self, x) else self.plain(x, weight)
 
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kan2.bases import data_ranges, make_basis, sample_quantiles
-from kan2.bases.fused import in_transform
+from kan2.bases.base import in_transform
 from kan2.edges import BasisEdges, SymbolicEdges
 from kan2.errors import ShapeError
 from kan2.spec import BasisSpec, LayerSpec
@@ -128,8 +128,10 @@ class KANLayer(nn.Module):
         """Returns the sums over incoming edges, before the affine of the subnodes."""
         if self.numeric is None and self.symbolic is None:
             return x.new_zeros(x.shape[0], self.spec.n_subnodes)
-        total = self.numeric(x) if self.numeric is not None else 0
-        return total + self.symbolic(x, self.spec.n_subnodes) if self.symbolic is not None else total
+        if self.symbolic is None:
+            return self.numeric(x)  # type: ignore[misc]
+        terms = self.symbolic(x, self.spec.n_subnodes)
+        return terms if self.numeric is None else self.numeric(x) + terms
 
     def nodes(self, subnodes: Float[Tensor, "batch subnode"], **affines: Tensor) -> Float[Tensor, "batch node"]:
         """Returns the nodes for given subnodes: affine, products, affine.
@@ -138,7 +140,8 @@ class KANLayer(nn.Module):
             subnodes: sums over incoming edges.
             affines: tensors to use in place of the parameters of the same names.
         """
-        subnode_scale, subnode_bias, node_scale, node_bias = (affines.get(n, getattr(self, n)) for n in AFFINES)
+        own: dict[str, Tensor] = {name: getattr(self, name) for name in AFFINES}
+        subnode_scale, subnode_bias, node_scale, node_bias = (own | affines).values()
         if not self.spec.arities:
             # Sums only: the two affines are one.
             bias = torch.addcmul(node_bias, subnode_bias, node_scale)

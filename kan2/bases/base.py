@@ -17,6 +17,14 @@ from torch import Tensor, nn
 from kan2.errors import SpecError
 from kan2.linalg import lstsq
 
+try:
+    from torch._C import _are_functorch_transforms_active as in_transform
+except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
+
+    def in_transform() -> bool:
+        """Says whether torch.func is transforming the code that runs."""
+        return True
+
 
 class Basis(nn.Module):
     """The functions of all source nodes of a layer.

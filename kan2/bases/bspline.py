@@ -9,13 +9,14 @@ continues along its tangent, so that a network extrapolates linearly and its der
 Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kan2.bases.base import Basis
+from kan2.bases.base import Basis, in_transform
 
 
 class BSplineBasis(Basis):
@@ -54,13 +55,23 @@ class BSplineBasis(Basis):
 
     def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
-        grid = self.grid
-        kept = self._origin
+        grid, kept = self.grid, self._origin
+        version = 0 if grid.is_inference() else grid._version
         # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
-        if kept is None or kept[0] is not grid or kept[1] != grid._version:
+        if kept is None or kept[0] is not grid or kept[1] != version:
             low = grid[:, 0].contiguous()
-            kept = self._origin = (grid, grid._version, low, self.n_intervals / (grid[:, -1] - low))
+            kept = self._origin = (grid, version, low, self.n_intervals / (grid[:, -1] - low))
         return kept[2], kept[3]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before, was_uniform = self.grid.dtype, self.is_uniform
+        super()._apply(fn, recurse)
+        if self.grid.dtype != before and self.grid.device.type != "meta":
+            # A table that was rounded to a shorter type does not get its digits back by conversion.
+            equal = torch.arange(self.n_intervals + 1, dtype=torch.float64)[None]
+            grid = equal if was_uniform else self.grid
+            self.pieces = _pieces(knots(grid, self.k), self.k).to(self.grid)
+        return self
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         # The table of another grid may have another shape: whether there is one row an interval depends on the grid.
@@ -87,8 +98,11 @@ class BSplineBasis(Basis):
             interval = interval.long()
             pieces = self.pieces[0, 0]
         else:
-            inner = self.grid[:, 1:-1].contiguous()
-            interval = torch.searchsorted(inner, x.detach().T.contiguous(), right=True).T
+            inner, at = self.grid[:, 1:-1].contiguous(), x.detach()
+            if in_transform():  # torch.vmap has no rule for searchsorted
+                interval = (at[..., None] >= inner).sum(-1)
+            else:
+                interval = torch.searchsorted(inner, at.T.contiguous(), right=True).T
             source = torch.arange(self.n_source, device=x.device)
             left = self.grid[source, interval]
             width = self.grid[source, interval + 1] - left
@@ -113,7 +127,7 @@ class BSplineBasis(Basis):
         index = first[..., None] + torch.arange(self.k + 1, device=x.device)
         return values.new_zeros(*x.shape, self.n_basis).scatter(-1, index, values)
 
-    def select(self, sources: Sequence[int]) -> "BSplineBasis":
+    def select(self, sources: Sequence[int]) -> Self:
         """Returns the basis of these sources, in this order; a source may be listed several times."""
         new = super().select(sources)
         # Tables that differ between sources are taken over as they are, so that values stay the same bit for bit.

@@ -19,20 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.bases.base import in_transform
 from kan2.bases.base_functions import BASE_FUNCTIONS
 from kan2.bases.bspline import BSplineBasis
 
 if TYPE_CHECKING:
     from kan2.edges import BasisEdges
-
-try:
-    from torch._C import _are_functorch_transforms_active as in_transform
-except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
-
-    def in_transform() -> bool:
-        """Says whether torch.func is transforming the code that runs."""
-        return True
-
 
 BLOCK = 8192  # inputs whose positions, values and features stay in a core's cache together
 
@@ -54,13 +46,12 @@ def can_fuse(edges: "BasisEdges", x: Tensor) -> bool:
 
 
 class FusedEdges(torch.autograd.Function):
-    """(x, weight, edges) -> sums; `edges` says how to evaluate, `weight` is its masked weight."""
+    """(x, weight, edges) -> sums; `edges` says how to evaluate, `weight` is its masked weight; x is contiguous."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Float[Tensor, "batch source"], weight: Float[Tensor, "target source feature"], edges: "BasisEdges"
     ) -> Float[Tensor, "batch target"]:
-        x = x.contiguous()
         features, slopes, index = _features(x, edges, with_slopes=ctx.needs_input_grad[0])
         ctx.save_for_backward(x, weight, features, slopes, index)
         ctx.edges = edges
