@@ -9,7 +9,8 @@ the neurons; `order` lists the neurons of each layer module by module, which is 
 Words: strengths are non-negative arrays (target, source), one a layer: absolute weights of an MLP, attribution or
 activation scores of a KAN.
 
-Reference: M. E. J. Newman, "Modularity and community structure in networks", PNAS 103, 8577 (2006).
+Reference: A. Clauset, M. E. J. Newman, C. Moore, "Finding community structure in very large networks", Phys. Rev. E 70,
+066111 (2004).
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _communities(graph: nx.Graph) -> tuple[list[set[tuple[int, int]]], float]:
     """Communities, and the flow between them over that between random groups of the same weight."""
     if not graph.number_of_edges():
         return [], 1.0
-    found = nx.community.louvain_communities(graph, weight="weight", seed=0)
+    found = [set(part) for part in nx.community.greedy_modularity_communities(graph, weight="weight")]
     inside = nx.community.modularity(graph, found, weight="weight")
     weights = dict(graph.degree(weight="weight"))
     shares = np.array([sum(weights[neuron] for neuron in module) for module in found]) / sum(weights.values())

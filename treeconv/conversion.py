@@ -23,7 +23,7 @@ import numpy as np
 from treeconv.calibration import Evidence, Tolerance, judge, tolerance
 from treeconv.derivatives import Array, Function, as_functions
 from treeconv.hierarchy import children
-from treeconv.probes import Group, Probes, View, equivalent_error, freeze, whole
+from treeconv.probes import Group, Probes, View, freeze, whole
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
@@ -59,7 +59,7 @@ class Study:
         everything = tuple(range(self.x.shape[1]))
         probes = self.probes(whole(self.function, len(everything), everything, self.x))
         sensitivity = np.full(len(self.x), np.sqrt(2.0))
-        scores = [equivalent_error(probes.value() - probes.value(i), sensitivity, probes.spread) for i in everything]
+        scores = [probes.score(probes.value() - probes.value(i), sensitivity, probes.spread) for i in everything]
         limit = self.tolerance.of_values([s for s, _ in scores], probes.spread)
         return [judge(score, limit, scatter) for score, scatter in scores]
 

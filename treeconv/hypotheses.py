@@ -19,7 +19,7 @@ import sympy as sp
 from treeconv.calibration import Evidence, judge
 from treeconv.conversion import Study, as_samples, single_study
 from treeconv.derivatives import as_functions, root_mean_square
-from treeconv.probes import Group, Probes, equivalent_error, whole
+from treeconv.probes import Group, Probes, whole
 from treeconv.separability import (
     fit_bias,
     limits,
@@ -100,7 +100,7 @@ def irrelevance(
     """
     work, probes, labels = _prepare(f, x, names, y, error)
     change = probes.value() - probes.value(*_positions(inputs, labels))
-    score, scatter = equivalent_error(change, np.full(len(change), np.sqrt(2.0)), probes.spread)
+    score, scatter = probes.score(change, np.full(len(change), np.sqrt(2.0)), probes.spread)
     return judge(score, work.tolerance.of_values([score], probes.spread), scatter)
 
 
@@ -301,7 +301,7 @@ def symmetry_variable(
     pairs = list(itertools.combinations(range(len(group)), 2))
     one = np.ones(len(ours))
     score, scatter = max(
-        (equivalent_error(ours[:, i] * theirs[:, j] - ours[:, j] * theirs[:, i], one, steepness) for i, j in pairs),
+        (probes.score(ours[:, i] * theirs[:, j] - ours[:, j] * theirs[:, i], one, steepness) for i, j in pairs),
         default=(0.0, 0.0),
     )
     aligned = float(np.mean(cosine[np.isfinite(cosine)] > 0.9)) if np.isfinite(cosine).any() else 0.0

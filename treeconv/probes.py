@@ -25,6 +25,10 @@ Group = tuple[int, ...]
 """Positions of some inputs."""
 
 
+TRIM = 0.05
+"""Share of swapped samples at which a fitted model is not held to its word."""
+
+
 @dataclass(frozen=True)
 class View:
     """A function of some inputs: the model with the others frozen.
@@ -137,6 +141,10 @@ class Probes:
         self.spread = float(base[finite].std()) if finite.any() else 0.0
         self.steepness = root_mean_square(np.linalg.norm(self.gradient(), axis=1))
 
+    def score(self, residual: Array, sensitivity: Array, scale: float) -> tuple[float, float]:
+        """Returns `equivalent_error`, for a fitted model without the worst samples, where it extrapolates."""
+        return equivalent_error(residual, sensitivity, scale, TRIM if self.view.function.learned else 0.0)
+
     def points(self, swapped: frozenset[int]) -> Array:
         """Returns the samples with some inputs taken from their partners."""
         mixed = self.x.copy()
@@ -159,13 +167,14 @@ class Probes:
         return self._gradients[key]
 
 
-def equivalent_error(residual: Array, sensitivity: Array, scale: float) -> tuple[float, float]:
+def equivalent_error(residual: Array, sensitivity: Array, scale: float, trim: float = 0.0) -> tuple[float, float]:
     """Returns the relative error that explains a violation, and its standard error.
 
     Args:
         residual: What should vanish at each sample.
         sensitivity: How much the residual moves with the error of a single value, at each sample.
         scale: The size of a value.
+        trim: Share of the samples, those of the largest violation, that is left out.
 
     Returns:
         Root mean square of residual / sensitivity over the scale, and the relative standard error of it.
@@ -183,7 +192,7 @@ def equivalent_error(residual: Array, sensitivity: Array, scale: float) -> tuple
     if scale <= 0:
         return 0.0, 0.0
     share = np.divide(residual, sensitivity, out=np.zeros_like(residual), where=sensitivity > 0)
-    squares = (share / scale) ** 2
+    squares = np.sort((share / scale) ** 2)[: max(2, round((1 - trim) * len(share)))]
     mean = float(squares.mean())
     if mean == 0:
         return 0.0, 0.0

@@ -24,7 +24,7 @@ import numpy as np
 
 from treeconv.calibration import Evidence, Tolerance, judge
 from treeconv.derivatives import Array
-from treeconv.probes import Group, Probes, equivalent_error
+from treeconv.probes import Group, Probes
 from treeconv.symmetry import splits_between
 
 Scorer = Callable[[Group, Group], tuple[float, float]]
@@ -43,7 +43,7 @@ def sum_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
     if probes.view.pivot is not None:
         return _slope_score(probes, a, b, lambda g: (g[0] - g[3], np.full(g.shape[1], np.sqrt(2.0))), sides=(a, b))
     neither, both, only_a, only_b = _corners(probes, a, b)
-    return equivalent_error(neither + both - only_a - only_b, np.full(len(neither), 2.0), probes.spread)
+    return probes.score(neither + both - only_a - only_b, np.full(len(neither), 2.0), probes.spread)
 
 
 def product_score(probes: Probes, a: Group, b: Group, bias: float) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def product_score(probes: Probes, a: Group, b: Group, bias: float) -> tuple[floa
     if probes.view.pivot is not None:
         return _slope_score(probes, a, b, _rank_one, sides=(tuple(range(probes.n_inputs)), ()))
     corners = _corners(probes, a, b) - (bias - _centre(probes))
-    return equivalent_error(*_rank_one(corners), probes.spread)
+    return probes.score(*_rank_one(corners), probes.spread)
 
 
 def _centre(probes: Probes) -> float:
@@ -79,8 +79,8 @@ def _slope_score(
     """
     corners = np.stack([probes.gradient(), probes.gradient(*a, *b), probes.gradient(*a), probes.gradient(*b)])
     mirrored = corners[[0, 1, 3, 2]]
-    scores = [equivalent_error(*relation(corners[:, :, i]), probes.steepness) for i in sides[0]]
-    scores += [equivalent_error(*relation(mirrored[:, :, j]), probes.steepness) for j in sides[1]]
+    scores = [probes.score(*relation(corners[:, :, i]), probes.steepness) for i in sides[0]]
+    scores += [probes.score(*relation(mirrored[:, :, j]), probes.steepness) for j in sides[1]]
     return max(scores)
 
 
@@ -123,7 +123,7 @@ def ratio_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
         parts = [up[1] * left[1], up[0] * left[1], left[0] * down[3], left[0] * down[2]]
         parts += [up[3] * right[1], up[2] * right[1], right[0] * down[1], right[0] * down[0]]
         sensitivity = np.sqrt(np.sum(np.square(parts), axis=0))
-        scores.append(equivalent_error(residual, sensitivity, probes.steepness))
+        scores.append(probes.score(residual, sensitivity, probes.steepness))
     return max(scores)
 
 
@@ -191,7 +191,11 @@ def product_partition(probes: Probes, tolerance: Tolerance) -> Partition:
     if probes.view.pivot is not None:  # derivatives know no constant
         return divide_slopes(probes, limit)
     pairs = [((i,), (j,)) for i, j in itertools.combinations(range(probes.n_inputs), 2)]
-    candidates = _distinct([c for pair in pairs if (c := fit_bias(probes, [pair])) is not None], 1e-6 * probes.spread)
+    # a constant that does not even serve the pair it came from serves no partition
+    useful = 3 * limit([])
+    biases = [(pair, bias) for pair in pairs if (bias := fit_bias(probes, [pair])) is not None]
+    biases = [bias for (a, b), bias in biases if product_score(probes, a, b, bias)[0] <= useful]
+    candidates = _distinct(biases, 1e-6 * probes.spread)
     best = Partition((tuple(range(probes.n_inputs)),), judge(1.0, limit([])))
     for bias in candidates:
         found = divide(bias)

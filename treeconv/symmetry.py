@@ -15,7 +15,7 @@ import itertools
 import numpy as np
 
 from treeconv.derivatives import Array
-from treeconv.probes import Group, Probes, equivalent_error
+from treeconv.probes import Group, Probes
 
 
 def split_score(probes: Probes, i: int, j: int, swapped: Group) -> tuple[float, float]:
@@ -23,7 +23,7 @@ def split_score(probes: Probes, i: int, j: int, swapped: Group) -> tuple[float, 
     before, after = probes.gradient(), probes.gradient(*swapped)
     residual = before[:, i] * after[:, j] - before[:, j] * after[:, i]
     sensitivity = np.sqrt(before[:, i] ** 2 + before[:, j] ** 2 + after[:, i] ** 2 + after[:, j] ** 2)
-    return equivalent_error(residual, sensitivity, probes.steepness)
+    return probes.score(residual, sensitivity, probes.steepness)
 
 
 def split_scores(probes: Probes) -> Array:
@@ -37,9 +37,16 @@ def split_scores(probes: Probes) -> Array:
     """
     n = probes.n_inputs
     scores = np.zeros((n, n, n))
+    before = probes.gradient()
     for k in range(n):
+        after = probes.gradient(k)
+        cross = before[:, :, None] * after[:, None, :]
+        size = before**2 + after**2
+        sensitivity = np.sqrt(size[:, :, None] + size[:, None, :])
+        residual = cross - np.swapaxes(cross, 1, 2)
         for i, j in itertools.combinations([m for m in range(n) if m != k], 2):
-            scores[i, j, k] = scores[j, i, k] = split_score(probes, i, j, (k,))[0]
+            score = probes.score(residual[:, i, j], sensitivity[:, i, j], probes.steepness)[0]
+            scores[i, j, k] = scores[j, i, k] = score
     return scores
 
 

@@ -96,10 +96,9 @@ class Columns(torch.nn.Module):
 
 
 def test_a_coarse_network_on_few_samples_shows_it_too():  # T6
-    x = draw(600, 4)
-    model = kan2.MultKAN([4, [4, 2], [3, 1], 1], grid=3, seed=1)
-    model.fit((x, rings(x)), steps=10)
-    error = rmse(model, rings, 4)
+    x = draw(600, 4, reach=1.2)
+    model = train_mlp(x, rings(x), width=12, steps=100)
+    error = rmse(model, rings, 4, reach=1.2)
     assert 0.05 < error < 0.2
     expected = ("sum", frozenset({PAIR, ("product", frozenset({"x3", "x4"}))}))
     assert structure(treeconv.convert(model, x, error=error)) == expected
@@ -108,7 +107,7 @@ def test_a_coarse_network_on_few_samples_shows_it_too():  # T6
 def test_a_kan_shows_the_structure_of_its_data():
     x = draw(1500, 5)
     model = kan2.MultKAN([5, 5, 3, 1], grid=5, seed=0)
-    model.fit((x, flagship(x)), steps=30)
+    model.fit((x, flagship(x)), steps=60)
     error = rmse(model, flagship, 5)
     assert error < 5e-2
     assert structure(treeconv.convert(model, x, error=error)) == FLAGSHIP

@@ -50,7 +50,7 @@ def test_a_sparse_mlp_shows_the_modules_of_its_task():
         layers = [torch.nn.Linear(4, 20), torch.nn.Tanh(), torch.nn.Linear(20, 20), torch.nn.Tanh()]
         model = torch.nn.Sequential(*layers, torch.nn.Linear(20, 1)).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(2000):
+    for _ in range(1500):
         sparsity = sum(p.abs().sum() for p in model.parameters() if p.ndim == 2)
         loss = (model(x)[:, 0] - y).square().mean() + 1e-4 * sparsity
         optimizer.zero_grad()
@@ -58,7 +58,7 @@ def test_a_sparse_mlp_shows_the_modules_of_its_task():
         optimizer.step()
     found = treeconv.anatomy(model)
     assert found.evidence
-    assert sorted(found.inputs, key=str)[-2:] == [["x1", "x2"], ["x3", "x4"]]
+    assert [group for group in sorted(found.inputs) if group] == [["x1", "x2"], ["x3", "x4"]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,241 @@
+"""Trees beside the incumbent: soundness and completeness on the Feynman equations, trained networks, time.
+
+Run `python -m benchmarks.trees` (minutes) or `python -m benchmarks.trees --full`. Every tree is scored by the same
+brute-force checker, `tests/reference/treeconv_bruteforce.py`: sound when every statement it makes is true, complete
+when it makes every true one. The incumbent (pykan 0.2.8: `get_molecule`, `get_tree_node`) is run where it is installed.
+
+Reference: Z. Liu et al., KAN 2.0, arXiv:2408.10205 (2024), section 4.2.2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import kan2
+import treeconv
+from treeconv.text import read
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "reference"))
+from treeconv_bruteforce import Formula, as_torch, facts, implied, nested  # noqa: E402
+
+TRAINED = 30
+INCUMBENT_LIMIT_S = 60
+
+
+def feynman() -> Iterator[tuple[str, Any, dict[str, tuple[float, float]]]]:
+    """Yields name, expression and box of the 120 equations."""
+    with open(ROOT / "case_studies" / "data" / "feynman.csv") as file:
+        for row in csv.DictReader(file):
+            parts = (variable.split(":") for variable in row["variables"].split(";"))
+            box = {name: (float(low), float(high)) for name, low, high in parts}
+            yield row["name"], read(row["formula"], list(box)), box
+
+
+def samples(box: dict[str, tuple[float, float]], n: int = 1000, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.uniform(*limits, n) for limits in box.values()], axis=1)
+
+
+def incumbent_tree(f: Callable[[torch.Tensor], torch.Tensor], x: np.ndarray, names: list[str]) -> Any:
+    """The incumbent's tree as nested tuples, its default thresholds; None where it is not installed."""
+    try:
+        from kan.hypothesis import get_molecule, get_tree_node
+    except ImportError:
+        return None
+    points = torch.tensor(x)
+
+    def model(points: torch.Tensor) -> torch.Tensor:
+        return f(points).reshape(-1, 1)
+
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layers = get_molecule(model, points, verbose=False)
+        _, kinds = get_tree_node(model, points, layers, sep_th=1e-1, skip_test=False)
+    nodes: dict[tuple[int, ...], Any] = {(i,): names[i] for i in range(len(names))}
+    signs = {"Add": "sum", "Mul": "product", "GS": "separable", "": "opaque"}
+    for groups, labels in zip(layers[1:], kinds):
+        below = dict(nodes)
+        nodes = {}
+        for group, label in zip(groups, labels):
+            inside = [node for part, node in below.items() if set(part) <= set(group)]
+            nodes[tuple(group)] = inside[0] if label == "Id" else (signs[label], inside)
+    return next(iter(nodes.values()))
+
+
+def score(stated: set, truth: set) -> tuple[bool, bool]:
+    return stated <= truth, truth <= stated
+
+
+def exact(limit: int | None = None) -> dict[str, Any]:
+    """Part 1: the Feynman equations as exact functions, every statement of every tree checked."""
+    ours, theirs, seconds, their_seconds, failed = [], [], 0.0, 0.0, 0
+    for _, expression, box in list(feynman())[:limit]:
+        x, names, f = samples(box), list(box), as_torch(expression, list(box))
+        truth = facts(Formula(expression, box))
+        start = time.process_time()
+        tree = treeconv.convert(f, x, names)
+        seconds += time.process_time() - start
+        ours.append(score(implied(nested(tree)), truth))
+        start = time.process_time()
+        try:
+            other = incumbent_tree(f, x, names)
+        except Exception:
+            other, failed = (), failed + 1
+        their_seconds += time.process_time() - start
+        if other is not None:
+            theirs.append(score(implied((other, ())), truth) if other else (False, False))
+    result = {"equations": len(ours), "seconds": seconds, **_shares("treeconv", ours)}
+    if theirs:
+        result |= {"incumbent_seconds": their_seconds, "incumbent_crashes": failed, **_shares("incumbent", theirs)}
+    return result
+
+
+def _shares(who: str, scores: list[tuple[bool, bool]]) -> dict[str, int]:
+    return {
+        f"{who}_sound": sum(sound for sound, _ in scores),
+        f"{who}_complete": sum(complete for _, complete in scores),
+        f"{who}_both": sum(sound and complete for sound, complete in scores),
+    }
+
+
+def train_mlp(x: torch.Tensor, y: torch.Tensor, seed: int = 0) -> torch.nn.Module:
+    """An MLP as people train it: inputs and output standardised, two tanh layers of 50, Adam, then LBFGS."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        body = torch.nn.Sequential(
+            torch.nn.Linear(x.shape[1], 50),
+            torch.nn.Tanh(),
+            torch.nn.Linear(50, 50),
+            torch.nn.Tanh(),
+            torch.nn.Linear(50, 1),
+        ).double()
+    model = torch.nn.Sequential(Standardise(x.mean(0), x.std(0)), body, Standardise(-y.mean() / y.std(), 1 / y.std()))
+    target = y[:, None]
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = ((model(x) - target) / y.std()).square().mean()
+        value.backward()
+        return value
+
+    optimizer: torch.optim.Optimizer = torch.optim.Adam(body.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimizer.step(loss)
+    optimizer = torch.optim.LBFGS(body.parameters(), max_iter=700, history_size=30, line_search_fn="strong_wolfe")
+    optimizer.step(loss)
+    return model
+
+
+class Standardise(torch.nn.Module):
+    """Subtracts one constant and divides by another."""
+
+    def __init__(self, centre: torch.Tensor, scale: torch.Tensor) -> None:
+        super().__init__()
+        self.centre, self.scale = centre, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.centre) / self.scale
+
+
+def trained(n_equations: int = TRAINED, noises: tuple[float, ...] = (0.0, 0.01)) -> list[dict[str, Any]]:
+    """Part 2: trees of networks trained on 2,000 samples, and what a network wired like the tree gains."""
+    several = [row for row in feynman() if 3 <= len(row[2]) <= 5]
+    chosen = several[:: max(1, len(several) // n_equations)][:n_equations]
+    rows = []
+    for name, expression, box in chosen:
+        names, f = list(box), as_torch(expression, list(box))
+        truth = treeconv.structure(treeconv.convert(f, samples(box), names))
+        x, fresh = torch.tensor(samples(box, 2000, seed=1)), torch.tensor(samples(box, 1000, seed=2))
+        clean, wanted = f(x), f(fresh)
+        for noise in noises:
+            generator = torch.Generator().manual_seed(0)
+            y = clean + noise * clean.std() * torch.randn(len(x), generator=generator, dtype=torch.float64)
+
+            def error(model: Any, fresh: torch.Tensor = fresh, wanted: torch.Tensor = wanted) -> float:
+                with torch.no_grad():
+                    return float(((model(fresh).reshape(-1) - wanted).square().mean()).sqrt() / wanted.std())
+
+            plain = kan2.MultKAN([len(names), 2 * len(names) + 1, 1], grid=5, inputs=names, seed=0)
+            plain.fit((x, y), steps=50)
+            row: dict[str, Any] = {"name": name, "noise": noise, "kan_error": error(plain)}
+            mlp = train_mlp(x, y)
+            row["mlp_error"] = error(mlp)
+            for kind, model in (("kan", plain), ("mlp", mlp)):
+                rmse = row[f"{kind}_error"] * float(wanted.std())
+                tree = treeconv.convert(model, fresh, names, error=rmse)
+                row[f"{kind}_correct"] = treeconv.structure(tree) == truth
+                row[f"{kind}_similarity"] = treeconv.compare(tree, treeconv.convert(f, samples(box), names))[
+                    "similarity"
+                ]
+                if kind == "kan":
+                    informed = kan2.from_tree(tree)
+                    informed.fit((x, y), steps=50)
+                    row["informed_ratio"] = error(informed) / row["kan_error"]
+            rows.append(row)
+    return rows
+
+
+def speed() -> list[dict[str, Any]]:
+    """Part 3: seconds for 3 to 12 variables at 1,000 samples, and for the nested example of eight."""
+
+    def tower(x: torch.Tensor) -> torch.Tensor:
+        pairs = (x[:, 0::2] ** 2 + x[:, 1::2] ** 2) ** 2
+        return ((pairs[:, 0] + pairs[:, 1]) ** 2 + (pairs[:, 2] + pairs[:, 3]) ** 2).reshape(-1)
+
+    def chain(x: torch.Tensor) -> torch.Tensor:
+        whole = x[:, 0]
+        for i in range(1, x.shape[1]):
+            whole = torch.sin(whole) + x[:, i] if i % 2 else whole * x[:, i]
+        return whole
+
+    rows = []
+    for n, f in [*((n, chain) for n in (3, 6, 9, 12)), (8, tower)]:
+        x = samples({str(i): (0.5, 1.5) for i in range(n)})
+        start = time.process_time()
+        treeconv.convert(f, x)
+        row = {"function": f.__name__, "n": n, "seconds": time.process_time() - start}
+        if f is tower:
+            start = time.process_time()
+            if incumbent_tree(f, x, [str(i) for i in range(n)]) is not None:
+                row["incumbent_seconds"] = time.process_time() - start
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Prints the three parts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--full", action="store_true", help="all 30 trained equations instead of 3")
+    parser.add_argument("--part", type=int, choices=(1, 2, 3), help="one part only")
+    options = parser.parse_args()
+    if options.part in (None, 3):
+        for row in speed():
+            print(row, flush=True)
+    if options.part in (None, 1):
+        print(exact(), flush=True)
+    if options.part in (None, 2):
+        rows = trained(TRAINED if options.full else 3)
+        for row in rows:
+            print(row)
+        for noise in sorted({row["noise"] for row in rows}):
+            part = [row for row in rows if row["noise"] == noise]
+            correct = {kind: f"{sum(row[f'{kind}_correct'] for row in part)}/{len(part)}" for kind in ("kan", "mlp")}
+            ratio = float(np.median([row["informed_ratio"] for row in part]))
+            print(f"noise {noise:.0%}: correct trees {correct}, informed over plain network, test error: {ratio:.2g}")
+
+
+if __name__ == "__main__":
+    main()
