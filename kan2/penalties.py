@@ -95,6 +95,6 @@ def edge_scales(
 ) -> Float[Tensor, "target source"]:
     """Returns the standard deviation of every numeric edge, differentiable in the weights."""
     weight = edges.masked_weight
-    # The floor keeps the derivative of the square root finite where an edge is zero.
+    # The floor keeps the derivative of the square root finite where an edge is zero, and rounding of C out of it.
     floor = torch.finfo(weight.dtype).eps
-    return (torch.einsum("tsf,sfg,tsg->ts", weight, covariance, weight).clamp_min(0) + floor**2).sqrt()
+    return (torch.einsum("tsf,sfg,tsg->ts", weight, covariance, weight).clamp_min(0) + floor).sqrt()

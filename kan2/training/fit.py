@@ -4,7 +4,7 @@ The work is done on a copy; the caller's network changes only when training ends
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kan2.data import Dataset, as_dataset
-from kan2.errors import DataError, ShapeError, UnknownNameError, unknown_name
+from kan2.errors import DataError, ShapeError, TrainingError, UnknownNameError, unknown_name
 from kan2.network import MultKAN
 from kan2.penalties import Penalty
 from kan2.training.first_order import FirstOrder
@@ -21,6 +21,7 @@ from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Callback, Options, Solver, Training
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets, make_loss
 from kan2.training.problem import Problem
+from kan2.training.residuals import Residual, ResidualProblem
 from kan2.training.starts import best_start
 
 OPTIMISERS = ("LM", "LBFGS", "Adam")
@@ -29,7 +30,7 @@ DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
 
 def fit(
     model: MultKAN,
-    data: Any,
+    data: Any = None,
     opt: str = "LM",
     steps: int | None = None,
     lamb: float = 0.0,
@@ -52,6 +53,8 @@ def fit(
     validation: Any = None,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
+    residual: Residual | None = None,
+    residual_weights: Mapping[str, float] | Sequence[float] | None = None,
 ) -> History:
     """Trains a network in place to lower a mean loss plus a sparsity penalty.
 
@@ -82,6 +85,9 @@ def fit(
         validation: share of the samples to hold out, or (X, y); the network with the lowest loss on them is kept.
         patience: training ends after so many steps without a lower validation loss.
         callbacks: called with (network, history) after each step; a true result ends training.
+        residual: instead of data, a callable that maps the network to what shall vanish: a tensor, a sequence of
+            tensors, or a dict of them by name, built from model(x), model.jet(x), model.laplacian(x).
+        residual_weights: weights of the mean squares of these terms, by name or in order.
 
     Returns:
         the history of the run, one row a step.
@@ -98,6 +104,15 @@ def fit(
         True
     """
     opt = _optimiser(opt)
+    if residual is not None:
+        problem_free = (data, test, sample_weight, validation)
+        if any(value is not None for value in problem_free) or opt != "LM" or restarts > 1:
+            raise TrainingError(
+                "fit: expected a residual alone: without data, test, sample_weight, validation or restarts, and with "
+                "opt='LM'. Put targets into the residual, as model(X) - y."
+            )
+        options = Options(_steps(opt, steps), tolerance, update_grid, None, tuple(callbacks))
+        return _fit_residual(model, residual, residual_weights, grids, options, Penalty(lamb, lamb_l1, lamb_entropy))
     data = as_dataset(data)
     if test is not None:
         held = as_dataset(test)
@@ -124,9 +139,7 @@ def fit(
         solver: Solver = LevenbergMarquardt(work, problem)
     else:
         solver = FirstOrder(work, problem, opt, lr, batch, seed)
-    options = Options(
-        DEFAULT_STEPS[opt] if steps is None else steps, tolerance, update_grid, patience, tuple(callbacks)
-    )
+    options = Options(_steps(opt, steps), tolerance, update_grid, patience, tuple(callbacks))
     if restarts > 1:
         best = best_start(work, problem, restarts, seed)
         work.layers, work.spec = best.layers, best.spec
@@ -138,6 +151,34 @@ def fit(
     _commit(model, work)
     model.data = data.to(model.like)
     return run.history
+
+
+def _fit_residual(
+    model: MultKAN,
+    residual: Residual,
+    weights: Mapping[str, float] | Sequence[float] | None,
+    grids: Sequence[int] | None,
+    options: Options,
+    penalty: Penalty,
+) -> History:
+    work = copy.deepcopy(model).double()
+    if penalty.lamb:
+        raise TrainingError(
+            "fit: expected lamb=0 with a residual. Prune afterwards, or put the penalty into the residual."
+        )
+    problem = ResidualProblem(work, residual, weights)
+    run = Training(work, problem, LevenbergMarquardt(work, problem), options)
+    run.run([None] if grids is None else grids)
+    _commit(model, work)
+    return run.history
+
+
+def _steps(opt: str, steps: int | None) -> int:
+    if steps is None:
+        return DEFAULT_STEPS[opt]
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise TrainingError(f"fit: expected a number of steps >= 0, got {steps!r}.")
+    return steps
 
 
 def _optimiser(opt: str) -> str:

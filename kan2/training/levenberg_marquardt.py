@@ -1,9 +1,9 @@
 """Levenberg-Marquardt on the exact layered Jacobian, with geodesic acceleration.
 
-Each step solves (J'J + R + mu D) v = -(J'r + g), where R and g belong to the penalties and D is Marquardt's scaling, the
-decaying maximum of the diagonal. The residuals' second derivative along v, taken from one more evaluation, bends the
-step into a parabola, v + a/2, which follows the curved valleys that gauge freedoms of deep networks make. A step that
-does not lower the objective is undone and mu grows; the better a step agrees with its model, the more mu falls.
+Each step solves (J'J + R + mu D) v = -(J'r + g), where R and g belong to the penalties and D is Marquardt's scaling,
+the decaying maximum of the diagonal. The residuals' second derivative along v, taken from one more evaluation, bends
+the step into a parabola, v + a/2, which follows the curved valleys that gauge freedoms of deep networks make. A step
+that does not lower the objective is undone and mu grows; the better a step agrees with its model, the more mu falls.
 
 References: Marquardt (1963), doi:10.1137/0111030; Nielsen, Damping parameter in Marquardt's method (1999); Transtrum,
 Sethna, Improvements to the Levenberg-Marquardt algorithm (2012), arXiv 1201.5885.
@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from kan2.network import MultKAN
-from kan2.training.linearisation import Adjoints
 from kan2.training.parameters import ParameterVector
-from kan2.training.problem import Evaluation, Problem
+from kan2.training.problem import Evaluation, NormalEquations, Problem
 
 LARGEST_DAMPING = 1e12
 CALM = 1e-2  # damping above which steps are not bent
@@ -68,7 +67,7 @@ class LevenbergMarquardt:
                 delta = solve(-system.gradient)
                 if bool((delta.abs() <= 1e-16 * old.abs()).all()):
                     break
-                bend = self._bend(old, delta, present, system.sensitivities, solve)
+                bend = self._bend(old, delta, system, solve)
                 self.vector.write(old + delta if bend is None else old + delta + bend)
                 trial = self.problem.evaluate(self.vector)
                 if trial.objective < present.objective:
@@ -85,24 +84,16 @@ class LevenbergMarquardt:
         return False
 
     def _bend(
-        self,
-        old: Tensor,
-        delta: Tensor,
-        present: Evaluation,
-        sensitivities: list[Adjoints],
-        solve: Callable[[Tensor], Tensor],
+        self, old: Tensor, delta: Tensor, system: NormalEquations, solve: Callable[[Tensor], Tensor]
     ) -> Tensor | None:
         # Half the geodesic acceleration; None where it is not known or too large to be trusted.
         # Under heavy damping the step follows the gradient, and a parabola tangent to it leads astray.
-        if present.linearisation is None or not sensitivities or self.damping > CALM:
+        if not system.residuals or self.damping > CALM:
             return None
         self.vector.write(old + PROBE * delta)
-        output = self.problem.output(self.model)
-        change = (output - present.linearisation.output) / PROBE
         force = torch.zeros_like(delta)
-        for i, adjoints in enumerate(sensitivities):
-            second = 2 / PROBE * (self.problem.residual_change(change, i) - adjoints.push(delta))
-            force += adjoints.pull(second)
+        for near, here, jacobian in zip(self.problem.residuals(self.model), system.residuals, system.sensitivities):
+            force += jacobian.pull(2 / PROBE * ((near - here) / PROBE - jacobian.push(delta)))
         if not bool(torch.isfinite(force.sum())):
             return None
         acceleration = solve(-force)

@@ -50,8 +50,12 @@ class Linearisation:
 
     def adjoints(self, seed: Float[Tensor, "batch output"]) -> "Adjoints":
         """Returns the derivatives of sum over outputs of seed * output with respect to the leaves of every layer."""
+        return self.adjoints_of((self._graph * seed).sum())
+
+    def adjoints_of(self, total: Float[Tensor, ""]) -> "Adjoints":
+        """Returns the derivatives of a number that was computed from the records' graph."""
         leaves = [leaf for record in self.records for leaf in record.leaves]
-        found = torch.autograd.grad(self._graph, leaves, seed, retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
         gradients = iter([torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found)])
         return Adjoints(self, [[next(gradients) for _ in record.leaves] for record in self.records])
 
@@ -121,10 +125,12 @@ class _LayerRecord:
         self.layer, self.inputs = layer, inputs.detach()
         n = inputs.shape[0]
         self.basis: Tensor | None = None
+        self.live_basis: Tensor | None = None
         with torch.enable_grad():
             subnodes = inputs.new_zeros(n, layer.spec.n_subnodes)
             if layer.numeric is not None:
-                basis = layer.numeric.features(inputs) if basis is None else basis
+                # Kept with its graph too, for penalties that see a layer's activations.
+                self.live_basis = basis = layer.numeric.features(inputs) if basis is None else basis
                 self.basis = basis.detach()
                 # A copy: the solver writes trial values into the weights while this graph is still in use.
                 subnodes = basis.flatten(1) @ layer.numeric.masked_weight.detach().clone().flatten(1).T

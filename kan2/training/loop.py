@@ -98,7 +98,8 @@ class Training:
     def run(self, grids: Sequence[int | None]) -> None:
         """Goes through the stages; on an interrupt from the keyboard, keeps what has been reached."""
         try:
-            for self.stage in range(self.stage, len(grids)):
+            for stage in range(self.stage, len(grids)):
+                self.stage = stage
                 if not self.step_in_stage:
                     self._enter(grids[self.stage])
                 go_on = self._train(is_last=self.stage == len(grids) - 1)

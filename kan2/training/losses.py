@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from kan2.errors import DataError, ShapeError, TrainingError, unknown_name
+from kan2.errors import DataError, ShapeError, unknown_name
 
 PseudoResiduals = list[tuple[Tensor, Tensor]]
 
@@ -166,13 +166,3 @@ def class_targets(y: Float[Tensor, "batch column"], n_output: int) -> Float[Tens
     if not bool(((y >= 0) & (y <= 1)).all()):
         raise DataError(f"fit: expected labels between 0 and 1, got {float(y.min()):g} to {float(y.max()):g}.")
     return y
-
-
-def checked_value(value: float, where: str) -> float:
-    """Returns a finite number or raises TrainingError."""
-    if value != value or value in (float("inf"), -float("inf")):
-        raise TrainingError(
-            f"{where}: expected a finite loss at the start, got {value}. A symbolic edge is probably outside its domain "
-            "(see model.trace(X), or unfix it), or the loss or residual is not defined for these outputs."
-        )
-    return value

@@ -5,17 +5,19 @@ coefficients that the samples do not determine, such as those of basis functions
 continuations of their neighbours, and is far below the approximation error of the splines elsewhere. All sums run
 over chunks of samples, so memory does not grow with their number.
 
-References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996); Hunter, Li, Variable Selection Using MM
-Algorithms (2005), for the quadratics that touch the penalty from above.
+References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996); Hunter, Li, Variable Selection Using
+MM Algorithms (2005), for the quadratics that touch the penalty from above.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.bases import BSplineBasis
 from kan2.linalg import damped_solver
 from kan2.network import MultKAN
 from kan2.penalties import Penalty, difference_matrix, edge_scales
@@ -35,12 +37,14 @@ class Evaluation:
         loss: the mean loss.
         penalty: the sparsity penalty.
         linearisation: the evaluated network, None where the samples need several chunks.
+        moments: what the sparsity penalty needs to know of the activations.
     """
 
     objective: float
     loss: float
     penalty: float
     linearisation: Linearisation | None
+    moments: "Moments | None" = None
 
 
 class Roughness:
@@ -64,7 +68,7 @@ class Roughness:
         for slot, weight in zip(slots, self.weights):
             edges = vector.model.layers[slot.layer].numeric
             n, k = edges.basis.n_basis, edges.basis.k
-            if n > k + 1:
+            if isinstance(edges.basis, BSplineBasis) and n > k + 1:
                 inner = difference_matrix(n, k + 1, numbers)
                 matrix = torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)
                 yield slot, vector.edge_weights(slot, numbers) @ matrix.T, matrix, weight
@@ -129,15 +133,16 @@ class Problem:
 
     def evaluate(self, vector: ParameterVector) -> Evaluation:
         """Evaluates the objective at the present parameters of the network."""
-        linearisation, total, moments = None, 0.0, _Moments(bool(self.penalty.lamb))
+        linearisation, total, moments = None, 0.0, Moments()
         for part, linearisation in self._chunks(vector):
             values = self.loss.values(linearisation.output, self.y[part])
             total += float((values * self.share_of(part)).sum())
-            moments.add(linearisation)
+            if self.penalty.lamb:
+                moments.add(linearisation)
         penalty = float(self._penalty(vector.model, moments)) if self.penalty.lamb else 0.0
         rough = self.roughness.value(vector)
         single = len(self) <= self._chunk_rows(vector)
-        return Evaluation(total + penalty + rough, total, penalty, linearisation if single else None)
+        return Evaluation(total + penalty + rough, total, penalty, linearisation if single else None, moments)
 
     def normal_equations(self, vector: ParameterVector, evaluation: Evaluation) -> "NormalEquations":
         """Returns half the Gauss-Newton matrix and half the gradient of the objective.
@@ -148,21 +153,24 @@ class Problem:
         """
         gram = self.features.new_zeros(vector.size, vector.size)
         gradient = self.features.new_zeros(vector.size)
-        moments = _Moments(bool(self.penalty.lamb))
-        sensitivities: list[Adjoints] = []
+        ratios = self._scale_slopes(vector, evaluation)
+        sensitivities: list[Sensitivity] = []
+        residuals: list[Tensor] = []
         for linearisation, parts in self.linearised(vector, evaluation):
             for adjoints, z in parts:
                 if self.loss.is_squares and evaluation.linearisation is not None:
                     sensitivities.append(adjoints)
+                    residuals.append(z)
                 jacobian = adjoints.jacobian()
                 gram.addmm_(jacobian.T, jacobian)
                 gradient.addmv_(jacobian.T, z)
-            moments.add(linearisation)
-        for slot, rise, curvature in self.penalty_blocks(vector, moments):
+            if ratios:
+                gradient += self._upstream(linearisation, evaluation, ratios)
+        for slot, rise, curvature in self.penalty_blocks(vector, evaluation, ratios):
             gradient[slot.part] += rise.flatten()
             rows = torch.arange(slot.start, slot.stop, device=gram.device).view(rise.shape)
             gram[rows[:, :, None], rows[:, None, :]] += curvature
-        return NormalEquations(gram, gradient, sensitivities)
+        return NormalEquations(gram, gradient, sensitivities, residuals)
 
     def linearised(
         self, vector: ParameterVector, evaluation: Evaluation
@@ -205,10 +213,10 @@ class Problem:
                 nodes = layer(nodes)
         return nodes
 
-    def residual_change(self, change: Float[Tensor, "batch output"], i: int) -> Float[Tensor, " batch"]:
-        """Returns the change of the i-th weighted residual of a squared error for a change of the outputs."""
+    def residuals(self, model: MultKAN) -> list[Float[Tensor, " batch"]]:
+        """Returns the weighted residuals of a squared error, in the order of `NormalEquations.residuals`."""
         root_share = self.share_of(slice(None)) ** 0.5
-        return change[:, i] * root_share / change.shape[1] ** 0.5
+        return [z * root_share for _, z in self.loss.pseudo_residuals(self.output(model), self.y)]
 
     def _chunk_rows(self, vector: ParameterVector) -> int:
         layers = vector.model.layers
@@ -234,36 +242,69 @@ class Problem:
                 self._first = (edges.basis, edges.features(self.features))
         return self._first[1]
 
-    def _penalty(self, model: MultKAN, moments: "_Moments") -> Tensor:
+    def _penalty(self, model: MultKAN, moments: "Moments") -> Tensor:
         layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]
         with torch.no_grad():
             scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]
             return self.penalty(scales, [edges.masked_weight[..., int(edges.has_base) :] for _, edges in layers])
 
-    def penalty_blocks(self, vector: ParameterVector, moments: "_Moments") -> Iterator[tuple[Slot, Tensor, Tensor]]:
-        """Yields what the penalties add to half the gradient (edge, feature) and half the curvature of slots."""
-        slots = [s for s in vector.slots if s.kind == "weight"] if self.penalty.lamb else []
-        layers, numbers = vector.model.layers, vector.read() if slots or self.roughness.weights else None
+    def _scale_slopes(self, vector: ParameterVector, evaluation: Evaluation) -> dict[int, Tensor]:
+        # For every numeric layer the derivative of the penalty with respect to half the squared scale of each edge.
+        if not self.penalty.lamb or evaluation.moments is None:
+            return {}
+        layers = {i: layer.numeric for i, layer in enumerate(vector.model.layers) if layer.numeric is not None}
         with torch.no_grad():
-            scales = [edge_scales(layers[s.layer].numeric, moments.covariance(s.layer)) for s in slots]
+            scales = [edge_scales(edges, evaluation.moments.covariance(i)) for i, edges in layers.items()]
         scales = [s.requires_grad_() for s in scales]
         slopes = torch.autograd.grad(self.penalty(scales), scales) if scales else ()
-        for slot, scale, slope in zip(slots, scales, slopes):
+        return {i: slope / scale.detach() for i, slope, scale in zip(layers, slopes, scales)}
+
+    def _upstream(self, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]) -> Tensor:
+        # Half the gradient of the scales with respect to the numbers of earlier layers, which move the activations.
+        vector, moments = linearisation.vector, evaluation.moments
+        total = linearisation.output.new_zeros(())
+        assert moments is not None
+        for i, ratio in ratios.items():
+            record = linearisation.records[i]
+            if i and record.live_basis is not None and record.live_basis.requires_grad:
+                weight = vector.model.layers[i].numeric.masked_weight.detach()
+                centred = record.live_basis - moments.mean(i)
+                total = total + (torch.einsum("nsf,tsf->nts", centred, weight).square() * ratio).sum() / (4 * len(self))
+        if not total.requires_grad:
+            return linearisation.output.new_zeros(vector.size)
+        return linearisation.adjoints_of(total).pull(linearisation.output.new_ones(linearisation.output.shape[0]))
+
+    def penalty_blocks(
+        self, vector: ParameterVector, evaluation: Evaluation, ratios: dict[int, Tensor]
+    ) -> Iterator[tuple[Slot, Tensor, Tensor]]:
+        """Yields what the penalties add to half the gradient (edge, feature) and half the curvature of slots."""
+        moments = evaluation.moments
+        slots = [s for s in vector.slots if s.kind == "weight"] if ratios else []
+        numbers = vector.read() if slots or self.roughness.weights else None
+        for slot in slots:
+            assert moments is not None
             target, source = vector.edge_pairs(slot)
             covariance = moments.covariance(slot.layer)[source]
             # A share's entropy can fall as an edge grows; a negative slope gives a gradient but no curvature.
-            ratio = slope[target, source] / scale.detach()[target, source] / 2
+            ratio = ratios[slot.layer][target, source] / 2
             weight = vector.edge_weights(slot, numbers)
             rise = ratio[:, None] * torch.einsum("efg,eg->ef", covariance, weight)
             curvature = ratio.clamp_min(0)[:, None, None] * covariance
             if self.penalty.coef or self.penalty.smooth:
-                start = int(layers[slot.layer].numeric.has_base)
+                start = int(vector.model.layers[slot.layer].numeric.has_base)
                 extra, bend = self.penalty.coefficient_terms(weight[:, start:])
                 rise[:, start:] += extra / 2
                 curvature[:, start:, start:] += bend / 2
             yield slot, rise, curvature
         for slot, z, matrix, weight in self.roughness.terms(vector, numbers) if self.roughness.weights else ():
             yield slot, weight[:, None] * (z @ matrix), weight[:, None, None] * (matrix.T @ matrix)
+
+
+class Sensitivity(Protocol):
+    """The Jacobian of one residual, as products with vectors."""
+
+    def push(self, v: Tensor) -> Tensor: ...
+    def pull(self, w: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -273,12 +314,14 @@ class NormalEquations:
     Attributes:
         gram: (parameter, parameter).
         gradient: (parameter,).
-        sensitivities: the Jacobians of the residuals of a squared error, where all samples fit into one chunk.
+        residuals: weighted residuals of a squared error, where all samples fit into one chunk; otherwise empty.
+        sensitivities: their Jacobians.
     """
 
     gram: Tensor
     gradient: Tensor
-    sensitivities: list[Adjoints]
+    sensitivities: Sequence["Sensitivity"]
+    residuals: list[Tensor]
 
     @property
     def diagonal(self) -> Tensor:
@@ -294,16 +337,15 @@ class NormalEquations:
         return -float(2 * self.gradient @ delta + delta @ (self.gram @ delta))
 
 
-class _Moments:
+class Moments:
     """Sums over samples from which the covariances of the features of every layer follow."""
 
-    def __init__(self, wanted: bool) -> None:
-        self.wanted, self.n = wanted, 0
+    def __init__(self) -> None:
+        self.n = 0
         self.sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     def add(self, linearisation: Linearisation) -> None:
-        if not self.wanted:
-            return
+        """Adds the samples of an evaluation."""
         self.n += linearisation.output.shape[0]
         for i, record in enumerate(linearisation.records):
             if record.basis is not None:
@@ -312,7 +354,11 @@ class _Moments:
                 old = self.sums.get(i)
                 self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
 
-    def covariance(self, layer: int) -> Tensor:
-        first, second = self.sums[layer]
-        mean = first / self.n
-        return second / self.n - mean[:, :, None] * mean[:, None, :]
+    def mean(self, layer: int) -> Float[Tensor, "source feature"]:
+        """Returns the mean features of every source of a layer."""
+        return self.sums[layer][0] / self.n
+
+    def covariance(self, layer: int) -> Float[Tensor, "source feature feature"]:
+        """Returns the covariance of the features of every source of a layer."""
+        mean = self.mean(layer)
+        return self.sums[layer][1] / self.n - mean[:, :, None] * mean[:, None, :]
