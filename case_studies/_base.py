@@ -114,7 +114,9 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     """Runs one study from the command line: [--full] [--seeds N] [--out DIR]; returns the exit status."""
     import argparse
 
-    name = study.__module__.rsplit(".", 1)[-1] if study.__module__ != "__main__" else Path(study.__code__.co_filename).stem
+    name = (
+        study.__module__.rsplit(".", 1)[-1] if study.__module__ != "__main__" else Path(study.__code__.co_filename).stem
+    )
     parser = argparse.ArgumentParser(prog=name, description=(study.__doc__ or name).splitlines()[0])
     parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
     parser.add_argument("--seeds", type=int, default=None, help="number of seeds")

@@ -5,6 +5,7 @@ printed as floats. Auxiliary variables are resolved, so the formula is in the na
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import sympy
@@ -71,7 +72,8 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
         0.0012*x + 1.2e+3*sin(x)
     """
     floats = expression.atoms(sympy.Float)
-    return expression.xreplace({f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats})
+    rounded = {f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats}
+    return cast(sympy.Expr, expression.xreplace(rounded))
 
 
 def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr]) -> list[sympy.Expr]:

@@ -131,7 +131,8 @@ class LayerSpec:
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """For each node, the subnodes that feed it."""
-        groups, start = [(i,) for i in range(self.n_sum)], self.n_sum
+        groups: list[tuple[int, ...]] = [(i,) for i in range(self.n_sum)]
+        start = self.n_sum
         for arity in self.arities:
             groups.append(tuple(range(start, start + arity)))
             start += arity

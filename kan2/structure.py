@@ -1,9 +1,9 @@
 """Trees of structure and networks wired like them.
 
-`tree_of` converts a network with `treeconv`; `tree` trains a network on data first. `from_tree` goes back: every sum, product and separable node of a tree
-becomes a node of a `MultKAN`, joined by splines to its children; values that are needed further up pass through
-identity edges. Such a network has the right structure before training, so it needs fewer samples, and its splines can
-be read.
+`tree_of` converts a network with `treeconv`; `tree` trains a network on data first. `from_tree` goes back: every sum,
+product and separable node of a tree becomes a node of a `MultKAN`, joined by splines to its children; values that are
+needed further up pass through identity edges. Such a network has the right structure before training, so it needs fewer
+samples, and its splines can be read.
 
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), sections 3.2 and 4.2.
 """

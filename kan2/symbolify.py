@@ -1,12 +1,10 @@
-"""From splines to symbols: rank functions for an edge, fix them, and do so for a whole network.
+"""From splines to symbols, edge by edge: rank functions, fix one, take it back.
 
-`suggest_symbolic` only reads. `fix_symbolic` and `unfix_symbolic` return a new network. `auto_symbolic` goes through the
-spline edges, the clearest first; it tries the best few functions on each, retrains the whole network after each choice,
-keeps the simplest choice whose error stays within a stated factor of the splines' error, and otherwise leaves the edge a
-spline. Choices weigh accuracy against complexity: score = log10(1 - R2 + noise) + `weight_simple` * (complexity + half
-the count of free numbers) + cancellation, where noise is the share of the edge's variance that the network's own error
-leaves undetermined, and cancellation the decades by which c f exceeds what is left of it after adding d, as when a
-parabola is imitated by the top of a huge cosine. The lowest score is best.
+`suggest_symbolic` only reads; `fix_symbolic` and `unfix_symbolic` return a new network. Ranking weighs accuracy against
+complexity: score = log10(1 - R2 + noise) + `weight_simple` * (complexity + half the count of free numbers) +
+cancellation. Noise is the share of the edge's variance that the network's own error leaves undetermined; cancellation
+counts the decades by which c f exceeds what is left of it after adding d, as when a parabola is imitated by the top of
+a huge cosine. The lowest score is best.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
@@ -115,7 +113,9 @@ def suggest_all(
     result = {}
     for edge, rows, curve in zip(edges, fits, curves):
         scored = sorted((_score(row, curve, noise, weight_simple), i) for i, row in enumerate(rows))
-        best = tuple(replace(rows[i], affine=canonical(rows[i].function, rows[i].affine, rows[i].shape)) for _, i in scored)
+        best = tuple(
+            replace(rows[i], affine=canonical(rows[i].function, rows[i].affine, rows[i].shape)) for _, i in scored
+        )
         result[edge] = Suggestions(edge, best, tuple(score for score, _ in scored))
     return result
 
@@ -137,7 +137,11 @@ def edge_ranges(model: MultKAN, data: Any = None) -> list[tuple[Tensor, Tensor]]
     if data is None and model.data is None:
         ranges = []
         for layer in model.layers:
-            grid = layer.numeric.basis.grid if layer.numeric is not None else torch.tensor([[-1.0, 1.0]]).expand(layer.in_features, 2)
+            grid = (
+                layer.numeric.basis.grid
+                if layer.numeric is not None
+                else torch.tensor([[-1.0, 1.0]]).expand(layer.in_features, 2)
+            )
             ranges.append((grid[:, 0], grid[:, -1]))
         return ranges
     with torch.no_grad():
@@ -226,6 +230,7 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
         raise EdgeError(f"unfix_symbolic: expected a symbolic edge, got the numeric edge {tuple(edge)}.")
     new = _replace_edge(model, edge, [], True)
     edges = new.layers[index].numeric
+    assert edges is not None
     if layer.numeric is None:
         low, high = edge_ranges(model, data)[index]
         steps = torch.linspace(0, 1, edges.basis.n_intervals + 1, dtype=low.dtype, device=low.device)

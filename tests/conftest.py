@@ -11,7 +11,11 @@ from hypothesis import HealthCheck, settings
 mpl.use("Agg")
 torch.set_num_threads(1)
 settings.register_profile(
-    "house", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "house",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("house")
 

@@ -38,6 +38,11 @@ def test_a_study_runs_as_a_script(name, tmp_path):
     script = ROOT / "case_studies" / f"{name}.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        [sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=True
+        [sys.executable, str(script), "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
     )
     assert "--out" in result.stdout

@@ -14,7 +14,13 @@ from kan2.errors import DataError, Kan2Error, ShapeError
 def test_all_forms_give_the_same_dataset():
     x, y = np.arange(6.0).reshape(3, 2), np.array([0.0, 1.0, 2.0])
     frame = pd.DataFrame(x, columns=["a", "b"])
-    forms = [(x, y), (x, y[:, None]), (torch.tensor(x), torch.tensor(y)), (x.tolist(), y.tolist()), (frame, pd.Series(y))]
+    forms = [
+        (x, y),
+        (x, y[:, None]),
+        (torch.tensor(x), torch.tensor(y)),
+        (x.tolist(), y.tolist()),
+        (frame, pd.Series(y)),
+    ]
     for form in [*forms, {"train_input": x, "train_label": y}]:
         data = as_dataset(form)
         assert torch.equal(data.X, torch.tensor(x))

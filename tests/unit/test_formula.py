@@ -30,9 +30,13 @@ def test_formula_equals_forward_for_any_symbolic_network(model):
 
 def test_product_of_four_factors():
     terms = tuple(SymbolicTerm(t, s, "x") for t in range(5) for s in range(5))
-    spec = NetworkSpec((LayerSpec(5, 1, (4,), (), terms), LayerSpec(2, 1, (), (), (SymbolicTerm(0, 0, "x"), SymbolicTerm(0, 1, "x")))))
+    spec = NetworkSpec(
+        (LayerSpec(5, 1, (4,), (), terms), LayerSpec(2, 1, (), (), (SymbolicTerm(0, 0, "x"), SymbolicTerm(0, 1, "x"))))
+    )
     generator = torch.Generator().manual_seed(0)
-    first = LayerValues(affine=torch.randn(25, 4, generator=generator), subnode_bias=torch.randn(5, generator=generator))
+    first = LayerValues(
+        affine=torch.randn(25, 4, generator=generator), subnode_bias=torch.randn(5, generator=generator)
+    )
     model = MultKAN.from_values(spec, [first, LayerValues(affine=torch.randn(2, 4, generator=generator))])
     x = samples(model)
     torch.testing.assert_close(evaluated(model.symbolic_formula(), model, x), model(x).detach(), rtol=1e-9, atol=1e-9)
@@ -40,7 +44,7 @@ def test_product_of_four_factors():
 
 def test_splines_are_named_not_dropped():
     model = MultKAN([2, 3, 1])
-    with pytest.raises(FormulaError, match="9 edges are still splines: .*auto_symbolic"):
+    with pytest.raises(FormulaError, match=r"9 edges are still splines: .*auto_symbolic"):
         model.symbolic_formula()
     half = MultKAN([2, 1]).fix_symbolic((0, 0, 0), "sin", fit=False)
     with pytest.raises(FormulaError, match=r"1 edges are still splines: \(0, 0, 1\)"):

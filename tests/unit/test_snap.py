@@ -17,7 +17,9 @@ def test_the_agreed_form_keeps_the_function(model):
     x = samples(model)
     with torch.no_grad():
         expected = model(x)
-        torch.testing.assert_close(fix_gauge(model)(x), expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max() + 1))
+        torch.testing.assert_close(
+            fix_gauge(model)(x), expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max() + 1)
+        )
 
 
 def test_splines_have_no_agreed_form():

@@ -3,8 +3,8 @@
 import networkx as nx
 import pytest
 import torch
-import treeconv
 
+import treeconv
 from kan2 import MultKAN, from_tree, sample_function, tree
 from kan2.errors import DataError, SpecError
 

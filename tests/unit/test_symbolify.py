@@ -65,7 +65,9 @@ def test_unfix_follows_the_function():
 
 
 def test_users_functions_take_part():
-    row = SymbolicFunction("sinc2", lambda u: torch.sinc(u) ** 2, lambda u: (sympy.sin(sympy.pi * u) / (sympy.pi * u)) ** 2, 3)
+    row = SymbolicFunction(
+        "sinc2", lambda u: torch.sinc(u) ** 2, lambda u: (sympy.sin(sympy.pi * u) / (sympy.pi * u)) ** 2, 3
+    )
     functions.register(row, replace=True)
     model = trained("1 - x1**2", [(-1, 1)], [1, 1], steps=5).fix_symbolic((0, 0, 0), "sinc2", fit=False)
     x = torch.tensor([[0.3]], dtype=torch.float64)
