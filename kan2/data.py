@@ -220,7 +220,9 @@ def sample_function(
     y = f(x)
     y = y[:, None] if y.ndim == 1 else y
     if not bool(torch.isfinite(y).all()):
-        raise DataError("sample_function: expected finite values on the whole box, got nan or infinity. Narrow the box.")
+        raise DataError(
+            "sample_function: expected finite values on the whole box, got nan or infinity. Narrow the box."
+        )
     if noise:
         scatter = torch.randn(n, y.shape[1], dtype=torch.float64, generator=generator)
         y = torch.cat([y[:n] + noise * y[:n].std(0) * scatter, y[n:]])

@@ -122,9 +122,7 @@ def _rows() -> list[SymbolicFunction]:
         row("gaussian", lambda u: torch.exp(-u * u), lambda u: sympy.exp(-(u**2)), 3, reference="26.2"),
         row("sigmoid", torch.sigmoid, lambda u: 1 / (1 + sympy.exp(-u)), 3),
         row("erf", torch.erf, sympy.erf, 4, reference="7.1"),
-        row(
-            "sqrt(1-x^2)", lambda u: torch.sqrt((1 - u) * (1 + u)), lambda u: sympy.sqrt(1 - u**2), 4, domain=(-1, 1)
-        ),
+        row("sqrt(1-x^2)", lambda u: torch.sqrt((1 - u) * (1 + u)), lambda u: sympy.sqrt(1 - u**2), 4, domain=(-1, 1)),
         row(
             "1/sqrt(1-x^2)",
             lambda u: torch.rsqrt((1 - u) * (1 + u)),

@@ -7,6 +7,7 @@ structure return a new network and leave this one as it was.
 Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,9 +115,11 @@ class MultKAN(Verbs, nn.Module):
         basis = BasisSpec(grid=grid, k=k, base_fun=base_fun, grid_eps=grid_eps)
         layers = tuple(
             LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
-            for left, (n_sum, arities) in zip(nodes, nodes[1:])
+            for left, (n_sum, arities) in itertools.pairwise(nodes)
         )
-        self._build(NetworkSpec(layers, tuple(inputs), tuple(outputs)), torch.empty(0, dtype=dtype, device=device), grid_range)
+        self._build(
+            NetworkSpec(layers, tuple(inputs), tuple(outputs)), torch.empty(0, dtype=dtype, device=device), grid_range
+        )
         generator = torch.Generator().manual_seed(seed)
         for layer in self.layers:
             layer.reset_parameters(noise_scale, generator)
@@ -210,7 +213,9 @@ class MultKAN(Verbs, nn.Module):
         """
         if data is None:
             if self.data is None:
-                raise DataError(f"{where}: expected samples, got none, and the network has no data of a fit. Pass data.")
+                raise DataError(
+                    f"{where}: expected samples, got none, and the network has no data of a fit. Pass data."
+                )
             return self.data
         if not isinstance(data, Dataset | tuple | list | dict):
             x = self.prepare(data)
@@ -291,7 +296,9 @@ class MultKAN(Verbs, nn.Module):
             )
         kind = str(self.like.dtype).removeprefix("torch.")
         names = f"{', '.join(self.spec.inputs)} -> {', '.join(self.spec.outputs)}"
-        lines.append(f"{self.spec.n_edges} edges, {self.n_parameters} parameters, {kind} on {self.like.device}, {names}")
+        lines.append(
+            f"{self.spec.n_edges} edges, {self.n_parameters} parameters, {kind} on {self.like.device}, {names}"
+        )
         return "\n".join(lines)
 
 

@@ -210,4 +210,3 @@ def _frozen(model: MultKAN, constant: Constant, value: float) -> MultKAN:
     new = type(model).from_layers(model.spec, layers)
     new.data = model.data
     return new
-

@@ -24,7 +24,33 @@ from kan2.functions import SymbolicFunction
 N_POINTS = 201
 N_POLISH = 4  # candidates of each function that are polished briefly
 N_PROMISING = 8  # functions of each curve that are polished to the end
-POWERS = (-12.0, -8.0, -6.0, -4.0, -3.0, -2.5, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
+POWERS = (
+    -12.0,
+    -8.0,
+    -6.0,
+    -4.0,
+    -3.0,
+    -2.5,
+    -2.0,
+    -1.5,
+    -1.0,
+    -0.75,
+    -0.5,
+    -0.25,
+    0.25,
+    0.5,
+    0.75,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+    8.0,
+    12.0,
+)
 
 
 @dataclass(frozen=True)
@@ -87,11 +113,13 @@ def fit_curves(
             flat = (0.0, 0.0, 0.0, float(mean[i]))
             results.append([CurveFit(row.name, flat, row.shape or 0.0, 1.0, row.complexity) for row in rows])
             continue
-        results.append([
-            CurveFit(row.name, tuple(affine[i][j]), float(p[i, j]), 1 - float(error[i, j]), row.complexity)
-            for j, row in enumerate(rows)
-            if bool(torch.isfinite(error[i, j]))
-        ])
+        results.append(
+            [
+                CurveFit(row.name, tuple(affine[i][j]), float(p[i, j]), 1 - float(error[i, j]), row.complexity)
+                for j, row in enumerate(rows)
+                if bool(torch.isfinite(error[i, j]))
+            ]
+        )
     return results
 
 
@@ -121,7 +149,9 @@ def _fit_scaled(
     for i in brief_error.argsort(descending=True).tolist():  # the best is written last
         curve, j = owner[i].tolist()
         numbers[curve, j], error[curve, j] = brief[i], brief_error[i]
-    promising = torch.isfinite(error) & (error <= error.kthvalue(min(N_PROMISING, len(rows)), dim=1, keepdim=True).values)
+    promising = torch.isfinite(error) & (
+        error <= error.kthvalue(min(N_PROMISING, len(rows)), dim=1, keepdim=True).values
+    )
     curve, j = promising.nonzero().T
     numbers[curve, j], error[curve, j] = _polish(rows, numbers[curve, j], j, curves[curve], steps=60)
     return numbers, error
@@ -171,9 +201,16 @@ def _search_pairs(row: SymbolicFunction) -> Tensor:
     a = log_spaced(-1.5, 1.7, 33)
     if row.domain[0] > -1e9 and row.domain[1] < 1e9:
         # A bounded domain must hold all of a t + b.
-        a = torch.cat([a[a < (row.domain[1] - row.domain[0]) / 2], (row.domain[1] - row.domain[0]) / 2 * (1 - log_spaced(-5, -1, 9))])
+        a = torch.cat(
+            [
+                a[a < (row.domain[1] - row.domain[0]) / 2],
+                (row.domain[1] - row.domain[0]) / 2 * (1 - log_spaced(-5, -1, 9)),
+            ]
+        )
     a = torch.cat([a, -a])
-    centres = torch.cat([torch.linspace(-2.5, 2.5, 41, dtype=torch.float64), torch.tensor([-6.0, -4.0, 4.0, 6.0]).double()])
+    centres = torch.cat(
+        [torch.linspace(-2.5, 2.5, 41, dtype=torch.float64), torch.tensor([-6.0, -4.0, 4.0, 6.0]).double()]
+    )
     pairs = torch.cartesian_prod(a, centres)
     return torch.stack([pairs[:, 0], -pairs[:, 0] * pairs[:, 1]], 1)
 
