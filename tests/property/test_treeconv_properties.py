@@ -65,7 +65,7 @@ def tree_of(expression, x, names):
 
 
 @given(formulas().filter(usable))
-@settings(max_examples=30)
+@settings(max_examples=25)
 def test_trees_are_sound_and_complete_by_brute_force(expression):
     names = names_of(expression)
     tree = tree_of(expression, samples(len(names)), names)
@@ -83,7 +83,7 @@ def test_more_trees_are_sound_and_complete_by_brute_force(expression):
 
 
 @given(formulas().filter(usable), st.randoms(use_true_random=False))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_the_order_of_the_columns_does_not_matter(expression, random):
     names = names_of(expression)
     shuffled = list(names)
@@ -94,7 +94,7 @@ def test_the_order_of_the_columns_does_not_matter(expression, random):
 
 
 @given(formulas().filter(usable), st.floats(1e-12, 1e12), st.floats(-1e3, 1e3), st.integers(0, 4))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_units_and_offsets_do_not_matter(expression, scale, offset, which):
     names = names_of(expression)
     f, x = as_torch(expression, names), samples(len(names))
@@ -107,7 +107,7 @@ def test_units_and_offsets_do_not_matter(expression, scale, offset, which):
 
 
 @given(formulas().filter(usable))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_an_irrelevant_column_adds_an_irrelevant_leaf(expression):
     names = names_of(expression)
     f, x = as_torch(expression, names), samples(len(names) + 1)
@@ -119,7 +119,7 @@ def test_an_irrelevant_column_adds_an_irrelevant_leaf(expression):
 
 
 @given(formulas().filter(usable))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_json_and_skeleton_follow_the_tree(expression):
     names = names_of(expression)
     tree = tree_of(expression, samples(len(names)), names)

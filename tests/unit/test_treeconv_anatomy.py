@@ -50,7 +50,7 @@ def test_a_sparse_mlp_shows_the_modules_of_its_task():
         layers = [torch.nn.Linear(4, 20), torch.nn.Tanh(), torch.nn.Linear(20, 20), torch.nn.Tanh()]
         model = torch.nn.Sequential(*layers, torch.nn.Linear(20, 1)).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(1500):
+    for _ in range(1000):
         sparsity = sum(p.abs().sum() for p in model.parameters() if p.ndim == 2)
         loss = (model(x)[:, 0] - y).square().mean() + 1e-4 * sparsity
         optimizer.zero_grad()

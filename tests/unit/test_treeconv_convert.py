@@ -188,6 +188,7 @@ def test_a_model_with_a_jet_is_asked_for_it():
 
 def test_modules_come_back_in_the_mode_they_were_in():
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Dropout(0.5), torch.nn.Linear(4, 1))
     model[1].eval()
     model.train()
