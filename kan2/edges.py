@@ -108,6 +108,8 @@ class SymbolicEdges(nn.Module):
 
     target: Tensor
     source: Tensor
+    target_in_blocks: Tensor
+    source_in_blocks: Tensor
     order: Tensor
     free: Tensor
 
@@ -129,20 +131,27 @@ class SymbolicEdges(nn.Module):
         free = [[letter in term.free and letter in row.free for letter in "abcdp"] for term, row in zip(terms, rows)]
         self.register_buffer("free", torch.tensor(free, device=device), persistent=False)
         self.register_buffer("order", torch.tensor(order, device=device), persistent=False)
-        for name, values in (("target", [t.target for t in terms]), ("source", [t.source for t in terms])):
+        targets, sources = [t.target for t in terms], [t.source for t in terms]
+        for name, values in (("target", targets), ("source", sources)):
             self.register_buffer(name, torch.tensor(values, device=device), persistent=False)
+            in_blocks = torch.tensor([values[i] for i in order], device=device)
+            self.register_buffer(f"{name}_in_blocks", in_blocks, persistent=False)
         self._is_sorted = order == list(range(n))
-        self._is_free = all(all(row) for row in free)
+        self._is_free = all(all(row[:4]) for row in free)
+        self._has_free_shape = any(row[4] for row in free)
+        self._sizes = [stop - start for _, start, stop in self.blocks]
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}: {stop - start}" for name, start, stop in self.blocks)
 
     def numbers(self) -> tuple[Float[Tensor, "term 4"], Float[Tensor, " term"]]:
         """Returns affine and shape, with no gradient to the numbers that are not free."""
-        if self._is_free:
-            return self.affine, self.shape
-        affine = torch.where(self.free[:, :4], self.affine, self.affine.detach())
-        return affine, torch.where(self.free[:, 4], self.shape, self.shape.detach())
+        affine, shape = self.affine, self.shape.detach()
+        if not self._is_free:
+            affine = torch.where(self.free[:, :4], affine, affine.detach())
+        if self._has_free_shape:
+            shape = torch.where(self.free[:, 4], self.shape, shape)
+        return affine, shape
 
     def arguments(
         self, x: Float[Tensor, "batch source"], affine: Float[Tensor, "term 4"]
@@ -168,8 +177,21 @@ class SymbolicEdges(nn.Module):
         return self.apply_functions(self.arguments(x, affine), shape) * affine[:, 2] + affine[:, 3]
 
     def forward(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target"]:
-        values = self.term_values(x)
-        return values.new_zeros(x.shape[0], n_targets).index_add(1, self.target, values)
+        # The same as summing `term_values` over targets, with terms visited in blocks of one function throughout.
+        # gather and scatter_add serve all rows at once; index and index_add would loop over terms going backwards.
+        affine, shape = self.numbers()
+        if not self._is_sorted:
+            affine, shape = affine.index_select(0, self.order), shape.index_select(0, self.order)
+        a, b, c, d = affine.unbind(1)
+        n = x.shape[0]
+        u = torch.addcmul(b, x.gather(1, self.source_in_blocks.expand(n, -1)), a)
+        parts = [
+            functions.get(name)(part, p)
+            for (name, _, _), part, p in zip(self.blocks, u.split(self._sizes, 1), shape.split(self._sizes))
+        ]
+        values = torch.addcmul(d, parts[0] if len(parts) == 1 else torch.cat(parts, 1), c)
+        zeros = values.new_zeros(n, n_targets)
+        return zeros.scatter_add(1, self.target_in_blocks.expand(n, -1), values)
 
     def edge_values(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
