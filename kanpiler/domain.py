@@ -12,6 +12,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import scipy.special
 import sympy
 from jaxtyping import Float
 from numpy.exceptions import ComplexWarning
@@ -143,17 +144,30 @@ def _by_lambdify(expression: Any, inputs: Sequence[str], x: Any) -> Any:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", ComplexWarning)
-            function = sympy.lambdify(symbols, replaced, modules=["scipy", "numpy"])
+            function = sympy.lambdify(symbols, replaced, modules=[{"lambertw": _real_lambertw}, "scipy", "numpy"])
             column: Any = np.broadcast_to(np.asarray(function(*x.T)), (len(x),))
         return np.where(np.abs(column.imag) <= 1e-12 * np.abs(column), column.real, np.nan).astype(float)
     except Exception:  # generated code fails in ways as many as there are functions
-        return np.array([_precise_value(symbols, replaced, row) for row in x])
+        return _precise_values(symbols, replaced, x)
 
 
-def _precise_value(symbols: Any, expression: Any, row: Any) -> float:
+def _real_lambertw(x: Any, branch: int = 0) -> Any:
+    value = scipy.special.lambertw(x, branch)
+    return np.where(np.abs(value.imag) <= 1e-12 * np.abs(value), value.real, np.nan)
+
+
+def _precise_values(symbols: Any, expression: Any, x: Any) -> Any:
+    """Evaluates point by point with mpmath; not a number where that fails or is complex."""
     try:
         function = sympy.lambdify(symbols, expression, "mpmath")
-        value = mpmath.mpmathify(function(*(mpmath.mpf(float(v)) for v in row)))
-        return float(value.real) if abs(value.imag) <= 1e-12 * abs(value) else float("nan")
     except Exception:
-        return float("nan")
+        return np.full(len(x), np.nan)
+
+    def value(row: Any) -> float:
+        try:
+            number = mpmath.mpmathify(function(*(mpmath.mpf(float(v)) for v in row)))
+            return float(number.real) if abs(number.imag) <= 1e-12 * abs(number) else float("nan")
+        except Exception:
+            return float("nan")
+
+    return np.array([value(row) for row in x])

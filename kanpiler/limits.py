@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import CO_GENERATOR
+from types import FrameType
 
 
 class _TimeUp(BaseException):
@@ -29,8 +31,9 @@ def time_limit(seconds: float) -> Iterator[None]:
     """
     end = time.monotonic() + seconds
 
-    def look(*_: object) -> None:
-        if time.monotonic() > end:
+    def look(frame: FrameType, event: str, _: object) -> None:
+        # An exception inside a generator that is just being closed would be lost, and the limit with it.
+        if event in ("call", "c_call") and not frame.f_code.co_flags & CO_GENERATOR and time.monotonic() > end:
             sys.setprofile(None)
             raise _TimeUp
 
