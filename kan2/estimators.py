@@ -8,40 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from kan2.network import MultKAN
 from kan2.spec import default_names
 
 
-class KANRegressor(RegressorMixin, BaseEstimator):
-    """A network for regression with the interface of scikit-learn.
-
-    Args:
-        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products].
-        mult_arity: number of factors of every product.
-        grid: number of grid intervals, >= 1; capped at what the samples can support.
-        k: order of the splines, 0 to 5.
-        base_fun: "silu", "identity", "tanh" or "zero".
-        opt: "LM", "LBFGS" or "Adam".
-        steps: largest number of training steps.
-        lamb: strength of the sparsity penalty, >= 0.
-        restarts: number of random initialisations tried, >= 1.
-        random_state: an int for the same network every time; a RandomState; None for another network at every fit.
-
-    Attributes:
-        model_: the trained `MultKAN`, named like the columns of the data.
-        history_: what `fit` of the network returned.
-        n_features_in_: number of columns.
-        feature_names_in_: their names, where the data had names.
-
-    Example:
-        >>> x = np.linspace(-1, 1, 60).reshape(30, 2)
-        >>> regressor = KANRegressor(hidden=()).fit(x, x[:, 0] ** 2 + x[:, 1])
-        >>> round(regressor.score(x, x[:, 0] ** 2 + x[:, 1]), 6)
-        1.0
-    """
+class _KANEstimator(BaseEstimator):
+    """What both estimators share: settings, and the way from arrays to a trained network."""
 
     model_: MultKAN
 
@@ -70,6 +46,79 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         self.restarts = restarts
         self.random_state = random_state
 
+    def _network(self, X: np.ndarray, n_outputs: int, outputs: tuple[str, ...], weight: np.ndarray | None) -> MultKAN:
+        """Returns a new network that starts from inputs of unit size, whatever their units are."""
+        model = MultKAN(
+            [X.shape[1], *self.hidden, n_outputs],
+            mult_arity=self.mult_arity,
+            grid=self.grid,
+            k=self.k,
+            base_fun=self.base_fun,
+            inputs=tuple(getattr(self, "feature_names_in_", ())) or default_names("x", X.shape[1]),
+            outputs=outputs,
+            seed=self._seed,
+        )
+        first = model.layers[0]
+        if first.numeric is not None and first.numeric.has_base:
+            with torch.no_grad():
+                base = first.numeric.features(torch.tensor(X))[:, :, 0].numpy()
+                size = torch.tensor(np.average(base**2, axis=0, weights=weight)).sqrt()
+                first.numeric.weight[..., 0] /= torch.where(size > 0, size, 1.0)
+        return model
+
+    def _train(self, model: MultKAN, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, loss: str) -> None:
+        self.model_ = model
+        self.history_ = model.fit(
+            (X, y),
+            self.opt,
+            self.steps,
+            self.lamb,
+            restarts=self.restarts,
+            sample_weight=weight,
+            seed=self._seed,
+            loss=loss,
+        )
+
+    def _draw_seed(self) -> None:
+        state = self.random_state
+        if state is None:
+            self._seed = int(np.random.default_rng().integers(2**31))
+        else:
+            self._seed = int(state.randint(2**31 - 1) if hasattr(state, "randint") else state)
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "model_")
+        return self.model_.predict(validate_data(self, X, dtype=np.float64, reset=False))
+
+
+class KANRegressor(RegressorMixin, _KANEstimator):
+    """A network for regression with the interface of scikit-learn.
+
+    Args:
+        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products].
+        mult_arity: number of factors of every product.
+        grid: number of grid intervals, >= 1; capped at what the samples can support.
+        k: order of the splines, 0 to 5.
+        base_fun: "silu", "identity", "tanh" or "zero".
+        opt: "LM", "LBFGS" or "Adam".
+        steps: largest number of training steps.
+        lamb: strength of the sparsity penalty, >= 0.
+        restarts: number of random initialisations tried, >= 1.
+        random_state: an int for the same network every time; a RandomState; None for another network at every fit.
+
+    Attributes:
+        model_: the trained `MultKAN`, named like the columns of the data.
+        history_: what `fit` of the network returned.
+        n_features_in_: number of columns.
+        feature_names_in_: their names, where the data had names.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 60).reshape(30, 2)
+        >>> regressor = KANRegressor(hidden=()).fit(x, x[:, 0] ** 2 + x[:, 1])
+        >>> round(regressor.score(x, x[:, 0] ** 2 + x[:, 1]), 6)
+        1.0
+    """
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANRegressor":
         """Trains a new network.
 
@@ -79,20 +128,24 @@ class KANRegressor(RegressorMixin, BaseEstimator):
             sample_weight: (samples,) non-negative weights.
         """
         name = getattr(y, "name", None)
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
-        )  # fmt: skip
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        outputs = (str(name),) if name is not None else ()
-        self._train(X, y, outputs, sample_weight)
+        X, y, weight = _weighted(X, y, sample_weight)
+        self._draw_seed()
+        model = self._network(X, y.shape[1], () if name is None else (str(name),), weight)
+        mean = np.average(y, axis=0, weights=weight)
+        spread = torch.tensor(np.average((y - mean) ** 2, axis=0, weights=weight)).sqrt()
+        with torch.no_grad():
+            # The network starts from outputs of the size of y, whatever its unit is.
+            model.layers[-1].node_scale.copy_(torch.where(spread > 0, spread, 1.0))
+            model.layers[-1].node_bias.copy_(torch.tensor(mean))
+        self._train(model, X, y, weight, "mse")
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Returns the outputs of the network, (samples,) or (samples, outputs) like the targets of `fit`."""
-        check_is_fitted(self, "model_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        values = self.model_.predict(X)
+        values = self._outputs(X)
         return values[:, 0] if self._is_flat else values
 
     def formula(self, digits: int | None = 4, **options: Any) -> Any:
@@ -108,59 +161,141 @@ class KANRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         return self.model_.auto_prune().auto_symbolic(**options).symbolic_formula(digits=digits)
 
-    def _train(
-        self, X: np.ndarray, y: np.ndarray, outputs: tuple[str, ...], sample_weight: Any, **options: Any
-    ) -> None:
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            kept = sample_weight > 0
-            # Grids follow the samples, so samples without weight must not be there at all.
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
-        inputs = tuple(getattr(self, "feature_names_in_", ())) or default_names("x", X.shape[1])
-        seed = _seed(self.random_state)
-        self.model_ = MultKAN(
-            [X.shape[1], *self.hidden, y.shape[1]],
-            mult_arity=self.mult_arity,
-            grid=self.grid,
-            k=self.k,
-            base_fun=self.base_fun,
-            inputs=inputs,
-            outputs=outputs,
-            seed=seed,
-        )
-        _start_at_scale(self.model_, X, y, sample_weight)
-        self.history_ = self.model_.fit(
-            (X, y),
-            self.opt,
-            self.steps,
-            self.lamb,
-            restarts=self.restarts,
-            sample_weight=sample_weight,
-            seed=seed,
-            **options,
-        )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
 
-def _seed(random_state: Any) -> int:
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    return int(random_state.randint(2**31 - 1)) if hasattr(random_state, "randint") else int(random_state)
+class KANClassifier(ClassifierMixin, _KANEstimator):
+    """A network for classification with the interface of scikit-learn, trained on the cross-entropy.
+
+    Its outputs are logits: one for two classes, that of the second; one a class for more.
+
+    Args:
+        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products].
+        mult_arity: number of factors of every product.
+        grid: number of grid intervals, >= 1; capped at what the samples can support.
+        k: order of the splines, 0 to 5.
+        base_fun: "silu", "identity", "tanh" or "zero".
+        opt: "LM", "LBFGS" or "Adam".
+        steps: largest number of training steps.
+        lamb: strength of the sparsity penalty, >= 0.
+        restarts: number of random initialisations tried, >= 1.
+        random_state: an int for the same network every time; a RandomState; None for another network at every fit.
+
+        label_smoothing: share of every label that is spread over all classes, 0 to 1.
+
+    Attributes:
+        classes_: the labels, sorted.
+        model_: the trained `MultKAN`, named like the columns of the data.
+        history_: what `fit` of the network returned.
+        n_features_in_: number of columns.
+        feature_names_in_: their names, where the data had names.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 60).reshape(30, 2)
+        >>> KANClassifier(hidden=(), steps=10).fit(x, x[:, 0] ** 2 > 0.3).predict([[0.9, 0.9], [0.1, 0.1]]).tolist()
+        [True, False]
+    """
+
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        hidden: Sequence[int | Sequence[int]] = (5,),
+        *,
+        mult_arity: int = 2,
+        grid: int = 5,
+        k: int = 3,
+        base_fun: str = "silu",
+        opt: str = "LM",
+        steps: int = 100,
+        lamb: float = 0.0,
+        restarts: int = 1,
+        random_state: Any = 0,
+        label_smoothing: float = 1e-2,
+    ) -> None:
+        super().__init__(
+            hidden,
+            mult_arity=mult_arity,
+            grid=grid,
+            k=k,
+            base_fun=base_fun,
+            opt=opt,
+            steps=steps,
+            lamb=lamb,
+            restarts=restarts,
+            random_state=random_state,
+        )
+        self.label_smoothing = label_smoothing
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANClassifier":
+        """Trains a new network.
+
+        Args:
+            X: (samples, features) array or data frame, finite.
+            y: (samples,) labels of at least two classes.
+            sample_weight: (samples,) non-negative weights.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        X, codes, weight = _weighted(X, codes.astype(np.float64), sample_weight)
+        if len(np.unique(codes)) < 2:
+            raise ValueError("KANClassifier: expected at least two classes, got one class. Pass samples of another.")
+        self._draw_seed()
+        n_classes = len(self.classes_)
+        names = tuple(str(label) for label in (self.classes_ if n_classes > 2 else self.classes_[1:]))
+        # Without smoothing, classes that can be separated have no best network: logits would grow for ever.
+        wrong = self.label_smoothing / n_classes
+        if n_classes == 2:
+            targets = np.where(codes == 1, 1 - wrong, wrong)[:, None]
+        else:
+            targets = np.where(codes[:, None] == np.arange(n_classes), 1 - (n_classes - 1) * wrong, wrong)
+        self._train(self._network(X, len(names), names, weight), X, targets, weight, "cross_entropy")
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Returns the logits, (samples,) of the second of two classes or (samples, classes)."""
+        values = self._outputs(X)
+        return values[:, 0] if len(self.classes_) == 2 else values
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Returns the probability of each class, (samples, classes)."""
+        logits = torch.tensor(self._outputs(X))
+        if len(self.classes_) == 2:
+            return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1).numpy()
+        return logits.softmax(1).numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Returns the most probable class of each sample."""
+        logits = self._outputs(X)
+        chosen = (logits[:, 0] > 0).astype(int) if len(self.classes_) == 2 else logits.argmax(1)
+        return self.classes_[chosen]
+
+    def formula(self, digits: int | None = 4, **options: Any) -> Any:
+        """Returns the formulas of the logits in the names of the columns: one for two classes, else one a class.
+
+        Functions are fitted to the logits of the network, not to the labels.
+
+        Args:
+            digits: round numbers to this many significant digits; None prints them in full.
+            options: of `auto_symbolic`.
+
+        Raises:
+            FormulaError: some activations are like no function of the library.
+        """
+        check_is_fitted(self, "model_")
+        X = self.model_.samples(None, "formula").X
+        data = (X, self.model_(X).detach())
+        return self.model_.auto_prune(data).auto_symbolic(data, **options).symbolic_formula(digits=digits)
 
 
-@torch.no_grad()
-def _start_at_scale(model: MultKAN, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-    """Makes a new network start from inputs of unit size and outputs of the size of y, whatever their units are."""
-    first, last = model.layers[0], model.layers[-1]
-    if first.numeric is not None and first.numeric.has_base:
-        base = first.numeric.features(torch.tensor(X))[:, :, 0].numpy()
-        size = torch.tensor(np.average(base**2, axis=0, weights=sample_weight)).sqrt()
-        first.numeric.weight[..., 0] /= torch.where(size > 0, size, 1.0)
-    mean = np.average(y, axis=0, weights=sample_weight)
-    spread = torch.tensor(np.average((y - mean) ** 2, axis=0, weights=sample_weight)).sqrt()
-    last.node_scale.copy_(torch.where(spread > 0, spread, 1.0))
-    last.node_bias.copy_(torch.tensor(mean))
+def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns the samples that count, and their weights; grids follow the samples, so the others must not be there."""
+    if weight is None:
+        return X, y, None
+    weight = _check_sample_weight(weight, X, dtype=np.float64)
+    kept = weight > 0
+    return X[kept], y[kept], weight[kept]

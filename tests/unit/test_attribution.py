@@ -60,7 +60,8 @@ def test_outputs_one_by_one_mean_and_largest(x):
 def test_a_value_that_varies_by_rounding_only_has_score_zero():
     layer = LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x"),))
     x = torch.linspace(0, 1, 100).double().repeat(2, 1).T.contiguous()
-    x[:, 0] = 1 + 2.3e-16 * (x[:, 0] > 0.5)
+    x[:, 0] = 1
+    x[50:, 0] += torch.finfo(x.dtype).eps
     assert x[:, 0].std() > 0
     assert feature_score(symbolic(layer), x).tolist() == [0.0, 0.0]
 

@@ -10,9 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from kan2.errors import GridWarning, UnknownNameError
-from kan2.estimators import KANRegressor
-
-SLOW = ("check_regressors_train", "check_sample_weight_equivalence", "check_fit2d", "check_estimators_dtypes")
+from kan2.estimators import KANClassifier, KANRegressor
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def table() -> pd.DataFrame:
     ("estimator", "check"),
     [
         pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check.func.__name__}-{i}")
-        for e in (KANRegressor(),)
+        for e in (KANRegressor(), KANClassifier())
         for i, (estimator, check) in enumerate(estimator_checks_generator(e))
     ],
 )
@@ -55,7 +53,7 @@ def test_predictions_have_the_shape_of_the_targets(table, shape):
 def test_units_do_not_matter(table):
     x, y = table.to_numpy(), (table["length"] * table["mass"]).to_numpy()
     for scale_x, scale_y in ((1, 1), (1e5, 1e-6), (1e-4, 1e7)):
-        regressor = KANRegressor(hidden=([1, 1],)).fit(x * scale_x, y * scale_y)
+        regressor = KANRegressor(hidden=([1, 1],), steps=30).fit(x * scale_x, y * scale_y)
         assert regressor.score(x * scale_x, y * scale_y) > 0.999, (scale_x, scale_y)
 
 
@@ -83,6 +81,45 @@ def test_seeds(table):
     assert not np.array_equal(first, other)
     KANRegressor(hidden=(2,), steps=2, random_state=None).fit(x, y)
     KANRegressor(hidden=(2,), steps=2, random_state=np.random.RandomState(0)).fit(x, y)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes(table, n_classes):
+    labels = np.array(["low", "middle", "top"])[:n_classes]
+    product = (table["length"] * table["mass"]).to_numpy()
+    y = labels[np.digitize(product, np.quantile(product, np.arange(1, n_classes) / n_classes))]
+    classifier = KANClassifier(hidden=([1, 1],), random_state=1).fit(table, y)
+    assert classifier.classes_.tolist() == sorted(labels)
+    assert classifier.score(table, y) > 0.95
+    chances = classifier.predict_proba(table)
+    np.testing.assert_allclose(chances.sum(1), 1)
+    assert (classifier.classes_[chances.argmax(1)] == classifier.predict(table)).all()
+    assert classifier.model_.spec.inputs == ("length", "mass")
+    assert classifier.decision_function(table).shape == ((200,) if n_classes == 2 else (200, 3))
+
+
+def test_the_formula_of_a_classifier_is_that_of_its_logits(table):
+    y = table["length"] ** 2 + 0.3 * np.random.default_rng(0).normal(size=200) > 2.2
+    classifier = KANClassifier(hidden=(), grid=1, k=1, base_fun="zero", label_smoothing=0.1).fit(table, y)
+    length, mass = sympy.symbols("length mass")
+    formula = sympy.lambdify((length, mass), classifier.formula(digits=None))
+    logits = formula(table["length"].to_numpy(), table["mass"].to_numpy())
+    np.testing.assert_allclose(logits, classifier.decision_function(table), atol=0.3)
+
+
+def test_logits_stay_bounded_where_classes_can_be_separated():
+    x = np.concatenate([np.linspace(0, 1, 50), np.linspace(2, 3, 50)])[:, None]
+    y = np.repeat([0, 1], 50)
+    largest = [
+        np.abs(KANClassifier(hidden=(), label_smoothing=smoothing).fit(x, y).decision_function(x)).max()
+        for smoothing in (0.0, 0.02)
+    ]
+    assert largest[1] < 6 < largest[0]
+
+
+def test_one_class_is_refused(table):
+    with pytest.raises(ValueError, match="at least two classes"):
+        KANClassifier().fit(table, np.ones(200))
 
 
 def test_refusals(table):
