@@ -1,6 +1,6 @@
 """The compiler on the 120 AI-Feynman equations: size and time beside pykan's, evaluation beside `lambdify`.
 
-Run `python -m benchmarks.compiler`; it prints Markdown. pykan is compared where it is installed. Every formula goes
+Run `python -m benchmarks compiler`. pykan is compared where it is installed. Every formula goes
 through both compilers in the same process, one after the other; times are process times, evaluation is the best of 5.
 
 Reference: Udrescu, Tegmark, AI Feynman (arXiv 1905.11481).
@@ -84,8 +84,8 @@ def incumbent(formula: str, names: list[str]) -> tuple[int, int, int, float]:
     return sum(sums + products for sums, products in model.width[1:]), edges, len(model.width) - 1, elapsed
 
 
-def main() -> None:
-    """Prints the table and its summary as Markdown."""
+def main() -> str:
+    """Runs the comparison and returns its section of the results."""
     warnings.simplefilter("ignore")
     has_pykan = importlib.util.find_spec("kan") is not None
     kanpiler.compile("x*sin(y)", domain={"x": (0, 1)})
@@ -118,18 +118,26 @@ def main() -> None:
     heads = ["equation", "nodes", "edges", "depth", "ms"]
     heads += ["pykan nodes", "pykan edges", "pykan depth", "pykan ms"] if has_pykan else []
     heads += [f"{what}, {pass_}" for what in ("network", "program") for pass_ in ("forward", "with backward")]
-    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    print("\n".join("| " + " | ".join(row) + " |" for row in rows))
-    print(f"\n{len(rows)} of {len(rows)} compiled and verified to 1e-10 in {ours:.2f} s", end="")
-    print(
-        f"; pykan {theirs:.2f} s, {failed} failures; {larger} of our networks larger than pykan's."
-        if has_pykan
-        else "."
-    )
+    summary = f"{len(rows)} of {len(rows)} compiled and verified to 1e-10 in {ours:.2f} s"
+    if has_pykan:
+        summary += f"; pykan {theirs:.2f} s, {failed} failures; {larger} of our networks larger than pykan's"
     means = np.exp(np.log(evaluations).mean(0))
-    print(f"Time over lambdify, batch {BATCH}, geometric means, forward and with backward:", end=" ")
-    print("network {:.2f}, {:.2f}; program {:.2f}, {:.2f}.".format(*means))
+    return "\n".join(
+        [
+            "## Compiler",
+            "",
+            f"{summary}.",
+            "",
+            f"Time over torch `lambdify`, batch {BATCH:,}, geometric means, forward and with backward: "
+            "network {:.2f}, {:.2f}; unrolled `Program` {:.2f}, {:.2f}.".format(*means),
+            "",
+            "| " + " | ".join(heads) + " |",
+            "|" + "---|" * len(heads),
+            *("| " + " | ".join(row) + " |" for row in rows),
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print(main())
