@@ -214,7 +214,7 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
     ids = {node: f"n{i}" for i, node in enumerate(tree.nodes)}
     lines = [
         "digraph tree {",
-        '  graph [rankdir=BT, ordering=in, ranksep=0.35, nodesep=0.25, bgcolor="transparent"];',
+        '  graph [rankdir=BT, ordering=in, ranksep=0.35, nodesep=0.25, bgcolor="white"];',
         '  node [fontname="Helvetica", fontsize=12, margin="0.08,0.04", height=0.3, width=0.3];',
         "  edge [arrowhead=none];",
         '  out [shape=plaintext, label="output"];',
