@@ -194,8 +194,9 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         feature_names_in_: their names, where the data had names.
 
     Example:
-        >>> x = np.linspace(-1, 1, 60).reshape(30, 2)
-        >>> KANClassifier(hidden=(), steps=10).fit(x, x[:, 0] ** 2 > 0.3).predict([[0.9, 0.9], [0.1, 0.1]]).tolist()
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+        >>> classifier = KANClassifier(hidden=(), steps=20).fit(x, x[:, 0] ** 2 > 0.3)
+        >>> classifier.predict([[0.9, 0.0], [0.1, 0.0]]).tolist()
         [True, False]
     """
 

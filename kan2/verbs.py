@@ -31,7 +31,7 @@ class Verbs:
     """Methods of `MultKAN` that train, edit, read and show a network."""
 
     def fit(
-        self: "MultKAN", data: Any, opt: str = "LM", steps: int | None = None, lamb: float = 0.0, **options: Any
+        self: "MultKAN", data: Any = None, opt: str = "LM", steps: int | None = None, lamb: float = 0.0, **options: Any
     ) -> "History":
         """Trains the network in place, see `kan2.training.fit.fit`."""
         from kan2.training.fit import fit
