@@ -261,12 +261,11 @@ def _table(values: Any, where: str) -> Tensor:
 
 def _targets(values: Any, n_rows: int, where: str) -> Tensor:
     table = to_tensor(values, where)
-    table = table[:, None] if table.ndim == 1 else table
-    if table.ndim != 2 or table.shape[0] != n_rows:
+    if table.ndim not in (1, 2) or table.shape[0] != n_rows:
         raise ShapeError(
             f"{where}: expected {n_rows} targets, shape ({n_rows},) or ({n_rows}, outputs), got {tuple(table.shape)}."
         )
-    return _checked(table, where)
+    return _checked(table[:, None] if table.ndim == 1 else table, where)
 
 
 def _checked(table: Tensor, where: str) -> Tensor:
