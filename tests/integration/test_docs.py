@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,8 +17,9 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     namespace: dict = {"__name__": "docs"}
-    for block in blocks:
-        with contextlib.redirect_stdout(io.StringIO()):
+    # A page may seed torch, as its reader may.
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
+        for block in blocks:
             exec(compile(block, f"{page.name}", "exec"), namespace)
 
 

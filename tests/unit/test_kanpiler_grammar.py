@@ -78,7 +78,7 @@ def test_small_branches_beside_large_ones_keep_their_digits():
         ("(-2)**x", "complex values"),
         ("sqrt(x - 1)*(-1)**x", "complex values"),
         ("zeta(x, y)", "whole order"),
-        ("Sum(x**k, (k, 1, oo))", "whole numbers"),
+        ("Sum(x**k, (k, 1, oo))", "whole numbers|took"),
         ("Sum(x**k, (k, 1, 10**6))", "more than"),
     ],
 )
