@@ -53,7 +53,7 @@ def exact_edit(model: MultKAN, rng: random.Random) -> MultKAN:
     if kind == "refine":
         return (
             model.refine(2 * max(layer.basis.grid for layer in model.spec.layers if True))
-            if _one_grid(model)
+            if _can_be_refined(model)
             else model
         )
     if kind == "depth":
@@ -79,8 +79,9 @@ def exact_edit(model: MultKAN, rng: random.Random) -> MultKAN:
     return model.auto_swap(samples(model))
 
 
-def _one_grid(model: MultKAN) -> bool:
-    return len({layer.basis.grid for layer in model.spec.layers}) == 1
+def _can_be_refined(model: MultKAN) -> bool:
+    bases = [layer.basis for layer in model.spec.layers]
+    return all((basis.kind, basis.grid) == ("bspline", bases[0].grid) for basis in bases)
 
 
 @given(networks(), st.integers(0, 2**32 - 1))
