@@ -87,6 +87,13 @@ class BasisEdges(nn.Module):
         features = torch.cat([self.features(x, r) for r in range(1, order + 1)]).transpose(0, 1)
         return list((features @ self.masked_weight.permute(1, 2, 0)).permute(1, 2, 0).split(x.shape[0]))
 
+    def source_derivative(
+        self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch target"], order: int
+    ) -> Float[Tensor, "batch source"]:
+        """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s)."""
+        features = self.features(x, order)
+        return ((adjoint @ self.masked_weight.flatten(1)).view(features.shape) * features).sum(-1)
+
     def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":
         """Returns the same functions, as nearly as possible, in another basis."""
         new = BasisEdges(spec, basis).to(self.weight)
@@ -201,15 +208,25 @@ class SymbolicEdges(nn.Module):
         flat = values.new_zeros(values.shape[0], n_targets * n_sources)
         return flat.index_add(1, self.target * n_sources + self.source, values).unflatten(1, (n_targets, n_sources))
 
-    def edge_derivatives(
-        self, x: Float[Tensor, "batch source"], order: int, n_targets: int
-    ) -> list[Float[Tensor, "batch target source"]]:
-        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+    def term_derivatives(self, x: Float[Tensor, "batch source"], order: int) -> list[Float[Tensor, "batch term"]]:
+        """Returns the derivatives of order 1 to `order` of every term with respect to its source."""
         affine, shape = self.numbers()
         u = self.arguments(x, affine)[:, self.order]
         shape = shape[self.order]
         parts = [derivatives(functions.get(name), u[:, i:j], shape[i:j], order) for name, i, j in self.blocks]
         back = self.order.argsort()
         found = [torch.cat([part[r] for part in parts], 1)[:, back] for r in range(1, order + 1)]
-        chain = [affine[:, 2] * affine[:, 0] ** r for r in range(1, order + 1)]
-        return [self._on_edges(d * factor, n_targets, x.shape[1]) for d, factor in zip(found, chain)]
+        return [d * (affine[:, 2] * affine[:, 0] ** r) for r, d in enumerate(found, 1)]
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int, n_targets: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        return [self._on_edges(d, n_targets, x.shape[1]) for d in self.term_derivatives(x, order)]
+
+    def source_derivative(
+        self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch target"], order: int
+    ) -> Float[Tensor, "batch source"]:
+        """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s)."""
+        values = self.term_derivatives(x, order)[-1] * adjoint[:, self.target]
+        return torch.zeros_like(x).scatter_add(1, self.source.expand(x.shape[0], -1), values)

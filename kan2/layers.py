@@ -196,6 +196,13 @@ class KANLayer(nn.Module):
             found = [a + b for a, b in zip(found, terms)]
         return found
 
+    def source_derivative(
+        self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch subnode"], order: int
+    ) -> Float[Tensor, "batch source"]:
+        """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s), without edge arrays."""
+        parts = [e.source_derivative(x, adjoint, order) for e in (self.numeric, self.symbolic) if e is not None]
+        return sum(parts[1:], start=parts[0]) if parts else torch.zeros_like(x)
+
     def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
         """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
 

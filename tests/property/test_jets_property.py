@@ -23,6 +23,10 @@ def test_jets_equal_automatic_differentiation(model):
     for got in (found.gradient, found.hessian, found.third):
         derivative = jacrev(derivative)
         close(got, vmap(derivative)(x))
+    for mine, wanted in zip(
+        (jet(model, x, order=2).hessian, jet(model, x, order=2).gradient), (found.hessian, found.gradient), strict=True
+    ):
+        close(mine, wanted)
     close(laplacian(model, x), found.hessian.diagonal(dim1=-2, dim2=-1).sum(-1))
     v = torch.linspace(-1, 1, x.shape[1], dtype=x.dtype)
     along = directional(model, x, v, 3)
