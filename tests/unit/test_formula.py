@@ -19,7 +19,7 @@ def evaluated(formula, model, x):
     return torch.tensor(np.stack(columns, 1).astype(float))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(networks(edges=("symbolic", "none"), max_layers=2))
 def test_formula_equals_forward_for_any_symbolic_network(model):
     x = samples(model)

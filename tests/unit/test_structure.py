@@ -25,7 +25,7 @@ def test_a_network_wired_like_the_tree_learns_the_function(f, n, width):
     model = from_tree(found, grid=5)
     if width is not None:
         assert model.width == width
-    history = model.fit((x, f(x)), steps=60, restarts=4)
+    history = model.fit((x, f(x)), steps=40, restarts=2)
     assert history.rmse < 2e-3 * float(f(x).std())
 
 
