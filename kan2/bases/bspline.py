@@ -82,7 +82,7 @@ class BSplineBasis(Basis):
 
     def local(
         self, x: Float[Tensor, "batch source"], order: int = 0
-    ) -> tuple[Float[Tensor, "batch source local"], Int[Tensor, "batch source"]]:
+    ) -> tuple[Float[Tensor, "local batch source"], Int[Tensor, "batch source"]]:
         """Returns the k + 1 functions that may differ from zero, or a derivative of them, and the index of the first.
 
         Args:
@@ -96,7 +96,7 @@ class BSplineBasis(Basis):
             interval = position.detach().floor().nan_to_num(nan=0.0).clamp(0, self.n_intervals - 1)
             u = position - interval
             interval = interval.long()
-            pieces = self.pieces[0, 0]
+            pieces = self.pieces[0, 0, :, :, None, None]
         else:
             inner, at = self.grid[:, 1:-1].contiguous(), x.detach()
             if in_transform():  # torch.vmap has no rule for searchsorted
@@ -107,14 +107,14 @@ class BSplineBasis(Basis):
             left = self.grid[source, interval]
             width = self.grid[source, interval + 1] - left
             u = (x - left) / width
-            pieces = self.pieces[source, interval]
+            pieces = self.pieces[source, interval].permute(2, 3, 0, 1)
         inside = u.clamp(0, 1)
         values = _polynomial(inside, pieces, order)
         if order == 0:
-            values = values + (u - inside)[..., None] * _polynomial(inside.detach(), pieces, 1)
+            values = values + (u - inside) * _polynomial(inside.detach(), pieces, 1)
         elif order > 1:
-            values = values * ((u >= 0) & (u <= 1))[..., None]
-        return values / width[..., None] ** order if order else values, interval
+            values = values * ((u >= 0) & (u <= 1))
+        return values / width**order if order else values, interval
 
     def forward(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source basis"]:
         """Evaluates all functions, or a derivative of them, at x.
@@ -124,8 +124,11 @@ class BSplineBasis(Basis):
             order: which derivative with respect to x, 0 or more.
         """
         values, first = self.local(x, order)
-        index = first[..., None] + torch.arange(self.k + 1, device=x.device)
-        return values.new_zeros(*x.shape, self.n_basis).scatter(-1, index, values)
+        n = self.n_basis
+        start = torch.arange(x.numel(), device=x.device).view(x.shape) * n
+        index = first + start + torch.arange(self.k + 1, device=x.device)[:, None, None]
+        # One long scatter is much faster than many short ones.
+        return values.new_zeros(x.numel() * n).scatter(0, index.flatten(), values.flatten()).view(*x.shape, n)
 
     def select(self, sources: Sequence[int]) -> Self:
         """Returns the basis of these sources, in this order; a source may be listed several times."""
@@ -142,20 +145,19 @@ def knots(grid: Float[Tensor, "source points"], k: int) -> Float[Tensor, "source
     return torch.cat([grid[:, :1] - width * steps.flip(0), grid, grid[:, -1:] + width * steps], dim=1)
 
 
-def _polynomial(u: Tensor, pieces: Tensor, order: int) -> Tensor:
-    # The order-th derivative with respect to u of sum_p u^p pieces[..., p, :], by Horner's rule.
-    degree = pieces.shape[-2] - 1
+def _polynomial(u: Float[Tensor, "batch source"], pieces: Tensor, order: int) -> Float[Tensor, "local batch source"]:
+    # The order-th derivative with respect to u of sum_p u^p pieces[p, local, ...], by Horner's rule.
+    degree = pieces.shape[0] - 1
     if order > degree:
-        return torch.zeros_like(u)[..., None].expand(*u.shape, degree + 1)
+        return torch.zeros_like(u).expand(degree + 1, *u.shape)
     factors = [1.0] * (degree + 1)
     for p in range(degree + 1):
         for j in range(order):
             factors[p] *= p - j
-    u = u[..., None]
-    result = factors[degree] * pieces[..., degree, :]
+    result = factors[degree] * pieces[degree]
     for p in range(degree - 1, order - 1, -1):
-        result = result * u + factors[p] * pieces[..., p, :]
-    return result.expand(*u.shape[:-1], degree + 1)
+        result = result * u + factors[p] * pieces[p]
+    return result.expand(degree + 1, *u.shape)
 
 
 def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "grids intervals power local"]:
