@@ -1,10 +1,10 @@
 """LBFGS and Adam, behind the interface of the Levenberg-Marquardt solver: `restart`, `step`, `evaluation`.
 
-A step that makes the loss or a parameter non-finite is undone and the learning rate halved; the third in a row ends
-the run.
+A step that makes the loss or a parameter non-finite is undone and the learning rate halved; the third ends the run.
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ class FirstOrder:
         message: why `step` returned False.
     """
 
-    damping = None
+    damping: float | None = None
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class FirstOrder:
         self.rate = lr if callable(lr) else (lambda _: DEFAULT_RATES[opt] if lr is None else lr)
         self.batch = batch if batch is not None and batch < len(problem) else None
         self.generator = torch.Generator().manual_seed(seed)
+        self.good: list[Tensor] = []
         self.message, self.n_steps, self.n_failures, self.shrink = "", 0, 0, 1.0
 
     def restart(self) -> None:
@@ -80,6 +81,8 @@ class FirstOrder:
         with torch.no_grad():
             total, loss = (float(value) for value in objective(self.model, self.problem))
         self.evaluation = Evaluation(total, loss, total - loss, None)
+        if isfinite(total):
+            self.good = [p.detach().clone() for p in self.parameters]
 
     def step(self) -> bool:
         """Makes one step of the optimiser; returns False when it fails for good."""
@@ -90,7 +93,7 @@ class FirstOrder:
         if self.batch is not None:
             drawn = torch.randperm(len(self.problem), generator=self.generator)[: self.batch]
             rows = drawn.to(self.problem.features.device)
-        good = [p.detach().clone() for p in self.parameters]
+        here = [p.detach().clone() for p in self.parameters]
         values: list[tuple[float, float]] = []
 
         def closure() -> float:
@@ -105,21 +108,31 @@ class FirstOrder:
         self.optimiser.step(closure)
         self.n_steps += 1
         total, loss = values[0]
-        moved = torch.stack([p.detach().sum() for p in self.parameters]).sum()
-        if not (torch.isfinite(moved) and total - total == 0):
-            with torch.no_grad():
-                for parameter, value in zip(self.parameters, good):
-                    parameter.copy_(value)
+        if isfinite(total):
+            self.good = here
+        if not (isfinite(total) and all(bool(torch.isfinite(p.detach()).all()) for p in self.parameters)):
+            self._go_back()
             self.n_failures += 1
             self.shrink /= 2
             if self.n_failures >= LARGEST_FAILURES:
-                self.message = "the loss was not finite three times in a row; the last finite state is kept"
+                self.message = "the loss was not finite three times; the last finite state is kept"
                 return False
             self.restart()
             return True
-        self.n_failures = 0
         self.evaluation = Evaluation(total, loss, total - loss, None)
         return True
+
+    def finish(self) -> None:
+        """Evaluates all samples where the last step has led, and goes back where that is nowhere."""
+        self.restart()
+        if not isfinite(self.evaluation.objective):
+            self._go_back()
+            self.restart()
+
+    @torch.no_grad()
+    def _go_back(self) -> None:
+        for parameter, value in zip(self.parameters, self.good):
+            parameter.copy_(value)
 
     def state(self) -> dict[str, Any]:
         """Returns what a later run needs, beside the network, to go on exactly here."""
@@ -136,4 +149,5 @@ class FirstOrder:
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.n_steps, self.n_failures, self.shrink = state["counts"]
-        self.evaluation = Evaluation(*state["evaluation"], None)
+        total, loss, penalty = state["evaluation"]
+        self.evaluation = Evaluation(total, loss, penalty, None)

@@ -4,25 +4,32 @@ The work is done on a copy; the caller's network changes only when training ends
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from kan2.data import Dataset, as_dataset
-from kan2.errors import DataError, ShapeError, TrainingError, UnknownNameError, unknown_name
+from kan2.data import as_dataset
+from kan2.errors import TrainingError, unknown_name
 from kan2.network import MultKAN
 from kan2.penalties import Penalty
+from kan2.training.checkpoint import load_checkpoint, save_checkpoint
 from kan2.training.first_order import FirstOrder
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Callback, Options, Solver, Training
-from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets, make_loss
+from kan2.training.losses import make_loss
+from kan2.training.preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training.problem import Problem
+from kan2.training.progress import ProgressBar
 from kan2.training.residuals import Residual, ResidualProblem
-from kan2.training.starts import best_start
+from kan2.training.scaling import scale_inputs_, scale_outputs_
+from kan2.training.starts import best_start, stages
 
 OPTIMISERS = ("LM", "LBFGS", "Adam")
 DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
@@ -55,6 +62,12 @@ def fit(
     callbacks: Sequence[Callback] = (),
     residual: Residual | None = None,
     residual_weights: Mapping[str, float] | Sequence[float] | None = None,
+    scale_inputs: bool = False,
+    scale_outputs: bool = False,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 50,
+    resume: bool = False,
 ) -> History:
     """Trains a network in place to lower a mean loss plus a sparsity penalty.
 
@@ -62,13 +75,15 @@ def fit(
         model: the network; unchanged if anything fails.
         data: (X, y), a Dataset, or a dict with train_input and train_label; X is (batch, input), y (batch,) or
             (batch, output). A Dataset made by `augment` teaches the network its auxiliary variables.
+            A torch DataLoader is read once, and its batch size is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
         steps: largest number of steps on each grid; by default 200, for Adam 1000.
         lamb: strength of the sparsity penalty, >= 0.
         lamb_l1: weight of the sum of edge scales in the penalty.
         lamb_entropy: weight of the entropy of edge scales in the penalty.
         update_grid: let grids follow the activations.
-        grids: numbers of grid intervals to go through, each from the last solution.
+        grids: numbers of grid intervals to go through, each from the last solution. By default the network's own,
+            after a few steps on 3 intervals where LM starts from a network that explains nothing of the data yet.
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
         sample_weight: (batch,) non-negative weights.
         test: (X, y) to report the error on; overrides test samples in `data`.
@@ -88,6 +103,12 @@ def fit(
         residual: instead of data, a callable that maps the network to what shall vanish: a tensor, a sequence of
             tensors, or a dict of them by name, built from model(x), model.jet(x), model.laplacian(x).
         residual_weights: weights of the mean squares of these terms, by name or in order.
+        scale_inputs: let an untrained network read standardised inputs, as auxiliary variables.
+        scale_outputs: start an untrained network at the mean and deviation of the targets.
+        progress: show a progress bar with an estimate of the remaining time.
+        checkpoint: file to which the state of the run is written.
+        checkpoint_every: steps between two checkpoints.
+        resume: go on from the checkpoint where there is one; the other arguments must be the same.
 
     Returns:
         the history of the run, one row a step.
@@ -103,74 +124,82 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
-    opt = _optimiser(opt)
+    opt, n_steps = _optimiser(opt), _steps(opt, steps)
+    options = Options(n_steps, tolerance, update_grid, patience, tuple(callbacks))
     if residual is not None:
-        problem_free = (data, test, sample_weight, validation)
-        if any(value is not None for value in problem_free) or opt != "LM" or restarts > 1:
+        given = (data, test, sample_weight, validation, checkpoint)
+        if any(value is not None for value in given) or opt != "LM" or restarts > 1 or lamb:
             raise TrainingError(
-                "fit: expected a residual alone: without data, test, sample_weight, validation or restarts, and with "
-                "opt='LM'. Put targets into the residual, as model(X) - y."
+                "fit: expected a residual alone: without data, test, sample_weight, validation, checkpoint, restarts, "
+                "lamb, and with opt='LM'. Put targets into the residual, as model(X) - y."
             )
-        options = Options(_steps(opt, steps), tolerance, update_grid, None, tuple(callbacks))
-        return _fit_residual(model, residual, residual_weights, grids, options, Penalty(lamb, lamb_l1, lamb_entropy))
+        work = copy.deepcopy(model).double()
+        problem: Problem = ResidualProblem(work, residual, residual_weights)
+        run = Training(work, problem, LevenbergMarquardt(work, problem), options)
+        with _hooks(run, progress, None, 0, grids):
+            run.run([None] if grids is None else grids)
+        commit(model, work)
+        return run.history
+    if isinstance(data, DataLoader):
+        data, batch = read_loader(data), batch or data.batch_size
     data = as_dataset(data)
     if test is not None:
         held = as_dataset(test)
         data = replace(data, X_test=held.X, y_test=held.y)
     work = copy.deepcopy(model)
-    _adopt_names(work, data)
+    adopt_names(work, data)
     precise = data.to(work.like.double())
     work = work.double()
+    if scale_inputs:
+        scale_inputs_(work, precise.X)
+    if scale_outputs:
+        scale_outputs_(work, precise.y)
     distance = make_loss(loss)
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
 
     def problem_of(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Problem:
-        targets = _targets(y, len(work.spec.outputs), distance)
-        return Problem(work.features(x), targets, weight, penalty, distance, roughness if opt == "LM" else 0.0)
+        y = targets(y, len(work.spec.outputs), distance)
+        return Problem(work.features(x), y, weight, penalty, distance, roughness if opt == "LM" else 0.0)
 
-    weight = _weights(sample_weight, precise)
-    X, y = precise.X, precise.y
-    held_out = None
-    if validation is not None:
-        X, y, weight, X_val, y_val = _split(X, y, weight, validation, seed)
-        held_out = problem_of(X_val, y_val)
-    problem = problem_of(X, y, weight)
+    train, held_out = split(precise, weights(sample_weight, precise), validation, seed)
+    problem = problem_of(*train)
     if opt == "LM":
         solver: Solver = LevenbergMarquardt(work, problem)
     else:
         solver = FirstOrder(work, problem, opt, lr, batch, seed)
-    options = Options(_steps(opt, steps), tolerance, update_grid, patience, tuple(callbacks))
-    if restarts > 1:
+    run = Training(work, problem, solver, options, precise, None if held_out is None else problem_of(*held_out))
+    if resume and checkpoint is not None and Path(checkpoint).exists():
+        load_checkpoint(run, checkpoint)
+    elif restarts > 1:
         best = best_start(work, problem, restarts, seed)
         work.layers, work.spec = best.layers, best.spec
-        if grids is None:
-            grids = [max(layer.basis.grid for layer in model.spec.layers)]
-    test_data = precise if precise.X_test is not None else None
-    run = Training(work, problem, solver, options, test_data, held_out)
-    run.run([None] if grids is None else grids)
-    _commit(model, work)
+    grids = stages(model, problem, grids, starts_coarse=restarts > 1, may_start_coarse=opt == "LM" and update_grid)
+    with _hooks(run, progress, checkpoint, checkpoint_every, grids):
+        run.run([None] if grids is None else grids)
+    commit(model, work)
     model.data = data.to(model.like)
     return run.history
 
 
-def _fit_residual(
-    model: MultKAN,
-    residual: Residual,
-    weights: Mapping[str, float] | Sequence[float] | None,
+@contextmanager
+def _hooks(
+    run: Training,
+    progress: bool,
+    checkpoint: str | os.PathLike[str] | None,
+    every: int,
     grids: Sequence[int] | None,
-    options: Options,
-    penalty: Penalty,
-) -> History:
-    work = copy.deepcopy(model).double()
-    if penalty.lamb:
-        raise TrainingError(
-            "fit: expected lamb=0 with a residual. Prune afterwards, or put the penalty into the residual."
-        )
-    problem = ResidualProblem(work, residual, weights)
-    run = Training(work, problem, LevenbergMarquardt(work, problem), options)
-    run.run([None] if grids is None else grids)
-    _commit(model, work)
-    return run.history
+) -> Iterator[None]:
+    # Attaches the progress bar and the writing of checkpoints to a run.
+    def write(run: Training) -> None:
+        if checkpoint is not None and run.step_in_stage % every == 0:
+            save_checkpoint(run, checkpoint)
+
+    hooks: list[Callable[[Training], None]] = [write]
+    with ExitStack() as stack:
+        if progress:
+            hooks.append(stack.enter_context(ProgressBar(run.options.steps * len(grids or [None]))))
+        run.options = replace(run.options, after_step=hooks)
+        yield
 
 
 def _steps(opt: str, steps: int | None) -> int:
@@ -186,80 +215,3 @@ def _optimiser(opt: str) -> str:
         if str(opt).lower() == known.lower():
             return known
     raise unknown_name("fit", "optimiser", opt, OPTIMISERS)
-
-
-def _adopt_names(work: MultKAN, data: Dataset) -> None:
-    # A fresh network takes the names of the data; one that has names of its own keeps them.
-    spec = work.spec
-    n_in = spec.layers[0].n_in
-    if data.auxiliary and spec.auxiliary != data.auxiliary:
-        if n_in != len(data.feature_names):
-            raise ShapeError(
-                f"fit: expected a network that reads {len(data.feature_names)} features "
-                f"({', '.join(data.feature_names)}), got one that reads {n_in}."
-            )
-        spec = replace(spec, inputs=data.inputs, features=data.feature_names, auxiliary=data.auxiliary)
-    elif data.X.shape[1] != len(spec.inputs):
-        raise ShapeError(
-            f"fit: expected samples with {len(spec.inputs)} columns ({', '.join(spec.inputs)}), "
-            f"got {data.X.shape[1]} ({', '.join(data.inputs)})."
-        )
-    elif spec.features == spec.inputs and _is_default(spec.inputs, "x"):
-        spec = replace(spec, inputs=data.inputs, features=data.inputs)
-    elif not _is_default(data.inputs, "x") and data.inputs != spec.inputs:
-        raise UnknownNameError(
-            f"fit: expected the columns {', '.join(spec.inputs)}, got {', '.join(data.inputs)}. "
-            "Reorder or rename the columns."
-        )
-    if len(data.outputs) == len(spec.outputs) and _is_default(spec.outputs, "y"):
-        spec = replace(spec, outputs=data.outputs)
-    work.spec = spec
-
-
-def _is_default(names: Sequence[str], stem: str) -> bool:
-    return all(name in (stem, f"{stem}{i + 1}") for i, name in enumerate(names))
-
-
-def _weights(sample_weight: Any, data: Dataset) -> Tensor | None:
-    if sample_weight is None:
-        return None
-    weight = torch.as_tensor(sample_weight, dtype=data.y.dtype, device=data.y.device)
-    if weight.shape != (len(data),) or not bool((weight >= 0).all()) or float(weight.sum()) <= 0:
-        raise ShapeError(f"fit: expected {len(data)} non-negative sample weights, got shape {tuple(weight.shape)}.")
-    return weight
-
-
-def _targets(y: Tensor, n_output: int, loss: Loss) -> Tensor:
-    if isinstance(loss, CrossEntropy):
-        return class_targets(y, n_output)
-    if y.shape[1] != n_output and isinstance(loss, SquaredError):
-        raise ShapeError(f"fit: expected targets with {n_output} columns, got {y.shape[1]}.")
-    return y
-
-
-def _split(
-    X: Tensor, y: Tensor, weight: Tensor | None, validation: Any, seed: int
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-    # Training samples, their weights, and validation samples: given ones, or a random share.
-    if not isinstance(validation, float):
-        held = as_dataset(validation).to(X)
-        return X, y, weight, held.X, held.y
-    n_held = round(validation * len(X))
-    if not 0 < n_held < len(X):
-        raise DataError(f"fit: expected validation to leave samples on both sides, got {validation} of {len(X)}.")
-    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed)).to(X.device)
-    train, held_out = order[n_held:].sort().values, order[:n_held].sort().values
-    return X[train], y[train], None if weight is None else weight[train], X[held_out], y[held_out]
-
-
-def _commit(model: MultKAN, work: MultKAN) -> None:
-    work = work.to(model.like.dtype)
-    old, new = model.state_dict(), work.state_dict()
-    if {k: v.shape for k, v in old.items()} == {k: v.shape for k, v in new.items()}:
-        # Same tensors, new values: optimisers and other references to the parameters stay valid.
-        model.load_state_dict(new)
-        for mine, theirs in zip(model.layers, work.layers):
-            mine.spec = theirs.spec
-    else:
-        model.layers = work.layers
-    model.spec = work.spec

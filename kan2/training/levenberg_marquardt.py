@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from kan2.network import MultKAN
+from kan2.training.matrix_free import LARGEST_DENSE, MatrixFreeEquations
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, NormalEquations, Problem
+from kan2.training.residuals import ResidualProblem
 
 LARGEST_DAMPING = 1e12
 CALM = 1e-2  # damping above which steps are not bent
@@ -52,7 +54,10 @@ class LevenbergMarquardt:
             self.message = "nothing to train"
             return False
         old, present = self.vector.read(), self.evaluation
-        system = self.problem.normal_equations(self.vector, present)
+        if self.vector.size > LARGEST_DENSE and not isinstance(self.problem, ResidualProblem):
+            system: Any = MatrixFreeEquations(self.problem, self.vector, present)
+        else:
+            system = self.problem.normal_equations(self.vector, present)
         diagonal = system.diagonal.clone()
         if not bool(torch.isfinite(diagonal.sum() + system.gradient.sum())):
             self.message = "the derivatives are not finite here"
@@ -60,6 +65,16 @@ class LevenbergMarquardt:
         # A parameter without influence must not get an unbounded step.
         diagonal.clamp_min_(1e-12 * max(float(diagonal.amax()), 1e-300))
         self.scale = diagonal if self.scale is None else torch.maximum(self.scale * 0.9, diagonal)
+        try:
+            return self._search(old, present, system)
+        except BaseException:
+            # An interrupt must not leave the network at a trial point.
+            self.vector.write(old)
+            raise
+
+    def _search(self, old: Tensor, present: Evaluation, system: NormalEquations) -> bool:
+        # Tries steps with growing damping until one lowers the objective.
+        assert self.scale is not None
         growth = 2.0
         while self.damping < LARGEST_DAMPING:
             solve = system.solver(self.damping, self.scale)
@@ -97,6 +112,7 @@ class LevenbergMarquardt:
         if not bool(torch.isfinite(force.sum())):
             return None
         acceleration = solve(-force)
+        assert self.scale is not None
         sizes = [float((v * v * self.scale).sum()) ** 0.5 for v in (acceleration, delta)]
         return acceleration / 2 if 2 * sizes[0] <= LARGEST_BEND * sizes[1] else None
 

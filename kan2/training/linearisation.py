@@ -11,6 +11,7 @@ Reference: Griewank, Walther, Evaluating Derivatives (2008), chapter 3.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -98,7 +99,7 @@ class Adjoints:
         result = self.linearisation.output.new_zeros(self.linearisation.output.shape[0])
         for slot, record, leaf in self._columns():
             if slot.kind == "weight":
-                change = record.basis.flatten(1) @ vector.scatter_edges(slot, v).flatten(1).T
+                change = record.flat_basis @ vector.scatter_edges(slot, v).flatten(1).T
                 result += (leaf * change).sum(1)
             else:
                 result += (record.term_columns(leaf) if slot.kind == "term" else leaf) @ v[slot.part]
@@ -110,7 +111,7 @@ class Adjoints:
         result = w.new_empty(vector.size)
         for slot, record, leaf in self._columns():
             if slot.kind == "weight":
-                dense = (leaf**power * w[:, None]).T @ record.basis.flatten(1) ** power
+                dense = (leaf**power * w[:, None]).T @ record.flat_basis**power
                 result[slot.part] = vector.gather_edges(slot, dense).flatten()
             else:
                 columns = record.term_columns(leaf) if slot.kind == "term" else leaf
@@ -161,7 +162,14 @@ class _LayerRecord:
 
     def term_columns(self, adjoint: Tensor) -> Tensor:
         """Returns the columns of the free numbers of symbolic terms."""
-        return (adjoint[:, self.layer.symbolic.target, None] * self._partials)[:, self.layer.symbolic.free]
+        terms: Any = self.layer.symbolic
+        return (adjoint[:, terms.target, None] * self._partials)[:, terms.free]
+
+    @property
+    def flat_basis(self) -> Float[Tensor, "batch weight"]:
+        """The basis values of all sources, one row a sample."""
+        assert self.basis is not None
+        return self.basis.flatten(1)
 
     @cached_property
     def _partials(self) -> Float[Tensor, "batch term 5"]:

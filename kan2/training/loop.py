@@ -17,6 +17,7 @@ from torch import Tensor
 from kan2.data import Dataset
 from kan2.errors import TrainingError
 from kan2.network import MultKAN
+from kan2.training.first_order import FirstOrder
 from kan2.training.grids import Snapshot, fit_grids_, holds, supported_grid
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
@@ -36,8 +37,10 @@ class Solver(Protocol):
     """What the loop needs of an optimiser."""
 
     evaluation: Evaluation
-    damping: float | None
     message: str
+
+    @property
+    def damping(self) -> float | None: ...
 
     def restart(self) -> None: ...
     def step(self) -> bool: ...
@@ -100,8 +103,8 @@ class Training:
         try:
             for stage in range(self.stage, len(grids)):
                 self.stage = stage
-                if not self.step_in_stage:
-                    self._enter(grids[self.stage])
+                if not len(self.trail) or not self.step_in_stage:
+                    self._enter(grids[stage])
                 go_on = self._train(is_last=self.stage == len(grids) - 1)
                 self._leave()
                 if not go_on:
@@ -128,7 +131,7 @@ class Training:
         features = self.problem.features
         grid = supported_grid(self.work, features, grid)
         fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
-        if self.solver.damping is not None:
+        if isinstance(self.solver, LevenbergMarquardt):
             self.solver.damping = min(self.solver.damping, 1e-2)
         self.solver.restart()
         if not isfinite(self.solver.evaluation.objective):
@@ -168,12 +171,19 @@ class Training:
 
     def _follow(self) -> None:
         # Grids that no longer fit their activations move; what they held is kept until the stage ends.
-        if self.n_moves >= LARGEST_MOVES or all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in self._activations()):
+        activations = list(self._activations())
+        if not all(bool(torch.isfinite(nodes.sum())) for _, nodes in activations):
             return
+        if self.n_moves >= LARGEST_MOVES or all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
+            return
+        before = Snapshot.of(self.work)
         if self.kept is None or self.solver.evaluation.objective < self.kept[0]:
-            self.kept = (self.solver.evaluation.objective, Snapshot.of(self.work))
+            self.kept = (self.solver.evaluation.objective, before)
         fit_grids_(self.work, self.problem.features, usage=FAIR_USAGE)
         self.solver.restart()
+        if not isfinite(self.solver.evaluation.objective):
+            before.restore_(self.work)
+            self.solver.restart()
         self.n_moves += 1
         self.last_move = self.step_in_stage
         self.trail = []
@@ -213,6 +223,9 @@ class Training:
         if self.kept is not None and self.kept[0] < self.solver.evaluation.objective:
             self.kept[1].restore_(self.work)
             self.solver.restart()
+            self._record()
+        elif isinstance(self.solver, FirstOrder):
+            self.solver.finish()
             self._record()
         self.step_in_stage, self.kept = 0, None
 

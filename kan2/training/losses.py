@@ -25,7 +25,10 @@ PseudoResiduals = list[tuple[Tensor, Tensor]]
 class Loss(Protocol):
     """A distance between outputs and targets, sample by sample."""
 
-    is_squares: bool
+    @property
+    def is_squares(self) -> bool:
+        """Whether this is the squared error."""
+        ...
 
     def values(self, output: Float[Tensor, "batch output"], y: Tensor) -> Float[Tensor, " batch"]:
         """Returns one value a sample, differentiable in the outputs."""
@@ -143,7 +146,8 @@ def make_loss(loss: Any) -> Loss:
         return SquaredError()
     if not callable(loss):
         raise unknown_name("fit", "loss", loss, LOSSES)
-    return CallableLoss(loss)
+    function: Any = loss
+    return CallableLoss(function)
 
 
 def class_targets(y: Float[Tensor, "batch column"], n_output: int) -> Float[Tensor, "batch output"]:

@@ -85,7 +85,8 @@ class ParameterVector:
     def write(self, values: Float[Tensor, " parameter"]) -> None:
         """Puts the numbers back into the network."""
         for slot in self.slots:
-            layer, part = self.model.layers[slot.layer], values[slot.part]
+            layer: Any = self.model.layers[slot.layer]
+            part = values[slot.part]
             if slot.kind == "weight":
                 weight, pairs = layer.numeric.weight, self.pairs[slot.layer]
                 if pairs is None:
@@ -103,11 +104,11 @@ class ParameterVector:
 
     def edge_weights(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "edge feature"]:
         """Returns the part of a vector that belongs to a slot of weights, one row an edge."""
-        return values[slot.part].view(-1, self.model.layers[slot.layer].numeric.weight.shape[-1])
+        return values[slot.part].view(-1, self._weight(slot).shape[-1])
 
     def scatter_edges(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "target source feature"]:
         """Returns the part of a vector that belongs to a slot of weights in the shape of the layer's weights."""
-        weight, pairs = self.model.layers[slot.layer].numeric.weight.detach(), self.pairs[slot.layer]
+        weight, pairs = self._weight(slot).detach(), self.pairs[slot.layer]
         if pairs is None:
             return values[slot.part].view(weight.shape)
         dense = torch.zeros_like(weight)
@@ -116,7 +117,7 @@ class ParameterVector:
 
     def gather_edges(self, slot: Slot, dense: Float[Tensor, "target rest"]) -> Float[Tensor, "edge feature"]:
         """Returns the rows of an array like the layer's weights that belong to a slot of weights."""
-        weight, pairs = self.model.layers[slot.layer].numeric.weight, self.pairs[slot.layer]
+        weight, pairs = self._weight(slot), self.pairs[slot.layer]
         dense = dense.view(weight.shape)
         return dense.flatten(0, 1) if pairs is None else dense[pairs[:, 0], pairs[:, 1]]
 
@@ -128,6 +129,10 @@ class ParameterVector:
             index = torch.arange(spec.n_subnodes * spec.n_in, device=self.model.like.device)
             return index // spec.n_in, index % spec.n_in
         return pairs[:, 0], pairs[:, 1]
+
+    def _weight(self, slot: Slot) -> Tensor:
+        layer: Any = self.model.layers[slot.layer]
+        return layer.numeric.weight
 
     def _read(self, slot: Slot) -> Tensor:
         layer: Any = self.model.layers[slot.layer]

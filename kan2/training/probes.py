@@ -52,6 +52,9 @@ class _Tap:
         self.values += [(x.detach(), r, d) for r, d in enumerate(found, 1)]
         return found
 
+    def source_derivative(self, x: Tensor, adjoint: Tensor, order: int) -> Tensor:
+        return (adjoint[:, :, None] * self.edge_derivatives(x, order)[order - 1]).sum(1)
+
     def __call__(self, x: Tensor) -> Tensor:
         return self.layer.nodes(self.subnodes(x))
 
@@ -197,7 +200,8 @@ def _flatten(vector: ParameterVector, gradients: tuple[Tensor | None, ...]) -> T
             parts.append(vector.gather_edges(slot, next(rest)).flatten())
         elif slot.kind == "term":
             affine, shape = next(rest), next(rest)
-            parts.append(torch.cat([affine, shape[:, None]], 1)[vector.model.layers[slot.layer].symbolic.free])
+            layer: Any = vector.model.layers[slot.layer]
+            parts.append(torch.cat([affine, shape[:, None]], 1)[layer.symbolic.free])
         else:
             parts.append(next(rest))
     return torch.cat(parts)

@@ -11,7 +11,7 @@ MM Algorithms (2005), for the quadratics that touch the penalty from above.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class Roughness:
         """Yields for each slot its differences z, the matrix that takes them, and the weights of its edges."""
         slots = (slot for slot in vector.slots if slot.kind == "weight")
         for slot, weight in zip(slots, self.weights):
-            edges = vector.model.layers[slot.layer].numeric
+            edges: Any = vector.model.layers[slot.layer].numeric
             n, k = edges.basis.n_basis, edges.basis.k
             if isinstance(edges.basis, BSplineBasis) and n > k + 1:
                 inner = difference_matrix(n, k + 1, numbers)
@@ -153,7 +153,7 @@ class Problem:
         """
         gram = self.features.new_zeros(vector.size, vector.size)
         gradient = self.features.new_zeros(vector.size)
-        ratios = self._scale_slopes(vector, evaluation)
+        ratios = self.scale_slopes(vector, evaluation)
         sensitivities: list[Sensitivity] = []
         residuals: list[Tensor] = []
         for linearisation, parts in self.linearised(vector, evaluation):
@@ -165,7 +165,7 @@ class Problem:
                 gram.addmm_(jacobian.T, jacobian)
                 gradient.addmv_(jacobian.T, z)
             if ratios:
-                gradient += self._upstream(linearisation, evaluation, ratios)
+                gradient += self.upstream(linearisation, evaluation, ratios)
         for slot, rise, curvature in self.penalty_blocks(vector, evaluation, ratios):
             gradient[slot.part] += rise.flatten()
             rows = torch.arange(slot.start, slot.stop, device=gram.device).view(rise.shape)
@@ -190,7 +190,7 @@ class Problem:
         slots = [slot for slot in vector.slots if slot.kind == "weight"]
         if not self.roughness.strength or not slots:
             return evaluation
-        squares: list[Tensor | float] = [0.0] * len(vector.model.layers)
+        squares = [self.features.new_zeros(()) for _ in vector.model.layers]
         for _, parts in self.linearised(vector, evaluation):
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
@@ -204,7 +204,7 @@ class Problem:
         """Returns the outputs at all samples."""
         nodes, basis = self.features, self._first_basis(model)
         for i, layer in enumerate(model.layers):
-            if i == 0 and basis is not None:
+            if i == 0 and basis is not None and layer.numeric is not None:
                 subnodes = basis.flatten(1) @ layer.numeric.masked_weight.flatten(1).T
                 if layer.symbolic is not None:
                     subnodes = subnodes + layer.symbolic(nodes, layer.spec.n_subnodes)
@@ -248,8 +248,8 @@ class Problem:
             scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]
             return self.penalty(scales, [edges.masked_weight[..., int(edges.has_base) :] for _, edges in layers])
 
-    def _scale_slopes(self, vector: ParameterVector, evaluation: Evaluation) -> dict[int, Tensor]:
-        # For every numeric layer the derivative of the penalty with respect to half the squared scale of each edge.
+    def scale_slopes(self, vector: ParameterVector, evaluation: Evaluation) -> dict[int, Tensor]:
+        """Returns for every numeric layer the derivative of the penalty with respect to half each squared scale."""
         if not self.penalty.lamb or evaluation.moments is None:
             return {}
         layers = {i: layer.numeric for i, layer in enumerate(vector.model.layers) if layer.numeric is not None}
@@ -259,15 +259,15 @@ class Problem:
         slopes = torch.autograd.grad(self.penalty(scales), scales) if scales else ()
         return {i: slope / scale.detach() for i, slope, scale in zip(layers, slopes, scales)}
 
-    def _upstream(self, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]) -> Tensor:
-        # Half the gradient of the scales with respect to the numbers of earlier layers, which move the activations.
+    def upstream(self, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]) -> Tensor:
+        """Returns half the penalty's gradient with respect to earlier layers, whose numbers move the activations."""
         vector, moments = linearisation.vector, evaluation.moments
         total = linearisation.output.new_zeros(())
         assert moments is not None
         for i, ratio in ratios.items():
             record = linearisation.records[i]
-            if i and record.live_basis is not None and record.live_basis.requires_grad:
-                weight = vector.model.layers[i].numeric.masked_weight.detach()
+            if i and record.layer.numeric and record.live_basis is not None and record.live_basis.requires_grad:
+                weight = record.layer.numeric.masked_weight.detach()
                 centred = record.live_basis - moments.mean(i)
                 total = total + (torch.einsum("nsf,tsf->nts", centred, weight).square() * ratio).sum() / (4 * len(self))
         if not total.requires_grad:
@@ -280,7 +280,7 @@ class Problem:
         """Yields what the penalties add to half the gradient (edge, feature) and half the curvature of slots."""
         moments = evaluation.moments
         slots = [s for s in vector.slots if s.kind == "weight"] if ratios else []
-        numbers = vector.read() if slots or self.roughness.weights else None
+        numbers = vector.read()
         for slot in slots:
             assert moments is not None
             target, source = vector.edge_pairs(slot)
@@ -291,7 +291,8 @@ class Problem:
             rise = ratio[:, None] * torch.einsum("efg,eg->ef", covariance, weight)
             curvature = ratio.clamp_min(0)[:, None, None] * covariance
             if self.penalty.coef or self.penalty.smooth:
-                start = int(vector.model.layers[slot.layer].numeric.has_base)
+                edges: Any = vector.model.layers[slot.layer].numeric
+                start = int(edges.has_base)
                 extra, bend = self.penalty.coefficient_terms(weight[:, start:])
                 rise[:, start:] += extra / 2
                 curvature[:, start:, start:] += bend / 2

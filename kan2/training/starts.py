@@ -7,6 +7,7 @@ Reference: Jamieson, Talwalkar, Non-stochastic Best Arm Identification (2016), a
 """
 
 import copy
+from collections.abc import Sequence
 from math import ceil
 
 import torch
@@ -20,6 +21,7 @@ from kan2.training.problem import Problem
 COARSE_GRID = 3
 ROUNDS = ((15, 0.4), (30, 0.4), (80, 0.0))  # steps, and the share of starts that goes on
 SAMPLES_A_PARAMETER = 5
+SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
 
 
 def best_start(work: MultKAN, problem: Problem, restarts: int, seed: int) -> MultKAN:
@@ -52,3 +54,33 @@ def best_start(work: MultKAN, problem: Problem, restarts: int, seed: int) -> Mul
         runs.sort(key=lambda run: run.objective)
         runs = runs[: max(1, ceil(share * len(runs)))]
     return runs[0].work
+
+
+def stages(
+    model: MultKAN, problem: Problem, grids: Sequence[int] | None, starts_coarse: bool, may_start_coarse: bool
+) -> list[int] | None:
+    """Returns the grids to go through; None for the present ones.
+
+    A coarse grid has fewer local minima. It is put before the present one where nothing can be lost by it: where the
+    network explains less of the targets than their mean does.
+
+    Args:
+        model: the network before training.
+        problem: what is minimised.
+        grids: what the caller asked for.
+        starts_coarse: whether random starts have left the network with a coarse grid.
+        may_start_coarse: whether a coarse stage may be added.
+    """
+    present = sorted({layer.basis.grid for layer in model.spec.layers if layer.numeric_pairs})
+    if grids is not None or not present:
+        return None if grids is None else list(grids)
+    if starts_coarse:
+        return [present[-1]]
+    is_deep = sum(bool(layer.numeric_pairs) for layer in model.spec.layers) > 1
+    wanted = may_start_coarse and is_deep and len(present) == 1 and present[0] > COARSE_GRID
+    if not wanted or not problem.loss.is_squares or len(problem) < SMALLEST_SAMPLE:
+        return None
+    with torch.no_grad():
+        error = float(problem.mean_loss(problem.output(copy.deepcopy(model).to(problem.features))))
+    spread = float(problem.y.var(0, correction=0).mean())
+    return [COARSE_GRID, present[0]] if error >= 0.9 * spread else None

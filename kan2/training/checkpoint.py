@@ -1,0 +1,79 @@
+"""Checkpoints: a run written to a file, from which it goes on as if it had never stopped, bit for bit."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kan2.errors import SerializationError
+from kan2.network import MultKAN
+from kan2.spec import NetworkSpec
+from kan2.training.grids import Snapshot
+from kan2.training.loop import Training
+
+VERSION = 1
+
+
+def save_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
+    """Writes the state of a run; a file of this name is replaced in one move, so that it is always whole."""
+    kept, best = run.kept, run.best
+    state = {
+        "version": VERSION,
+        "network": _pack(run.work),
+        "solver": run.solver.state(),
+        "place": [run.stage, run.step_in_stage, run.n_moves, run.last_move],
+        "trail": run.trail,
+        "rows": run.history.rows,
+        "kept": None if kept is None else [kept[0], _pack_snapshot(run.work, kept[1])],
+        "best": None if best is None else [best[0], best[1], _pack_snapshot(run.work, best[2])],
+    }
+    target = Path(path)
+    part = target.with_name(target.name + ".part")
+    torch.save(state, part)
+    part.replace(target)
+
+
+def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
+    """Puts a run, made with the same arguments, into the state of a file.
+
+    Raises:
+        SerializationError: the file is no checkpoint, or one of another network.
+    """
+    try:
+        state = torch.load(path, weights_only=True)
+        if state["version"] != VERSION:
+            raise ValueError(f"version {state['version']}")
+        network = _unpack(state["network"])
+    except Exception as error:
+        raise SerializationError(f"fit: expected {path} to be a checkpoint of a run, got {error!r}.") from error
+    if network.width != run.work.width:
+        raise SerializationError(f"fit: expected a checkpoint of width {run.work.width}, got {network.width}.")
+    for name in ("kept", "best"):
+        if state[name] is not None:
+            *numbers, packed = state[name]
+            setattr(run, name, (*numbers, Snapshot.of(_unpack(packed))))
+    run.work.layers, run.work.spec = network.layers, network.spec
+    run.solver.set_state(state["solver"])
+    run.stage, run.step_in_stage, run.n_moves, run.last_move = state["place"]
+    run.trail, run.history.rows = state["trail"], state["rows"]
+    if run.history.rows:
+        run.start -= run.history.rows[-1]["seconds"]
+
+
+def _pack(model: MultKAN) -> dict[str, Any]:
+    return {"spec": model.spec.to_json(), "numbers": {k: v.clone() for k, v in model.state_dict().items()}}
+
+
+def _unpack(packed: dict[str, Any]) -> MultKAN:
+    model = MultKAN.from_spec(NetworkSpec.from_json(packed["spec"]))
+    model.load_state_dict(packed["numbers"])
+    return model
+
+
+def _pack_snapshot(work: MultKAN, snapshot: Snapshot) -> dict[str, Any]:
+    present = Snapshot.of(work)
+    snapshot.restore_(work)
+    packed = _pack(work)
+    present.restore_(work)
+    return packed

@@ -1,0 +1,105 @@
+"""What `fit` does before and after training: names, weights, targets, splits, and handing over the result."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from kan2.data import Dataset, as_dataset
+from kan2.errors import DataError, ShapeError, UnknownNameError
+from kan2.network import MultKAN
+from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
+
+
+def adopt_names(work: MultKAN, data: Dataset) -> None:
+    """Gives a fresh network the names of the data; one that has names of its own keeps them."""
+    spec = work.spec
+    n_in = spec.layers[0].n_in
+    if data.auxiliary and spec.auxiliary != data.auxiliary:
+        if n_in != len(data.feature_names):
+            raise ShapeError(
+                f"fit: expected a network that reads {len(data.feature_names)} features "
+                f"({', '.join(data.feature_names)}), got one that reads {n_in}."
+            )
+        spec = replace(spec, inputs=data.inputs, features=data.feature_names, auxiliary=data.auxiliary)
+    elif data.X.shape[1] != len(spec.inputs):
+        raise ShapeError(
+            f"fit: expected samples with {len(spec.inputs)} columns ({', '.join(spec.inputs)}), "
+            f"got {data.X.shape[1]} ({', '.join(data.inputs)})."
+        )
+    elif spec.features == spec.inputs and _is_default(spec.inputs, "x"):
+        spec = replace(spec, inputs=data.inputs, features=data.inputs)
+    elif not _is_default(data.inputs, "x") and data.inputs != spec.inputs:
+        raise UnknownNameError(
+            f"fit: expected the columns {', '.join(spec.inputs)}, got {', '.join(data.inputs)}. "
+            "Reorder or rename the columns."
+        )
+    if len(data.outputs) == len(spec.outputs) and _is_default(spec.outputs, "y"):
+        spec = replace(spec, outputs=data.outputs)
+    work.spec = spec
+
+
+def _is_default(names: Sequence[str], stem: str) -> bool:
+    return all(name in (stem, f"{stem}{i + 1}") for i, name in enumerate(names))
+
+
+def weights(sample_weight: Any, data: Dataset) -> Tensor | None:
+    """Returns checked sample weights."""
+    if sample_weight is None:
+        return None
+    weight = torch.as_tensor(sample_weight, dtype=data.y.dtype, device=data.y.device)
+    if weight.shape != (len(data),) or not bool((weight >= 0).all()) or float(weight.sum()) <= 0:
+        raise ShapeError(f"fit: expected {len(data)} non-negative sample weights, got shape {tuple(weight.shape)}.")
+    return weight
+
+
+def targets(y: Tensor, n_output: int, loss: Loss) -> Tensor:
+    """Returns targets as the loss reads them."""
+    if isinstance(loss, CrossEntropy):
+        return class_targets(y, n_output)
+    if y.shape[1] != n_output and isinstance(loss, SquaredError):
+        raise ShapeError(f"fit: expected targets with {n_output} columns, got {y.shape[1]}.")
+    return y
+
+
+def split(
+    data: Dataset, weight: Tensor | None, validation: Any, seed: int
+) -> tuple[tuple[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor] | None]:
+    """Returns training samples with their weights, and validation samples: given ones, or a random share."""
+    X, y = data.X, data.y
+    if validation is None:
+        return (X, y, weight), None
+    if not isinstance(validation, float):
+        held = as_dataset(validation).to(X)
+        return (X, y, weight), (held.X, held.y)
+    n_held = round(validation * len(X))
+    if not 0 < n_held < len(X):
+        raise DataError(f"fit: expected validation to leave samples on both sides, got {validation} of {len(X)}.")
+    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed)).to(X.device)
+    train, out = order[n_held:].sort().values, order[:n_held].sort().values
+    return (X[train], y[train], None if weight is None else weight[train]), (X[out], y[out])
+
+
+def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:
+    """Returns all samples of a DataLoader."""
+    # Making an iterator draws from torch's global generator, which is not ours to move.
+    with torch.random.fork_rng(devices=[]):
+        batches = [(x, y) for x, y in loader]
+    return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+
+
+def commit(model: MultKAN, work: MultKAN) -> None:
+    """Hands the trained numbers, grids and names to the caller's network."""
+    work = work.to(model.like.dtype)
+    old, new = model.state_dict(), work.state_dict()
+    if {k: v.shape for k, v in old.items()} == {k: v.shape for k, v in new.items()}:
+        # Same tensors, new values: optimisers and other references to the parameters stay valid.
+        model.load_state_dict(new)
+        for mine, theirs in zip(model.layers, work.layers):
+            mine.spec = theirs.spec
+    else:
+        model.layers = work.layers
+    model.spec = work.spec
