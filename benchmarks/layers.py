@@ -4,6 +4,7 @@ The floor is `nn.Linear` with in * (G + 4) inputs: the product of features and w
 the features for free. The gradient of the input is included, as inside a deeper model.
 """
 
+import contextlib
 import warnings
 
 import torch
@@ -34,17 +35,13 @@ class PykanLayer(nn.Module):
 def candidates(n_in: int, n_out: int, grid: int) -> dict[str, nn.Module]:
     """Returns the layers to compare; packages that are not installed are left out."""
     found: dict[str, nn.Module] = {"kan2": KANLayer(n_in, n_out, grid=grid)}
-    try:
+    with contextlib.suppress(ImportError):
         import inkan
 
         found["inkan (compiled)"] = inkan.KANLayer(n_in, n_out, grid_size=grid)
         found["inkan (eager)"] = inkan.KANLayer(n_in, n_out, grid_size=grid, compile_basis=False)
-    except ImportError:
-        pass
-    try:
+    with contextlib.suppress(ImportError):
         found["pykan"] = PykanLayer(n_in, n_out, grid)
-    except ImportError:
-        pass
     return found
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def ours(width: list[Any], share: float) -> MultKAN:
     """Returns a network of this package."""
     nodes = parse_width(width)
     layers, edge = [], 0
-    for (n_sum, arities), (n_next, arities_next) in zip(nodes, nodes[1:], strict=False):
+    for (n_sum, arities), (n_next, arities_next) in pairwise(nodes):
         layer = LayerSpec(n_sum + len(arities), n_next, arities_next, basis=BasisSpec())
         numeric, terms = [], []
         for pair in layer.numeric_pairs:
