@@ -19,7 +19,12 @@ from kan2.spec import LayerSpec
 
 @torch.no_grad()
 def fit_grids_(
-    model: MultKAN, features: Float[Tensor, "batch feature"], grid: int | None = None, *, usage: float = float("inf")
+    model: MultKAN,
+    features: Float[Tensor, "batch feature"],
+    grid: int | None = None,
+    *,
+    usage: float = float("inf"),
+    overhang: float = 0.0,
 ) -> bool:
     """Moves the grid of every layer to the activations it reads, in place; the functions stay nearly the same.
 
@@ -29,15 +34,17 @@ def fit_grids_(
         grid: number of intervals of the new grids; None keeps the present numbers.
         usage: ranges that hold their activations, and of which these span at least this share, stay as they are: by
             default every range moves, and with minus infinity none does.
+        overhang: how far activations may lie outside a grid that stays, as a share of its width; negative where a
+            margin is asked for. Samples, which do not move, need no margin.
 
     Returns:
         whether any grid changed.
     """
     nodes, changed = features, False
-    for layer in model.layers:
+    for i, layer in enumerate(model.layers):
         if layer.numeric is not None:
             basis = layer.spec.basis if grid is None else replace(layer.spec.basis, grid=grid)
-            stays = usage == float("-inf") or holds(layer.numeric.basis.grid, nodes, usage=usage)
+            stays = usage == float("-inf") or holds(layer.numeric.basis.grid, nodes, overhang if i else 0.0, usage)
             if not stays or basis != layer.spec.basis:
                 layer.set_basis_(basis, None if stays else nodes)
                 changed = True

@@ -28,6 +28,7 @@ LARGEST_MOVES = 15  # moves of grids in one stage
 REST = 3  # steps between two of them
 GOOD_USAGE = 0.75  # the least share of a grid's range in use when a stage begins
 FAIR_USAGE = 0.4  # the same between steps
+MARGIN = 0.01  # room at either end of a grid when a stage ends, as a share of its range
 OVERHANG = 0.02  # how far activations may leave a grid between steps, as a share of its range
 
 Callback = Callable[[MultKAN, History], Any]
@@ -93,7 +94,7 @@ class Training:
         self.solver = solver
         self.stage, self.step_in_stage = 0, 0
         self.trail: list[float] = []
-        self.n_moves, self.last_move = 0, 0
+        self.n_moves, self.last_move, self.is_settled = 0, 0, False
         self.kept: tuple[float, Snapshot] | None = None
         self.best: tuple[float, int, Snapshot] | None = None
         self.start = time.perf_counter()
@@ -140,6 +141,7 @@ class Training:
                 "probably outside its domain (see model.trace(X), or unfix it), or the loss is not defined there."
             )
         self.trail, self.n_moves, self.last_move, self.kept = [self.solver.evaluation.objective], 0, 0, None
+        self.is_settled = False
         if not len(self.history):
             self._record()
 
@@ -147,10 +149,11 @@ class Training:
         # Returns whether the next stage shall begin.
         options, history = self.options, self.history
         tolerance = options.tolerance if is_last else 10 * options.tolerance
-        history.message = "reached the number of steps"
         while self.step_in_stage < options.steps:
             if not self.solver.step():
                 history.message = self.solver.message
+                if self._settles():
+                    continue
                 return True
             self.step_in_stage += 1
             if options.update_grid and self.step_in_stage - self.last_move >= REST:
@@ -161,12 +164,29 @@ class Training:
                 return False
             if self._is_exact():
                 history.message = "the loss is zero to rounding"
+            elif isinstance(self.solver, LevenbergMarquardt) and self._has_converged(tolerance):
+                history.message = "converged"
+            else:
+                continue
+            if not self._settles():
                 return True
-            if len(self.trail) > WINDOW:
-                before = self.trail[-1 - WINDOW]
-                if isinstance(self.solver, LevenbergMarquardt) and before - self.trail[-1] < tolerance * abs(before):
-                    history.message = "converged"
-                    return True
+        history.message = "reached the number of steps"
+        return True
+
+    def _has_converged(self, tolerance: float) -> bool:
+        if len(self.trail) <= WINDOW:
+            return False
+        before = self.trail[-1 - WINDOW]
+        return before - self.trail[-1] < tolerance * abs(before)
+
+    def _settles(self) -> bool:
+        # Before a stage ends, activations at the rim of their grids get a margin, for the samples of tomorrow.
+        if self.is_settled or not self.options.update_grid or not isinstance(self.solver, LevenbergMarquardt):
+            return False
+        self.is_settled = True
+        if all(holds(*pair, -MARGIN, 0.0) for pair in self._activations()):
+            return False
+        self._move(FAIR_USAGE, -MARGIN)
         return True
 
     def _follow(self) -> None:
@@ -176,15 +196,18 @@ class Training:
             return
         if self.n_moves >= LARGEST_MOVES or all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
             return
+        self._move(FAIR_USAGE, 0.0)
+        self.n_moves += 1
+
+    def _move(self, usage: float, overhang: float) -> None:
         before = Snapshot.of(self.work)
         if self.kept is None or self.solver.evaluation.objective < self.kept[0]:
             self.kept = (self.solver.evaluation.objective, before)
-        fit_grids_(self.work, self.problem.features, usage=FAIR_USAGE)
+        fit_grids_(self.work, self.problem.features, usage=usage, overhang=overhang)
         self.solver.restart()
         if not isfinite(self.solver.evaluation.objective):
             before.restore_(self.work)
             self.solver.restart()
-        self.n_moves += 1
         self.last_move = self.step_in_stage
         self.trail = []
 
@@ -202,7 +225,7 @@ class Training:
     def _is_exact(self) -> bool:
         if not self.problem.loss.is_squares:
             return False
-        return self.solver.evaluation.objective <= (4 * torch.finfo(torch.float64).eps) ** 2 * self.problem.scale
+        return self.solver.evaluation.objective <= 16 * torch.finfo(torch.float64).eps ** 2 * self.problem.scale
 
     def _has_stopped(self) -> bool:
         if self.validation is not None and self.options.patience is not None and self.best is not None:
@@ -220,7 +243,8 @@ class Training:
 
     def _leave(self) -> None:
         # A grid that moved may have cost more than the steps after it won back.
-        if self.kept is not None and self.kept[0] < self.solver.evaluation.objective:
+        rounding = 16 * torch.finfo(torch.float64).eps ** 2 * self.problem.scale
+        if self.kept is not None and self.kept[0] < 0.8 * self.solver.evaluation.objective - 100 * rounding:
             self.kept[1].restore_(self.work)
             self.solver.restart()
             self._record()
