@@ -364,7 +364,7 @@ def test_a_penalty_makes_networks_sparse():
     from kan2.penalties import edge_scales, feature_covariance
 
     edges = model.layers[0].numeric
-    scales = edge_scales(edges, feature_covariance(edges.features(data.X)))[0]
+    scales = edge_scales(edges, feature_covariance(edges.features(data.X)))[0].detach()
     assert float(scales[0]) > 0.5
     assert float(scales[1]) < 1e-3
 
