@@ -13,7 +13,7 @@ from kan2.bases import BSplineBasis, data_ranges, make_basis, sample_quantiles
 from kan2.errors import SpecError
 from kan2.spec import BasisSpec
 
-UNIFORM = torch.stack([torch.linspace(-1, 1, 8), torch.linspace(2, 5, 8)]).double()
+UNIFORM = torch.stack([torch.linspace(a, b, 8, dtype=torch.float64) for a, b in ((-1, 1), (2, 5))])
 ADAPTIVE = torch.tensor([[-1.0, -0.7, -0.1, 0.0, 0.05, 0.4, 0.9, 1.0], [2, 2.5, 2.6, 3, 3.2, 4, 4.9, 5]]).double()
 GRIDS = pytest.mark.parametrize("grid", [UNIFORM, ADAPTIVE], ids=["uniform", "adaptive"])
 
@@ -21,6 +21,11 @@ GRIDS = pytest.mark.parametrize("grid", [UNIFORM, ADAPTIVE], ids=["uniform", "ad
 def points(grid: torch.Tensor, n: int = 60, beyond: float = 0.0) -> torch.Tensor:
     t = torch.linspace(-beyond, 1 + beyond, n, dtype=grid.dtype)[:, None] + 1e-4
     return grid[:, 0] + (grid[:, -1] - grid[:, 0]) * t * (1 - 2e-4)
+
+
+def test_the_two_grids_take_the_two_paths():
+    assert BSplineBasis(UNIFORM).is_uniform
+    assert not BSplineBasis(ADAPTIVE).is_uniform
 
 
 @GRIDS
@@ -92,6 +97,7 @@ def test_state_copy_pickle_select(grid):
     basis, x = BSplineBasis(grid, 3), points(grid)
     other = BSplineBasis(UNIFORM + 1, 3)
     other.load_state_dict(basis.state_dict())
+    assert other.is_uniform == basis.is_uniform
     for twin in (other, copy.deepcopy(basis), pickle.loads(pickle.dumps(basis))):
         assert torch.equal(twin(x), basis(x))
     assert torch.equal(basis.select([1, 0, 1])(x[:, [1, 0, 1]]), basis(x)[:, [1, 0, 1]])

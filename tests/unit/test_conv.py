@@ -18,6 +18,7 @@ ARGUMENTS = [
     {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 0)},
     {"kernel_size": 3, "dilation": 2, "padding": 2},
     {"kernel_size": (4, 3), "padding": "same"},
+    {"kernel_size": (3, 2), "padding": "same", "dilation": (2, 3)},
     {"kernel_size": 2, "padding": "valid", "groups": 2},
     {"kernel_size": 3, "padding": 1, "padding_mode": "circular"},
     {"kernel_size": 3, "padding": 1, "padding_mode": "reflect", "stride": 2},

@@ -137,6 +137,13 @@ def test_moved_grids_and_edited_affines_are_noticed(generator):
     close(layer(x), slow_forward(layer, x))
 
 
+def test_affines_learn_where_asked(generator):
+    layer = make()
+    layer.node_bias.requires_grad_()
+    layer(torch.randn(5, 3, generator=generator)).sum().backward()
+    torch.testing.assert_close(layer.node_bias.grad, torch.full((2,), 5.0))
+
+
 def test_chunks_give_the_same_gradients(generator):
     model = MultKAN([3, [2, 1], 1], seed=0)
     x = torch.randn(100, 3, generator=generator, dtype=torch.float64).requires_grad_()
