@@ -13,15 +13,17 @@ from pkgutil import iter_modules
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 HEADER = """# Results
 
-Every figure on this page was printed by a command of this repository: `make bench` (comparisons, one thread, side by side
-in one process) or `make reproduce` (case studies). Timings depend on the machine; ratios within one table compare what
-ran side by side.
+Every figure on this page was printed by a command of this repository: `make bench` (comparisons, one thread, side by
+side in one process) or `make reproduce` (case studies). Timings depend on the machine; ratios within one table compare
+what ran side by side.
 """
 
 
 def names() -> list[str]:
     """Returns the names of all comparisons."""
-    return sorted(module.name for module in iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_"))
+    return sorted(
+        module.name for module in iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_")
+    )
 
 
 def write_section(text: str, path: Path = RESULTS) -> None:

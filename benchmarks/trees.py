@@ -237,8 +237,8 @@ def main() -> str:
     rows = trained()
     lines += [
         "",
-        f"Trees of networks trained on 2,000 samples of {len(rows) // 2} equations, and the test error of a network wired",
-        "like the tree of the KAN over that of the plain KAN (errors are shares of the target's standard deviation):",
+        f"Trees of networks trained on 2,000 samples of {len(rows) // 2} equations, and the test error of a network",
+        "wired like the tree of the KAN over that of the plain KAN:",
         "",
         "| noise | correct from a KAN | correct from an MLP | informed over plain, median | best | worst |",
         "|---|---|---|---|---|---|",

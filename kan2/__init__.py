@@ -15,8 +15,8 @@ An edge is `(layer, target, source)`; its activation is phi[layer, target, sourc
 References: Liu et al., KAN (arXiv 2404.19756); Liu et al., KAN 2.0 (arXiv 2408.10205).
 """
 
+from kan2 import special as special  # adds its rows to the table of functions
 from kan2.conv import KANConv2d as KANConv2d
-import kan2.special  # adds its rows to the table of functions
 from kan2.data import Dataset as Dataset
 from kan2.data import augment as augment
 from kan2.data import sample_function as sample_function

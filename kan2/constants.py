@@ -47,8 +47,8 @@ def exact_form(value: float) -> sympy.Expr:
     """Returns the simple number that equals `value` up to rounding, or a SymPy Float.
 
     Example:
-        >>> exact_form(1.5), exact_form(-3.141592653589793), exact_form(0.1234567)
-        (3/2, -pi, 0.1234567)
+        >>> exact_form(1.5), exact_form(-3.141592653589793)
+        (3/2, -pi)
     """
     if not isfinite(value):
         return sympy.Float(value)

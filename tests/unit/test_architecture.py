@@ -83,4 +83,3 @@ def test_library_is_quiet_by_construction():
         calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         names = {ast.unparse(f) for f in calls}
         assert not names & {"print", "eval", "exec", "plt.show", "torch.manual_seed", "np.random.seed"}, path
-
