@@ -109,8 +109,7 @@ class ResidualProblem(Problem):
     @torch.no_grad()
     def evaluate(self, vector: ParameterVector) -> Evaluation:
         loss = sum(float(column.square().sum()) for column in self._columns(vector.model))
-        rough = self.roughness.value(vector)
-        return Evaluation(loss + rough, loss, 0.0, None)
+        return Evaluation(loss, loss, 0.0, None)
 
     def restart(self, vector: ParameterVector) -> Evaluation:
         return self.evaluate(vector)
