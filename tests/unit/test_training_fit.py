@@ -377,7 +377,7 @@ def test_coefficient_penalties_shrink_what_they_name(name):
         fit(model, HELLO, lamb=1e-2, lamb_l1=0.0, lamb_entropy=0.0, steps=30, **{name: weight})
         coefficients = torch.cat([layer.numeric.weight[..., 1:].flatten(0, 1) for layer in model.layers])
         values = coefficients if name == "lamb_coef" else coefficients.diff()
-        sizes.append(float(values.abs().mean()))
+        sizes.append(values.abs().mean().item())
     assert sizes[1] < sizes[0]
 
 
