@@ -56,7 +56,7 @@ def fit(
     loss: Any = "mse",
     lamb_coef: float = 0.0,
     lamb_smooth: float = 0.0,
-    roughness: float = 1e-8,
+    roughness: float = 1e-10,
     validation: Any = None,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),

@@ -89,7 +89,7 @@ class LevenbergMarquardt:
                     predicted = system.predicted(delta)
                     ratio = (present.objective - trial.objective) / predicted if predicted > 0 else 0.0
                     self.damping = max(self.damping * max(0.1, 1 - (2 * min(ratio, 1.0) - 1) ** 3), 1e-15)
-                    self.evaluation = self.problem.adapt(self.vector, trial)
+                    self.evaluation = trial
                     return True
             self.damping *= growth
             growth *= 2

@@ -1,10 +1,12 @@
 """What training minimises: a mean loss over samples plus a penalty, and its Gauss-Newton equations.
 
-objective = sum_n w_n loss(f(x_n), y_n) / sum_n w_n + penalty + roughness. All sums run over chunks of samples, so
-memory does not grow with their number.
+objective = sum_n w_n loss(f(x_n), y_n) / sum_n w_n + penalty + roughness. The *roughness* term is tiny: it holds
+coefficients that the samples do not determine, such as those of basis functions in the margins of a grid, to smooth
+continuations of their neighbours, and is far below the approximation error of the splines elsewhere. All sums run
+over chunks of samples, so memory does not grow with their number.
 
-Reference: Hunter, Li, Variable Selection Using MM Algorithms (2005), for the quadratics that touch the penalty from
-above.
+References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996); Hunter, Li, Variable Selection Using
+MM Algorithms (2005), for the quadratics that touch the penalty from above.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.bases import BSplineBasis
 from kan2.linalg import damped_solver
 from kan2.network import MultKAN
-from kan2.penalties import Penalty, edge_scales
+from kan2.penalties import Penalty, difference_matrix, edge_scales
 from kan2.training.linearisation import Adjoints, Linearisation
 from kan2.training.losses import Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
-from kan2.training.roughness import Roughness
 
 CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
 
@@ -43,6 +45,41 @@ class Evaluation:
     penalty: float
     linearisation: Linearisation | None
     moments: "Moments | None" = None
+
+
+class Roughness:
+    """Squared differences, of an order above that of the spline, of the coefficients of every edge.
+
+    Args:
+        strength: weight relative to the mean square of the output; 0 switches the term off.
+
+    Attributes:
+        weights: for each slot of weights the weight of each edge: the mean square of the derivative of the output with
+            respect to the subnode, so that the term is in units of the output.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+        self.weights: list[Tensor] = []
+
+    def terms(self, vector: ParameterVector, numbers: Tensor) -> Iterator[tuple[Slot, Tensor, Tensor, Tensor]]:
+        """Yields for each slot its differences z, the matrix that takes them, and the weights of its edges."""
+        slots = (slot for slot in vector.slots if slot.kind == "weight")
+        for slot, weight in zip(slots, self.weights):
+            edges: Any = vector.model.layers[slot.layer].numeric
+            n, k = edges.basis.n_basis, edges.basis.k
+            if isinstance(edges.basis, BSplineBasis) and n > k + 1:
+                # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of
+                # the number of intervals keeps the term as far below that error on fine grids as on coarse ones.
+                inner = difference_matrix(n, min(k + 3, n - 1), numbers) * float(n - k) ** 1.5
+                matrix = torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)
+                yield slot, vector.edge_weights(slot, numbers) @ matrix.T, matrix, weight
+
+    def value(self, vector: ParameterVector) -> float:
+        """Returns the term at the present parameters."""
+        if not self.weights:
+            return 0.0
+        return sum(float(weight @ z.square().sum(1)) for _, z, _, weight in self.terms(vector, vector.read()))
 
 
 class Problem:
@@ -149,29 +186,20 @@ class Problem:
             yield linearisation, ((linearisation.adjoints(root * scale), z * root_share) for root, z in pseudo)
 
     def restart(self, vector: ParameterVector) -> Evaluation:
-        """Evaluates, with the roughness weighed anew by the sensitivity of the output to every subnode."""
+        """Weighs the roughness by the present sensitivity of the output to every subnode, and evaluates."""
         self.roughness.weights = []
         evaluation = self.evaluate(vector)
-        if not self.roughness.strength:
+        slots = [slot for slot in vector.slots if slot.kind == "weight"]
+        if not self.roughness.strength or not slots:
             return evaluation
         squares = [self.features.new_zeros(()) for _ in vector.model.layers]
         for _, parts in self.linearised(vector, evaluation):
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
                     squares[i] = squares[i] + leaves[0].square().sum(0)
-        self.roughness.restart(vector, squares, evaluation.loss, len(self))
-        return self._with_roughness(vector, evaluation)
-
-    def adapt(self, vector: ParameterVector, evaluation: Evaluation) -> Evaluation:
-        """Lets the roughness fall with the loss, and returns the evaluation with it."""
-        if not self.roughness.weights:
-            return evaluation
-        self.roughness.adapt(vector, evaluation.loss, len(self))
-        return self._with_roughness(vector, evaluation)
-
-    def _with_roughness(self, vector: ParameterVector, evaluation: Evaluation) -> Evaluation:
-        objective = evaluation.loss + evaluation.penalty + self.roughness.value(vector)
-        return replace(evaluation, objective=objective)
+        for slot in slots:
+            self.roughness.weights.append(self.roughness.strength * squares[slot.layer][vector.edge_pairs(slot)[0]])
+        return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
 
     @torch.no_grad()
     def output(self, model: MultKAN) -> Float[Tensor, "batch output"]:
@@ -271,7 +299,7 @@ class Problem:
                 rise[:, start:] += extra / 2
                 curvature[:, start:, start:] += bend / 2
             yield slot, rise, curvature
-        for slot, z, matrix, weight in self.roughness.terms(vector):
+        for slot, z, matrix, weight in self.roughness.terms(vector, numbers) if self.roughness.weights else ():
             yield slot, weight[:, None] * (z @ matrix), weight[:, None, None] * (matrix.T @ matrix)
 
 

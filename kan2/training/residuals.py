@@ -109,7 +109,8 @@ class ResidualProblem(Problem):
     @torch.no_grad()
     def evaluate(self, vector: ParameterVector) -> Evaluation:
         loss = sum(float(column.square().sum()) for column in self._columns(vector.model))
-        return Evaluation(loss, loss, 0.0, None)
+        rough = self.roughness.value(vector)
+        return Evaluation(loss + rough, loss, 0.0, None)
 
     def restart(self, vector: ParameterVector) -> Evaluation:
         return self.evaluate(vector)
