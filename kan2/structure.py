@@ -75,6 +75,7 @@ class _Node:
     name: Any
     level: int
     factors: list[list[Any]] = field(default_factory=list)  # for each subnode the nodes it sums over
+    takes_as_is: frozenset[Any] = frozenset()  # those of them that it reads through c x + d instead of a spline
 
 
 def from_tree(
@@ -127,20 +128,23 @@ def _plan(tree: nx.DiGraph, root: Any, hidden: int | None) -> list[_Node]:
     for name in nx.topological_sort(tree.subgraph(below)):
         kind, children = tree.nodes[name]["kind"], list(tree.predecessors(name))
         level = 1 + max((nodes[child].level for child in children), default=-1)
+        # Sums, products and opaque nodes are the parts of a formula up to scale and shift, such as a product's bias.
+        as_is = frozenset(child for child in children if tree.nodes[child]["kind"] in ("sum", "product", "opaque"))
         if kind == "input":
             nodes[name] = _Node(name, 0)
         elif kind == "product":
-            nodes[name] = _Node(name, level, [[child] for child in children])
-        elif kind == "opaque":
+            nodes[name] = _Node(name, level, [[child] for child in children], as_is)
+        elif kind == "opaque" and len(children) > 1:
             parts = [(name, i) for i in range(hidden or 2 * len(children) + 1)]
             nodes.update({part: _Node(part, level, [children]) for part in parts})
             nodes[name] = _Node(name, level + 1, [parts])
         else:
-            nodes[name] = _Node(name, level, [children])
+            nodes[name] = _Node(name, level, [children], as_is)
     top = tree.nodes[root]
     if top["kind"] in ("input", "separable") or (top["kind"] == "product" and top.get("bias")):
         # What is applied to the root's own value needs an edge above it.
-        nodes["output"] = _Node("output", nodes[root].level + 1, [[root]])
+        as_is = frozenset({root} if top["kind"] == "product" else ())
+        nodes["output"] = _Node("output", nodes[root].level + 1, [[root]], as_is)
     return list(nodes.values())
 
 
@@ -157,10 +161,16 @@ def _schedule(nodes: list[_Node], names: tuple[str, ...], depth: int, basis: Bas
         sums = [node for node in new if len(node.factors) == 1]
         products = [node for node in new if len(node.factors) > 1]
         position = {name: i for i, name in enumerate(present)}
-        terms = tuple(SymbolicTerm(i, position[name], "x", free="") for i, name in enumerate(passed))
-        factors = [factor for node in sums + products for factor in node.factors]
-        numeric = tuple((len(passed) + t, position[child]) for t, factor in enumerate(factors) for child in factor)
+        terms = [SymbolicTerm(i, position[name], "x", free="") for i, name in enumerate(passed)]
+        numeric = []
+        factors = [(factor, node.takes_as_is) for node in sums + products for factor in node.factors]
+        for subnode, (factor, takes_as_is) in enumerate(factors, start=len(passed)):
+            for child in factor:
+                if child in takes_as_is:
+                    terms.append(SymbolicTerm(subnode, position[child], "x", free="cd"))
+                else:
+                    numeric.append((subnode, position[child]))
         arities = tuple(len(node.factors) for node in products)
-        layers.append(LayerSpec(len(present), len(passed) + len(sums), arities, numeric, terms, basis))
+        layers.append(LayerSpec(len(present), len(passed) + len(sums), arities, tuple(numeric), tuple(terms), basis))
         present = passed + [node.name for node in sums + products]
     return tuple(layers)
