@@ -84,10 +84,17 @@ def difference_matrix(n: int, order: int, like: Tensor) -> Float[Tensor, "rows n
     return torch.eye(n, dtype=like.dtype, device=like.device).diff(n=order, dim=0) if order else torch.eye(n).to(like)
 
 
-def feature_covariance(features: Float[Tensor, "batch source feature"]) -> Float[Tensor, "source feature feature"]:
-    """Returns the covariance of the features of every source."""
-    centred = (features - features.mean(0)).transpose(0, 1)
-    return centred.mT @ centred / features.shape[0]
+def feature_covariance(
+    features: Float[Tensor, "batch source feature"], weight: Float[Tensor, " batch"] | None = None
+) -> Float[Tensor, "source feature feature"]:
+    """Returns the covariance of the features of every source over samples, which may have weights."""
+    if weight is None:
+        centred = (features - features.mean(0)).transpose(0, 1)
+        return centred.mT @ centred / features.shape[0]
+    share = (weight / weight.sum())[:, None]
+    features = features.transpose(0, 1)
+    centred = features - (share * features).sum(1, keepdim=True)
+    return (share * centred).mT @ centred
 
 
 def edge_scales(

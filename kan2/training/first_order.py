@@ -21,11 +21,12 @@ LARGEST_FAILURES = 3
 def objective(model: MultKAN, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Returns loss plus penalty, and the loss, on all samples or on some rows, with gradients."""
     chosen = slice(None) if rows is None else rows
+    share = None if problem.share is None else problem.share[chosen]
     nodes, scales, splines = problem.features[chosen], [], []
     for layer in model.layers:
         edges = layer.numeric
         if problem.penalty.lamb and edges is not None:
-            scales.append(edge_scales(edges, feature_covariance(edges.features(nodes))))
+            scales.append(edge_scales(edges, feature_covariance(edges.features(nodes), share)))
             splines.append(edges.masked_weight[..., int(edges.has_base) :])
         nodes = layer(nodes)
     loss = problem.mean_loss(nodes, chosen)

@@ -42,14 +42,14 @@ class MatrixFreeEquations:
         self.diagonal = problem.features.new_zeros(vector.size)
         self._kept: list[Adjoints] = []
         ratios = problem.scale_slopes(vector, evaluation)
-        for linearisation, parts in problem.linearised(vector, evaluation):
+        for part, linearisation, parts in problem.linearised(vector, evaluation):
             for adjoints, z in parts:
                 self.gradient += adjoints.pull(z)
                 self.diagonal += adjoints.pull(torch.ones_like(z), power=2)
                 if evaluation.linearisation is not None:
                     self._kept.append(adjoints)
             if ratios:
-                self.gradient += problem.upstream(linearisation, evaluation, ratios)
+                self.gradient += problem.upstream(part, linearisation, evaluation, ratios)
         self.blocks: list[tuple[Slot, Tensor]] = []
         for slot, rise, curvature in problem.penalty_blocks(vector, evaluation, ratios):
             self.gradient[slot.part] += rise.flatten()
@@ -81,6 +81,6 @@ class MatrixFreeEquations:
             yield from self._kept
         else:
             # Several chunks: evaluated anew for each product, so that memory stays bounded.
-            for _, parts in self.problem.linearised(self.vector, self.evaluation):
+            for *_, parts in self.problem.linearised(self.vector, self.evaluation):
                 for adjoints, _ in parts:
                     yield adjoints

@@ -140,7 +140,7 @@ class Problem:
             values = self.loss.values(linearisation.output, self.y[part])
             total += float((values * self.share_of(part)).sum())
             if self.penalty.lamb:
-                moments.add(linearisation)
+                moments.add(linearisation, self.share_of(part))
         penalty = float(self._penalty(vector.model, moments)) if self.penalty.lamb else 0.0
         rough = self.roughness.value(vector)
         single = len(self) <= self._chunk_rows(vector)
@@ -158,7 +158,7 @@ class Problem:
         ratios = self.scale_slopes(vector, evaluation)
         sensitivities: list[Sensitivity] = []
         residuals: list[Tensor] = []
-        for linearisation, parts in self.linearised(vector, evaluation):
+        for part, linearisation, parts in self.linearised(vector, evaluation):
             for adjoints, z in parts:
                 if self.loss.is_squares and evaluation.linearisation is not None:
                     sensitivities.append(adjoints)
@@ -167,7 +167,7 @@ class Problem:
                 gram.addmm_(jacobian.T, jacobian)
                 gradient.addmv_(jacobian.T, z)
             if ratios:
-                gradient += self.upstream(linearisation, evaluation, ratios)
+                gradient += self.upstream(part, linearisation, evaluation, ratios)
         for slot, rise, curvature in self.penalty_blocks(vector, evaluation, ratios):
             gradient[slot.part] += rise.flatten()
             rows = torch.arange(slot.start, slot.stop, device=gram.device).view(rise.shape)
@@ -176,14 +176,14 @@ class Problem:
 
     def linearised(
         self, vector: ParameterVector, evaluation: Evaluation
-    ) -> Iterator[tuple[Linearisation, Iterator[tuple[Adjoints, Tensor]]]]:
-        """Yields, chunk by chunk, the network and its weighted pseudo-residuals z with their Jacobians."""
+    ) -> Iterator[tuple[slice, Linearisation, Iterator[tuple[Adjoints, Tensor]]]]:
+        """Yields, chunk by chunk, the samples, the network and weighted pseudo-residuals z with their Jacobians."""
         ready = evaluation.linearisation
         for part, linearisation in [(slice(None), ready)] if ready else self._chunks(vector):
             root_share = self.share_of(part) ** 0.5
             scale = root_share if isinstance(root_share, float) else root_share[:, None]
             pseudo = self.loss.pseudo_residuals(linearisation.output, self.y[part])
-            yield linearisation, ((linearisation.adjoints(root * scale), z * root_share) for root, z in pseudo)
+            yield part, linearisation, ((linearisation.adjoints(root * scale), z * root_share) for root, z in pseudo)
 
     def restart(self, vector: ParameterVector) -> Evaluation:
         """Weighs the roughness by the present sensitivity of the output to every subnode, and evaluates."""
@@ -193,7 +193,7 @@ class Problem:
         if not self.roughness.strength or not slots:
             return evaluation
         squares = [self.features.new_zeros(()) for _ in vector.model.layers]
-        for _, parts in self.linearised(vector, evaluation):
+        for *_, parts in self.linearised(vector, evaluation):
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
                     squares[i] = squares[i] + leaves[0].square().sum(0)
@@ -261,9 +261,11 @@ class Problem:
         slopes = torch.autograd.grad(self.penalty(scales), scales) if scales else ()
         return {i: slope / scale.detach() for i, slope, scale in zip(layers, slopes, scales)}
 
-    def upstream(self, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]) -> Tensor:
-        """Returns half the penalty's gradient with respect to earlier layers, whose numbers move the activations."""
-        vector, moments = linearisation.vector, evaluation.moments
+    def upstream(
+        self, part: slice, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]
+    ) -> Tensor:
+        """Returns for some samples half the penalty's gradient with respect to earlier layers, whose numbers move the activations."""
+        vector, moments, share = linearisation.vector, evaluation.moments, self.share_of(part)
         total = linearisation.output.new_zeros(())
         assert moments is not None
         for i, ratio in ratios.items():
@@ -271,7 +273,8 @@ class Problem:
             if i and record.layer.numeric and record.live_basis is not None and record.live_basis.requires_grad:
                 weight = record.layer.numeric.masked_weight.detach()
                 centred = record.live_basis - moments.mean(i)
-                total = total + (torch.einsum("nsf,tsf->nts", centred, weight).square() * ratio).sum() / (4 * len(self))
+                squares = torch.einsum("nsf,tsf->nts", centred, weight).square() * ratio
+                total = total + (squares.sum((1, 2)) * share).sum() / 4
         if not total.requires_grad:
             return linearisation.output.new_zeros(vector.size)
         return linearisation.adjoints_of(total).pull(linearisation.output.new_ones(linearisation.output.shape[0]))
@@ -341,27 +344,26 @@ class NormalEquations:
 
 
 class Moments:
-    """Sums over samples from which the covariances of the features of every layer follow."""
+    """Weighted sums over samples from which the covariances of the features of every layer follow."""
 
     def __init__(self) -> None:
-        self.n = 0
         self.sums: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def add(self, linearisation: Linearisation) -> None:
-        """Adds the samples of an evaluation."""
-        self.n += linearisation.output.shape[0]
+    def add(self, linearisation: Linearisation, share: Tensor | float) -> None:
+        """Adds the samples of an evaluation, each with what it counts in the mean."""
         for i, record in enumerate(linearisation.records):
             if record.basis is not None:
                 basis = record.basis.transpose(0, 1)
-                sums = basis.sum(1), basis.mT @ basis
+                weighted = basis * (share if isinstance(share, float) else share[:, None])
+                sums = weighted.sum(1), weighted.mT @ basis
                 old = self.sums.get(i)
                 self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
 
     def mean(self, layer: int) -> Float[Tensor, "source feature"]:
         """Returns the mean features of every source of a layer."""
-        return self.sums[layer][0] / self.n
+        return self.sums[layer][0]
 
     def covariance(self, layer: int) -> Float[Tensor, "source feature feature"]:
         """Returns the covariance of the features of every source of a layer."""
-        mean = self.mean(layer)
-        return self.sums[layer][1] / self.n - mean[:, :, None] * mean[:, None, :]
+        mean, second = self.sums[layer]
+        return second - mean[:, :, None] * mean[:, None, :]

@@ -148,14 +148,15 @@ def test_chunks_change_nothing(case):
 
 
 @settings(max_examples=25)
-@given(networks())
-def test_gradient_of_the_objective_equals_differences(case):
+@given(networks(), st.booleans())
+def test_gradient_of_the_objective_equals_differences(case, is_weighted):
     model, x = case
     vector = ParameterVector(model)
     if not vector.size:
         return
     y = torch.ones(7, model.layers[-1].spec.n_out, dtype=torch.float64)
-    problem = Problem(x, y, None, Penalty(1e-2, coef=0.5, smooth=0.5), roughness=1e-3)
+    weight = torch.linspace(0.1, 2, 7, dtype=torch.float64) if is_weighted else None
+    problem = Problem(x, y, weight, Penalty(1e-2, coef=0.5, smooth=0.5), roughness=1e-3)
     evaluation = problem.restart(vector)
     # The scale of an edge has a kink where it is zero.
     layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]

@@ -369,6 +369,19 @@ def test_a_penalty_makes_networks_sparse():
     assert float(scales[1]) < 1e-3
 
 
+@pytest.mark.parametrize("opt", ["LM", "LBFGS"])
+def test_a_sample_of_weight_two_is_two_samples_to_the_penalty_too(opt):
+    counts = 1 + torch.arange(len(HELLO.X)) % 3
+    repeated = (HELLO.X.repeat_interleave(counts, 0), HELLO.y.repeat_interleave(counts, 0))
+    weighted = (HELLO.X, HELLO.y)
+    outputs = []
+    for data, weight in ((repeated, None), (weighted, counts.double())):
+        model = MultKAN([2, 2, 1], grid=4)
+        fit(model, data, opt, steps=4, lamb=1e-2, sample_weight=weight)
+        outputs.append(value(model, HELLO.X_test))
+    torch.testing.assert_close(*outputs, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["lamb_coef", "lamb_smooth"])
 def test_coefficient_penalties_shrink_what_they_name(name):
     sizes = []
