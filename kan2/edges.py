@@ -145,8 +145,14 @@ class SymbolicEdges(nn.Module):
             self.register_buffer(f"{name}_in_blocks", in_blocks, persistent=False)
         self._is_sorted = order == list(range(n))
         self._is_free = all(all(row[:4]) for row in free)
+        self._any_free = any(map(any, free))
         self._has_free_shape = any(row[4] for row in free)
         self._sizes = [stop - start for _, start, stop in self.blocks]
+
+    @property
+    def wants_gradient(self) -> bool:
+        """Whether some number is free and its parameter takes gradients."""
+        return self._any_free and (self.affine.requires_grad or self.shape.requires_grad)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}: {stop - start}" for name, start, stop in self.blocks)

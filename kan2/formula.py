@@ -17,6 +17,7 @@ from kan2.data import resolve_auxiliary
 from kan2.errors import FormulaError
 from kan2.layers import KANLayer
 from kan2.network import MultKAN
+from kan2.reference_values import reference_values
 
 
 def symbolic_formula(
@@ -116,12 +117,8 @@ def _compare(model: MultKAN, formulas: Sequence[sympy.Expr], x: torch.Tensor, to
         tolerance = 1e-3
     with torch.no_grad():
         forward = model(x).cpu().double().numpy()
-    symbols = [sympy.Symbol(name) for name in model.spec.inputs]
     for i, formula in enumerate(formulas):
-        with np.errstate(all="ignore"):
-            value = sympy.lambdify(symbols, formula, modules=["scipy", "numpy"])(*x.numpy().T)
-            value = np.broadcast_to(np.asarray(value), len(x))
-            value = np.where(np.abs(np.imag(value)) > 1e-12 * np.abs(value), np.nan, np.real(value)).astype(float)
+        value = reference_values([formula], model.spec.inputs, x.numpy())[:, 0]
         # Where the formula or the network leaves its real domain there is nothing to compare.
         both = np.isfinite(forward[:, i]) & np.isfinite(value) & (np.abs(forward[:, i]) < 1e12)
         if not both.any():

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kan2.columns import Columns, can_unroll, read_numbers
 from kan2.data import Dataset, as_dataset, compute_features, to_tensor
 from kan2.errors import DataError, ShapeError, SpecError
 from kan2.jets import Jet, jet, laplacian
@@ -92,6 +93,7 @@ class MultKAN(Verbs, nn.Module):
     """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
     report: Any = None
     """What the verb that made this network has to say about it, such as a `SymbolicReport`; likewise dropped."""
+    _columns: Columns | None = None
 
     def __init__(
         self,
@@ -199,7 +201,7 @@ class MultKAN(Verbs, nn.Module):
         return x
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("data", "report")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("data", "report", "_columns")}
 
     def samples(self, data: Any = None, where: str = "samples") -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
@@ -233,8 +235,13 @@ class MultKAN(Verbs, nn.Module):
 
     def forward(self, x: "ArrayLike") -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored."""
-        nodes = self.features(x)
-        for layer in self.layers:
+        nodes, layers = self.features(x), self.layers
+        if can_unroll(layers):
+            numbers = read_numbers(layers)
+            if self._columns is None or self._columns.numbers != numbers:
+                self._columns = Columns(layers, numbers)
+            return self._columns(nodes)
+        for layer in layers:
             nodes = layer(nodes)
         return nodes
 

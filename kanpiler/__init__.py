@@ -16,6 +16,5 @@ from kanpiler.errors import UnsupportedExpression as UnsupportedExpression
 from kanpiler.errors import VerificationError as VerificationError
 from kanpiler.explain import Explanation as Explanation
 from kanpiler.explain import explain as explain
-from kanpiler.program import Program as Program
 from kanpiler.report import Report as Report
 from kanpiler.report import report as report

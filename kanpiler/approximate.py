@@ -17,7 +17,8 @@ import torch
 
 from kan2 import BasisSpec, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, fit
 from kan2.layers import KANLayer
-from kanpiler.domain import Domain, reference_values, sample
+from kan2.reference_values import reference_values
+from kanpiler.domain import Domain, sample
 from kanpiler.errors import ApproximationWarning, CompileError, UnsupportedExpression
 from kanpiler.normalize import normalize
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import sympy
 
+from kan2.reference_values import reference_values
 from kanpiler import rewrite
 from kanpiler.catalog import row_of
-from kanpiler.domain import Domain, reference_values, sample
+from kanpiler.domain import Domain, sample
 from kanpiler.errors import CompileError, UnsupportedExpression
 from kanpiler.limits import time_limit
 

@@ -15,7 +15,8 @@ import sympy
 import torch
 from torch import nn
 
-from kanpiler.domain import Domain, reference_values, sample
+from kan2.reference_values import reference_values
+from kanpiler.domain import Domain, sample
 from kanpiler.errors import VerificationError
 
 RTOL = 1e-10

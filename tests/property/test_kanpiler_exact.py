@@ -11,7 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import kanpiler
-from kanpiler.domain import reference_values
+from kan2.reference_values import reference_values
 from kanpiler.limits import time_limit
 
 SYMBOLS = sympy.symbols("x y z")
@@ -65,7 +65,7 @@ recipes = st.recursive(leaves, grow, max_leaves=12)
 
 def check(expression):
     """Compiles, evaluates at points the compiler has not seen, and decompiles."""
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", kanpiler.DomainWarning)
@@ -73,9 +73,9 @@ def check(expression):
     except kanpiler.VerificationError:
         raise
     except kanpiler.CompileError:
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
         return False
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     x = np.random.default_rng(7).uniform(0.25, 2.2, (40, 3))
     expected = reference_values([expression], ["x", "y", "z"], x)[:, 0]
     found = net(torch.as_tensor(x)).detach().numpy()[:, 0]

@@ -18,11 +18,11 @@ MAY_IMPORT = {
 
 # Inside kan2 imports go downwards only: a module may import its own level and those before it.
 LEVELS = [
-    {"errors", "types", "linalg", "vocabulary", "expressions", "evaluate", "constants"},
+    {"errors", "types", "linalg", "vocabulary", "expressions", "evaluate", "constants", "reference_values"},
     {"functions", "special", "derivatives"},
     {"spec", "bases", "data"},
     {"edges"},
-    {"layers", "conv", "trace", "jets", "verbs"},
+    {"layers", "columns", "conv", "trace", "jets", "verbs"},
     {"network"},
     {"attribution", "penalties", "formula"},
     {"training", "edits", "symbolic_fit", "serialize", "plotting", "structure"},

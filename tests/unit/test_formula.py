@@ -6,9 +6,10 @@ import sympy
 import torch
 from hypothesis import given, settings
 
-from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, sample_function
+from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, functions, sample_function
 from kan2.errors import FormulaError
 from kan2.formula import round_floats
+from kan2.reference_values import reference_values
 from tests.strategies import networks, samples
 
 
@@ -78,3 +79,15 @@ def test_float32_networks_print_a_formula_too():
     model.fit(data, steps=10)
     formula = model.fix_symbolic((0, 0, 0), "x").symbolic_formula(digits=3)
     assert float(formula.subs("x1", 1)) == pytest.approx(2.0, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", functions.BUILT_IN)
+def test_every_function_of_the_table_has_a_formula_that_is_checked(name):
+    spec = NetworkSpec((LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, name),)),))
+    model = MultKAN.from_spec(spec)
+    x = sympy.Symbol("x1")
+    low, high = (max(functions.get(name).domain[0], 0.2), min(functions.get(name).domain[1], 1.4))
+    points = torch.linspace(low, high, 12, dtype=torch.float64)[1:-1, None]
+    values = reference_values([model.symbolic_formula()], ["x1"], points.numpy())
+    assert name == "0" or model.symbolic_formula().has(x)
+    torch.testing.assert_close(model(points).detach(), torch.as_tensor(values), rtol=1e-9, atol=1e-12)

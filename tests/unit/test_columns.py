@@ -1,0 +1,85 @@
+"""Unrolled networks give what the layers give, values and gradients, and never a number that is out of date."""
+
+import copy
+
+import pytest
+import torch
+
+import kanpiler
+from kan2 import MultKAN
+from kan2.columns import MAX_TERMS, Columns, can_unroll, read_numbers
+
+SOURCES = [
+    "x",
+    "3",
+    "x*sin(y) + z^2.5 - 1",
+    "besselj(1, x)*max(x, y)",
+    ["x y", "x + 2y", "sin(x y)"],
+    "1/(x*y)",
+    "x/y^2",
+]
+
+
+def by_layers(net, x):
+    nodes = net.features(x)
+    for layer in net.layers:
+        nodes = layer(nodes)
+    return nodes
+
+
+@pytest.mark.parametrize("source", [*SOURCES, "exp(-(x - y)^2)/z^2", "x/(y*z*z)", "2/x"])
+def test_equals_the_layers(source, generator):
+    net = kanpiler.compile(source, trainable=False)
+    x = torch.rand(5, 4, len(net.spec.inputs), dtype=torch.float64, generator=generator) + 0.5
+    assert can_unroll(net.layers)
+    torch.testing.assert_close(net(x), by_layers(net, x), rtol=1e-13, atol=1e-13)
+    if source != "3":
+        leaf = x.clone().requires_grad_()
+        expected = torch.autograd.grad(by_layers(net, leaf).sum(), leaf)[0]
+        torch.testing.assert_close(torch.autograd.grad(net(leaf).sum(), leaf)[0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_changed_numbers_are_seen():
+    net = kanpiler.compile("2*x + 1", trainable=False)
+    x = torch.ones(1, 1, dtype=torch.float64)
+    assert net(x).item() == 3
+    net.layers[0].symbolic.affine.data[0, 2] = 5.0
+    assert net(x).item() == by_layers(net, x).item() == 6
+    net.layers[0].node_bias = torch.nn.Parameter(torch.full((1,), 7.0, dtype=torch.float64), requires_grad=False)
+    assert net(x).item() == by_layers(net, x).item() == 13
+
+
+def test_what_is_not_unrolled():
+    symbolic = kanpiler.compile("x*y")
+    assert not can_unroll(symbolic.layers)
+    with torch.no_grad():
+        assert can_unroll(symbolic.layers)
+        assert not can_unroll(MultKAN([2, 1]).layers)
+        assert not can_unroll(
+            kanpiler.compile("*".join(f"sin({i}*x)" for i in range(1, MAX_TERMS + 2)), verify=False).layers
+        )
+        seen = []
+        symbolic.layers[0].register_forward_hook(lambda *_: seen.append(1))
+        symbolic(torch.ones(1, 2))
+        assert seen == [1]
+
+
+def test_gradients_to_numbers_take_the_layers():
+    net = kanpiler.compile("2*x*y")
+    net(torch.ones(3, 2, dtype=torch.float64)).sum().backward()
+    assert net.layers[0].symbolic.affine.grad.abs().sum() > 0
+
+
+def test_copies_do_not_share_the_program():
+    net = kanpiler.compile("2*x", trainable=False)
+    x = torch.ones(1, 1, dtype=torch.float64)
+    net(x)
+    other = copy.deepcopy(net)
+    other.layers[0].symbolic.affine.data[0, 2] = 3.0
+    assert (net(x).item(), other(x).item()) == (2, 3)
+
+
+def test_type_of_the_network():
+    net = kanpiler.compile("x/y + 1", trainable=False).float()
+    assert net(torch.ones(2, 2)).dtype == torch.float32
+    assert Columns(net.layers, read_numbers(net.layers))(torch.ones(2, 2)).tolist() == [[2.0], [2.0]]
