@@ -5,5 +5,6 @@
 
 STUDIES: dict[str, str] = {
     "quickstart": "the main job end to end: compile, planets, relativistic mass, a tree",
+    "constitutive_laws": "from linear elasticity to the neo-Hookean solid",
 }
 """Name of each study's module, and what it does in one line."""

@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -19,11 +20,14 @@ class Row:
     Attributes:
         task: what was asked.
         found: what came out, a formula or a figure.
-        error: the error that judges it, in the unit that `measure` names.
+        error: the error that judges it, in the unit that `measure` names; of several seeds the worst.
         measure: what the error is.
         target: what the error was held against.
         passed: whether the target was met.
-        seconds: wall-clock time.
+        seconds: wall-clock time; of several seeds the median.
+        paper: the figure of the paper, or of the notebook that goes with it, for the same task.
+        median: median error over the seeds, or None.
+        n_met, n_seeds: how many seeds met the target.
     """
 
     task: str
@@ -33,6 +37,42 @@ class Row:
     target: str
     passed: bool
     seconds: float
+    paper: str = ""
+    median: float | None = None
+    n_met: int | None = None
+    n_seeds: int | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one seed gave: what was found, its error, whether it met the target, and the seconds it took."""
+
+    found: str
+    error: float
+    met: bool
+    seconds: float
+
+
+def row_of_trials(task: str, trials: Sequence[Trial], measure: str, target: str, paper: str = "") -> Row:
+    """Returns the line of a task that was tried with several seeds; it passes where every seed did.
+
+    The line shows what the first seed found that missed the target, or what the first seed found.
+    """
+    shown = next((trial for trial in trials if not trial.met), trials[0])
+    errors = [trial.error for trial in trials]
+    return Row(
+        task,
+        shown.found,
+        max(errors),
+        measure,
+        target,
+        all(trial.met for trial in trials),
+        median(trial.seconds for trial in trials),
+        paper,
+        median(errors),
+        sum(trial.met for trial in trials),
+        len(trials),
+    )
 
 
 @dataclass
@@ -85,11 +125,16 @@ class CaseResult:
     def show(self, console: Console | None = None) -> None:
         """Prints the table."""
         table = Table(title=f"{self.name}: {self.seconds:.1f} s", title_justify="left")
-        for column in ("task", "found", "error", "target", "met", "time"):
+        for column in ("task", "found", "error", "paper", "target", "met", "time"):
             table.add_column(column, overflow="fold")
         for row in self.rows:
             error = f"{row.error:.1e}\n{row.measure}"
-            table.add_row(row.task, row.found, error, row.target, "yes" if row.passed else "NO", f"{row.seconds:.1f} s")
+            if row.n_seeds is not None and row.n_seeds > 1:
+                error = f"worst {row.error:.1e}\nmedian {row.median:.1e}\n{row.measure}"
+            met = "yes" if row.passed else "NO"
+            if row.n_seeds is not None and row.n_seeds > 1:
+                met += f"\n{row.n_met} of {row.n_seeds}"
+            table.add_row(row.task, row.found, error, row.paper, row.target, met, f"{row.seconds:.1f} s")
         (console or Console()).print(table)
 
 
