@@ -264,7 +264,7 @@ class Problem:
     def upstream(
         self, part: slice, linearisation: Linearisation, evaluation: Evaluation, ratios: dict[int, Tensor]
     ) -> Tensor:
-        """Returns half the penalty's gradient, over some samples, with respect to layers that move later activations."""
+        """Returns half the penalty's gradient over some samples with respect to layers that move later activations."""
         vector, moments, share = linearisation.vector, evaluation.moments, self.share_of(part)
         total = linearisation.output.new_zeros(())
         assert moments is not None
