@@ -1,26 +1,32 @@
 """Symbolification of a whole network: choose, retrain, keep what holds, roll back what hurts.
 
-Spline edges are visited from the inputs upwards, the clearest of a layer first. The best few functions are tried on
-each; the whole network is retrained after each choice, and the first choice that holds the error within a stated
-factor of the splines' is kept. Where none does, the edge stays a spline. At last numbers become exact, see `kan2.snap`.
+First the likeliest functions are tried for all spline edges together. Where that fails, the edges are visited from the
+inputs upwards, the clearest of a layer first: the best few functions are tried, the whole network is retrained after
+each, and the first that holds the error within a stated factor of the splines' is kept; then the edges that are left
+are tried together again. An edge for which no function holds stays a spline. At last numbers become exact, see
+`kan2.snap`. Every network that was tried enters the Pareto table, see `kan2.pareto`.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
-from kan2.auto_prune import ranked_edges, refit, rmse, try_without, weighted_rms
+from kan2.auto_prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms
 from kan2.data import Dataset
+from kan2.edits.compose import compose
 from kan2.errors import DataError
 from kan2.network import MultKAN
+from kan2.pareto import ParetoTable
 from kan2.snap import SnapReport, snap_constants
-from kan2.symbolify import fix_symbolic, suggest_all
+from kan2.symbolify import Suggestions, fix_symbolic, suggest_all
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
+TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,13 @@ class SymbolicReport:
     Attributes:
         rmse_before: training error of the splines, root mean square.
         choices: in the order they were made.
+        pareto: all networks that were tried, by complexity and error, with a recommended row.
         snap: what became of the numbers; None where splines are left, or snapping was switched off.
     """
 
     rmse_before: float
     choices: list[Choice] = field(default_factory=list)
+    pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
     snap: SnapReport | None = None
 
     def __str__(self) -> str:
@@ -51,7 +59,7 @@ class SymbolicReport:
         lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
         if self.snap is not None:
             lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
-        return "\n".join(lines)
+        return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)
 
 
 def auto_symbolic(
@@ -85,92 +93,205 @@ def auto_symbolic(
 
     Raises:
         DataError: there are no targets to train on.
+
+    Example:
+        >>> from kan2 import sample_function
+        >>> model = MultKAN([1, 1])
+        >>> history = model.fit(sample_function("exp(-2*x)", {"x": (0, 1)}, n=100))
+        >>> print(auto_symbolic(model).report.pareto.recommended.formula)
+        exp(-2*x)
     """
     data = model.samples(data, "auto_symbolic")
     if not isinstance(data, Dataset) or len(data.y) != len(data.X):
         raise DataError("auto_symbolic: expected samples with targets (X, y), got none. Pass the training data.")
-    scale = float(data.y.std(unbiased=False)) or 1.0
-    limit = max(rmse(model, data, sample_weight), 1e-13 * scale, accuracy * weighted_rms(data.y, sample_weight))
-    report = SymbolicReport(limit)
-    model = _drop_idle_edges(model, data, max_growth * limit, steps, sample_weight, report)
-    model = _straighten(model, data, max_growth * limit, steps, sample_weight, report)
-    left: list[EdgeIndex] = []
-    progressed = True
-    while True:
-        edges = [(e.layer, e.target, e.source) for e in model.spec.edges() if e.is_numeric]
+    search = _Search(model, data, library, weight_simple, max_growth, tries, steps, sample_weight, accuracy)
+    search.drop_idle_edges()
+    search.straighten()
+    search.choose_all()
+    return search.finish(snap)
+
+
+class _Search:
+    """The network so far, what is asked of it, and the report.
+
+    Attributes:
+        model: the best network so far; never trained in place.
+        limit: the largest error that is accepted.
+    """
+
+    def __init__(
+        self,
+        model: MultKAN,
+        data: Dataset,
+        library: Sequence[str] | None,
+        weight_simple: float | None,
+        max_growth: float,
+        tries: int,
+        steps: int,
+        sample_weight: Any,
+        accuracy: float,
+    ) -> None:
+        self.model, self.data, self.sample_weight, self.accuracy = model, data, sample_weight, accuracy
+        self.library, self.weight_simple, self.tries, self.steps = library, weight_simple, tries, steps
+        self.scale = float(data.y.std(unbiased=False)) or 1.0
+        self.error = rmse(model, data, sample_weight)
+        floor = max(1e-13 * self.scale, accuracy * weighted_rms(data.y, sample_weight))
+        base = max(self.error, floor)
+        self.limit = max_growth * base
+        self.report = SymbolicReport(base, pareto=ParetoTable(len(data), floor))
+        self.report.pareto.add(model, self.error)
+
+    def choose_all(self) -> None:
+        """Goes on until every edge is a function, or resists."""
+        left: list[EdgeIndex] = []
+        if self._choose_together(TOGETHER):
+            return
+        while edges := self._spline_edges():
+            candidates = [edge for edge in edges if edge not in left]
+            if not candidates:
+                return
+            if self._choose_one(candidates, left):
+                # Edges that resisted get another chance when their neighbours have become functions.
+                left = []
+                if self._choose_together(max(1, TOGETHER // 2)):
+                    return
+
+    def _choose_together(self, n: int) -> bool:
+        edges = self._spline_edges()
         if not edges:
-            break
-        candidates = [edge for edge in edges if edge not in left]
-        if not candidates:
-            # Edges that resisted get another chance after their neighbours have become functions.
-            if not progressed:
-                break
-            left, progressed = [], False
-            continue
-        noise = max((rmse(model, data, sample_weight) / scale) ** 2, 1e-14)
-        tables = suggest_all(model, candidates, data, library=library, weight_simple=weight_simple, noise=noise)
+            return False
+        tables = self._suggestions(edges)
+        for ranks in _combinations([tables[edge].scores[: self.tries] for edge in edges], n):
+            rows = {edge: tables[edge].rows[rank] for edge, rank in zip(edges, ranks)}
+            trial = self.model
+            for edge, row in rows.items():
+                trial = fix_symbolic(trial, edge, row.function, affine=row.affine, shape=row.shape)
+            if self._try(trial):
+                self.report.choices += [Choice(edge, row.function, self.error) for edge, row in rows.items()]
+                return True
+        return False
+
+    def _choose_one(self, candidates: list[EdgeIndex], left: list[EdgeIndex]) -> bool:
+        tables = self._suggestions(candidates)
         edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
-        chosen = None
-        for row in tables[edge].rows[:tries]:
-            trial = fix_symbolic(model, edge, row.function, affine=row.affine, shape=row.shape)
-            if refit(trial, data, steps, sample_weight) <= max_growth * limit:
-                chosen, model, progressed = row.function, trial, True
-                break
-        report.choices.append(Choice(edge, chosen, rmse(model, data, sample_weight)))
-        if chosen is None:
-            left.append(edge)
-    if any(e.is_numeric for e in model.spec.edges()):
-        return _with_report(model, data, report)
-    model = copy.deepcopy(model)
-    refit(model, data, 200, sample_weight)
-    if snap:
-        model = snap_constants(model, data, sample_weight=sample_weight, accuracy=accuracy)
-        report.snap = model.report
-    return _with_report(model, data, report)
+        for row in tables[edge].rows[: self.tries]:
+            if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
+                self.report.choices.append(Choice(edge, row.function, self.error))
+                return True
+        left.append(edge)
+        self.report.choices.append(Choice(edge, None, self.error))
+        return False
 
+    def _try(self, trial: MultKAN) -> bool:
+        # Retrains a network of our own; it becomes the model if its error is accepted.
+        error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+        self.report.pareto.add(trial, error)
+        if error > self.limit:
+            return False
+        self.model, self.error = trial, error
+        return True
 
-def _with_report(model: MultKAN, data: Dataset, report: SymbolicReport) -> MultKAN:
-    model.data, model.report = data, report
-    return model
+    def _suggestions(
+        self, edges: list[EdgeIndex], library: Sequence[str] | None = None, model: MultKAN | None = None
+    ) -> dict[EdgeIndex, Suggestions]:
+        model, library = model or self.model, library or self.library
+        noise = max((self.error / self.scale) ** 2, 1e-14)
+        return suggest_all(model, edges, self.data, library=library, weight_simple=self.weight_simple, noise=noise)
 
+    def _spline_edges(self) -> list[EdgeIndex]:
+        return [(e.layer, e.target, e.source) for e in self.model.spec.edges() if e.is_numeric]
 
-def _drop_idle_edges(
-    model: MultKAN, data: Dataset, limit: float, steps: int, sample_weight: Any, report: SymbolicReport
-) -> MultKAN:
-    # An edge that hardly contributes to its subnode is dropped first, if the others can do without it.
-    while model.spec.n_edges > 1:
-        for share, edge in ranked_edges(model, data):
-            trial = try_without(model, [edge], data, limit, steps, sample_weight) if share < IDLE else None
-            if trial is not None:
-                model = trial
-                report.choices.append(Choice(edge, "0", rmse(model, data, sample_weight)))
-                break
-        else:
-            return model
-    return model
-
-
-def _straighten(
-    model: MultKAN, data: Dataset, limit: float, steps: int, sample_weight: Any, report: SymbolicReport
-) -> MultKAN:
-    # What a spline reads may be bent at will if the spline unbends it: the only edge of an addition node entirely, one
-    # factor of a product up to a power. Such edges become straight lines first, and the others lose their freedom.
-    for index, layer in enumerate(model.spec.layers[:-1]):
-        for node, group in enumerate(layer.groups):
-            readers = [e for e in model.spec.edges() if e.layer == index + 1 and e.source == node]
-            feeding = [[s for t, s in layer.active_pairs if t == target] for target in group]
-            if any(not e.is_numeric or e.functions for e in readers) or any(len(f) != 1 for f in feeding):
-                continue
-            numeric = set(layer.numeric_pairs)
-            edges = [(index, t, f[0]) for t, f in zip(group, feeding) if (t, f[0]) in numeric]
-            if len(edges) < len(group) or not edges:
-                continue
-            tables = suggest_all(model, edges, data, library=["x"])
-            for edge in sorted(edges, key=lambda e: -tables[e][0].r2):
-                trial = fix_symbolic(model, edge, "x", affine=tables[edge][0].affine)
-                error = refit(trial, data, steps, sample_weight)
-                if error <= limit:
-                    model = trial
-                    report.choices.append(Choice(edge, "x", error))
+    def drop_idle_edges(self) -> None:
+        """Drops edges that hardly contribute to their subnode, if the others can do without them."""
+        progressed = True
+        while progressed and self.model.spec.n_edges > 1:
+            progressed = False
+            for share, edge in ranked_edges(self.model, self.data):
+                if share >= IDLE:
+                    return
+                trial = try_without(self.model, [edge], self.data, self.limit, self.steps, self.sample_weight)
+                if trial is not None:
+                    self.model, self.error = trial, rmse(trial, self.data, self.sample_weight)
+                    self.report.choices.append(Choice(edge, "0", self.error))
+                    self.report.pareto.add(trial, self.error)
+                    progressed = True
                     break
-    return model
+
+    def straighten(self) -> None:
+        """Turns edges into straight lines whose bends another edge can take over.
+
+        What a spline reads may be bent at will if the spline unbends it: the only edge of an addition node entirely,
+        the factors of a product up to a common power. Such edges become straight lines first, and the others lose
+        their freedom.
+        """
+        for index, layer in enumerate(self.model.spec.layers[:-1]):
+            for node, group in enumerate(layer.groups):
+                readers = [e for e in self.model.spec.edges() if e.layer == index + 1 and e.source == node]
+                feeding = [[s for t, s in layer.active_pairs if t == target] for target in group]
+                if any(not e.is_numeric or e.functions for e in readers):
+                    continue
+                numeric = set(layer.numeric_pairs)
+                edges = [(index, t, f[0]) for t, f in zip(group, feeding) if len(f) == 1 and (t, f[0]) in numeric]
+                reader = [(e.layer, e.target, e.source) for e in readers]
+                if len(group) == 1 and edges:
+                    self._shorten(edges[0], reader)
+                elif len(group) > 1 and len(reader) == 1 and self._straighten_one(reader):
+                    continue
+                elif len(edges) == len(group):
+                    self._straighten_one(edges)
+
+    def _shorten(self, edge: EdgeIndex, readers: list[EdgeIndex]) -> None:
+        # A composition may be too much for its grid, but not for a function.
+        composed = compose(self.model, edge, self.data)
+        trials: list[tuple[MultKAN, str | None]] = [(copy.deepcopy(composed), None)]
+        if len(readers) == 1:
+            rows = self._suggestions(readers, model=composed)[readers[0]].rows[:2]
+            for row in rows:
+                trial = fix_symbolic(composed, readers[0], row.function, affine=row.affine, shape=row.shape)
+                trials.append((trial, row.function))
+        for trial, function in trials:
+            if self._try(trial):
+                self.report.choices.append(Choice(edge, "x", self.error))
+                if function is not None:
+                    self.report.choices.append(Choice(readers[0], function, self.error))
+                return
+
+    def _straighten_one(self, edges: list[EdgeIndex]) -> bool:
+        tables = self._suggestions(edges, ["x"])
+        for edge in sorted(edges, key=lambda e: -tables[e][0].r2):
+            if self._try(fix_symbolic(self.model, edge, "x", affine=tables[edge][0].affine)):
+                self.report.choices.append(Choice(edge, "x", self.error))
+                return True
+        return False
+
+    def finish(self, snap: bool) -> MultKAN:
+        """Returns the network with its report; if all edges are functions, trained to the end, with exact numbers."""
+        model, report = self.model, self.report
+        if not self._spline_edges():
+            model = copy.deepcopy(model)
+            report.pareto.add(model, refit(model, self.data, 200, self.sample_weight))
+            if snap:
+                model = snap_constants(model, self.data, sample_weight=self.sample_weight, accuracy=self.accuracy)
+                report.snap = model.report
+                report.pareto.add(model, rmse(model, self.data, self.sample_weight))
+        else:
+            model = copy.deepcopy(model)
+        model.data, model.report = self.data, report
+        return model
+
+
+def _combinations(scores: Sequence[Sequence[float]], n: int) -> Iterator[tuple[int, ...]]:
+    # The n tuples of ranks with the lowest sums of scores, the lowest first.
+    if not all(scores):
+        return
+    start = (0,) * len(scores)
+    queue, seen = [(0.0, start)], {start}
+    while queue and n:
+        total, ranks = heappop(queue)
+        yield ranks
+        n -= 1
+        for i, rank in enumerate(ranks):
+            following = (*ranks[:i], rank + 1, *ranks[i + 1 :])
+            if rank + 1 < len(scores[i]) and following not in seen:
+                seen.add(following)
+                heappush(queue, (total + scores[i][rank + 1] - scores[i][rank], following))

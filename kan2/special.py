@@ -97,6 +97,8 @@ def _ordered(function: Any) -> Callable[[Any, Any], Any]:
 # -- differentiable functions, DLMF chapter in the row ------------------------------------------------------------
 
 besselj = _with_order(scipy_special.jv, lambda u, p: (besselj(u, p - 1) - besselj(u, p + 1)) / 2)
+bessel_j0 = smooth(scipy_special.j0, lambda u: -bessel_j1(u))
+bessel_j1 = smooth(scipy_special.j1, lambda u: bessel_j0(u) - torch.where(u == 0, 0.5, bessel_j1(u) / u))
 bessely = _with_order(scipy_special.yv, lambda u, p: (bessely(u, p - 1) - bessely(u, p + 1)) / 2)
 besseli = _with_order(scipy_special.iv, lambda u, p: (besseli(u, p - 1) + besseli(u, p + 1)) / 2)
 besselk = _with_order(scipy_special.kv, lambda u, p: -(besselk(u, p - 1) + besselk(u, p + 1)) / 2)
@@ -216,6 +218,8 @@ def _rows() -> list[SymbolicFunction]:
         row("uppergamma", uppergamma, _ordered(sympy.uppergamma), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.2"),
         row("zeta", _zeta_derivative(0), sympy.zeta, 6, domain=(1, inf), reference="DLMF 25.2"),
         row("besselj", besselj, _ordered(sympy.besselj), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
+        row("J0", bessel_j0, lambda u: sympy.besselj(0, u), 4, reference="DLMF 10.2"),
+        row("J1", bessel_j1, lambda u: sympy.besselj(1, u), 4, reference="DLMF 10.2"),
         row("bessely", bessely, _ordered(sympy.bessely), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
         row("besseli", besseli, _ordered(sympy.besseli), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
         row("besselk", besselk, _ordered(sympy.besselk), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),

@@ -198,6 +198,12 @@ def _search_pairs(row: SymbolicFunction) -> Tensor:
         # Steps small enough that the phase across the range is never off by more than a quarter turn.
         a = torch.cat([log_spaced(-2, 0.5, 24), torch.arange(3.5, 100 * pi, 0.4, dtype=torch.float64)])
         return torch.cartesian_prod(a, torch.arange(0, pi, pi / 8, dtype=torch.float64))
+    if _oscillates(row):
+        # As for periodic functions, but the argument has a centre in place of a phase.
+        a = torch.cat([log_spaced(-1, 0.5, 12), torch.arange(3.5, 30 * pi, 0.4, dtype=torch.float64)])
+        centres = torch.cat([torch.linspace(-2, 2, 81, dtype=torch.float64), torch.tensor([-6.0, 6.0]).double()])
+        pairs = torch.cartesian_prod(a, centres)
+        return torch.stack([pairs[:, 0], -pairs[:, 0] * pairs[:, 1]], 1)
     a = log_spaced(-1.5, 1.7, 33)
     if row.domain[0] > -1e9 and row.domain[1] < 1e9:
         # A bounded domain must hold all of a t + b.
@@ -213,6 +219,15 @@ def _search_pairs(row: SymbolicFunction) -> Tensor:
     )
     pairs = torch.cartesian_prod(a, centres)
     return torch.stack([pairs[:, 0], -pairs[:, 0] * pairs[:, 1]], 1)
+
+
+def _oscillates(row: SymbolicFunction) -> bool:
+    # Whether f turns round often on a long interval, as Bessel functions do.
+    if row.shape is not None or row.gauge != "affine" or row.domain[1] < 30:
+        return False
+    with torch.no_grad():
+        slope = row(torch.linspace(0.1, 30, 600, dtype=torch.float64)).diff()
+    return bool(torch.isfinite(slope).all()) and int((slope[1:] * slope[:-1] < 0).sum()) >= 6
 
 
 def _polish(

@@ -1,0 +1,151 @@
+"""From data to a formula in one call: train, prune, refine, symbolify, snap, and start again where that fails.
+
+Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
+replaces its splines by functions. An attempt has succeeded when no spline is left and what is left of the targets is
+*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. Without success, the network
+with the lowest information criterion of all attempts is returned.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.auto_symbolic import SymbolicReport
+from kan2.data import Dataset, as_dataset
+from kan2.errors import TrainingError
+from kan2.network import MultKAN
+from kan2.pareto import ParetoTable
+
+COARSE = 0.03  # errors above this share of the targets' spread call for a finer grid before pruning
+FINEST = 40  # intervals of the finest grid
+FLOOR = 1e-3  # errors below this share count as equal when the network is pruned
+SAMPLES_A_PARAMETER = 2
+EXACT = 1e-9  # share of the targets' spread that counts as rounding
+DEVIATIONS = 3.5  # standard deviations beyond which neighbouring errors are called alike
+
+
+def discover(
+    data: Any,
+    width: Sequence[int | Sequence[int]],
+    *,
+    mult_arity: int | Sequence[Sequence[int]] = 2,
+    library: Sequence[str] | None = None,
+    attempts: int = 5,
+    grid: int = 5,
+    steps: int = 40,
+    seed: int = 0,
+    **options: Any,
+) -> MultKAN:
+    """Returns the network that is found to be the formula behind data; `symbolic_formula()` of it prints it.
+
+    `report.pareto` of the result holds the networks of all attempts.
+
+    Args:
+        data: (X, y), a Dataset (with auxiliary variables, if it was made by `augment`), or a dict.
+        width: the network to start from, with as many or more nodes than the formula needs; see `MultKAN`.
+        mult_arity: number of factors of products, see `MultKAN`.
+        library: names of the functions to try; by default `functions.DEFAULT_LIBRARY`.
+        attempts: largest number of random starts, >= 1.
+        grid: number of grid intervals at the start.
+        steps: training steps on each grid.
+        seed: seed of the starts.
+        options: passed on to `auto_symbolic`.
+
+    Raises:
+        TrainingError: no attempt could be trained.
+
+    Example:
+        >>> from kan2 import sample_function
+        >>> data = sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=300)
+        >>> discover(data, [2, [1, 1], 1]).symbolic_formula()
+        x*y
+    """
+    samples = as_dataset(data)
+    best: MultKAN | None = None
+    table: ParetoTable | None = None
+    for attempt in range(attempts):
+        model = MultKAN(width, mult_arity, grid=grid, seed=seed + attempt)
+        try:
+            _train(model, samples, steps)
+        except TrainingError:
+            continue
+        model = model.auto_prune(floor=FLOOR)
+        if any(layer.numeric is not None for layer in model.layers):
+            present = max(layer.basis.grid for layer in model.spec.layers)
+            model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
+        model = model.auto_symbolic(library=library, **options)
+        report: SymbolicReport = model.report
+        if table is None:
+            table = report.pareto
+        else:
+            table.rows += report.pareto.rows
+        if best is None or _criterion(report) < _criterion(best.report):
+            best = model
+        if _is_found(model, samples):
+            best = model
+            break
+    if best is None or table is None:
+        raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
+    best.report.pareto = table
+    return best
+
+
+def _train(model: MultKAN, data: Dataset, steps: int) -> None:
+    spread = float(data.y.std(unbiased=False))
+    grid = model.spec.layers[0].basis.grid
+    grids: list[int] | None = None
+    while True:
+        history = model.fit(data, steps=steps, grids=grids)
+        grid *= 2
+        if history.rmse <= COARSE * spread or grid > FINEST:
+            return
+        if SAMPLES_A_PARAMETER * 2 * model.n_parameters > len(data):
+            return
+        grids = [grid]
+
+
+def _finer(model: MultKAN, n: int, present: int) -> list[int]:
+    fine = 2 * max(present, 5)
+    return [fine] if fine <= FINEST and 2 * SAMPLES_A_PARAMETER * model.n_parameters <= n else []
+
+
+def _criterion(report: SymbolicReport) -> float:
+    return report.pareto.rows[-1].criterion
+
+
+@torch.no_grad()
+def _is_found(model: MultKAN, data: Dataset) -> bool:
+    if any(edge.is_numeric for edge in model.spec.edges()):
+        return False
+    error = model(data.X) - data.y.to(model.like)
+    if float(error.square().mean().sqrt()) <= EXACT * float(data.y.std(unbiased=False)):
+        return True
+    return looks_like_noise(data.X, error)
+
+
+def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batch output"]) -> bool:
+    """Tells whether errors at neighbouring samples are unrelated, as those of a measurement are.
+
+    Args:
+        x: samples; their columns are scaled to unit spread.
+        error: what is left of the targets.
+
+    Example:
+        >>> x = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]
+        >>> noise = torch.randn(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> looks_like_noise(x, noise), looks_like_noise(x, noise + 3 * x)
+        (True, False)
+    """
+    spread = x.std(0)
+    x = x / torch.where(spread > 0, spread, torch.ones_like(spread))
+    distance = torch.cdist(x, x)
+    distance.fill_diagonal_(float("inf"))
+    neighbour = distance.argmin(1)
+    error = error - error.mean(0)
+    similarity = (error * error[neighbour]).mean(0) / error.square().mean(0).clamp_min(1e-300)
+    return bool((similarity <= DEVIATIONS / len(x) ** 0.5).all())
