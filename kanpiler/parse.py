@@ -67,10 +67,16 @@ def parse(source: Any, inputs: Iterable[str | sympy.Symbol] | None = None) -> Pr
             f"Declared inputs: {', '.join(names)}."
         )
     n = len(pairs)
-    outputs = tuple(name or ("y" if n == 1 else f"y{i + 1}") for i, (name, _) in enumerate(pairs))
+    outputs = tuple(name or default for (name, _), default in zip(pairs, _default_outputs(n, names)))
     if len(set(outputs)) != n:
         raise ParseError(f"compile: expected different output names, got {', '.join(outputs)}.")
     return Program(expressions, names, outputs)
+
+
+def _default_outputs(n: int, inputs: tuple[str, ...]) -> list[str]:
+    """Returns y, or y1, y2, ...; with f in place of y where an input has such a name."""
+    options = [[letter] if n == 1 else [f"{letter}{i + 1}" for i in range(n)] for letter in ("y", "f", "output")]
+    return next((names for names in options if not set(names) & set(inputs)), options[0])
 
 
 def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:

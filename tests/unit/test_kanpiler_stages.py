@@ -69,7 +69,7 @@ def test_time_limit():
 def test_explanation_shows_every_stage():
     explanation = kanpiler.explain("x*sin(y) + 2", domain={"x": (0, 1)})
     text = str(explanation)
-    for part in ("Parsed", "Normal form", "y = x*sin(y) + 2", "n1 = x*sin(y)", "layer 1: n1", "1 nodes, 2 edges"):
+    for part in ("Parsed", "Normal form", "f = x*sin(y) + 2", "n1 = x*sin(y)", "layer 1: n1", "1 nodes, 2 edges"):
         assert part in text
     graph = explanation.graph
     assert isinstance(graph, networkx.MultiDiGraph)
@@ -165,3 +165,9 @@ def test_command_line(capsys, tmp_path):
     assert main(["x", "--domain", "x:0"]) == 2
     assert main(["x", "y + x", "--inputs", "y,x", "--optimize", "edges", "--save", str(tmp_path / "net.kan")]) == 0
     assert MultKAN.load(tmp_path / "net.kan").spec.inputs == ("y", "x")
+
+
+def test_default_names_of_outputs_are_not_names_of_inputs():
+    assert kanpiler.compile("x^2").spec.outputs == ("y",)
+    assert kanpiler.compile("x*y").spec.outputs == ("f",)
+    assert kanpiler.compile(["x", "y1"]).spec.outputs == ("f1", "f2")
