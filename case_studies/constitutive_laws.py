@@ -174,14 +174,14 @@ def _shorten(law: sympy.Expr, noise: float) -> str:
 
 
 def _stress_figure(result: CaseResult) -> Figure:
-    # Uniaxial stretch F = diag(s, 1, 1) for P11, simple shear F12 = F21 = s for P12.
+    # Uniaxial stretch F11 = 1 + s for P11; for P12 shear F12 = F21 = s together with stretch F11 = F22 = 1 + s.
     figure = Figure(figsize=(7.5, 3.2), layout="constrained")
     s = torch.linspace(-0.6, 0.6, 121, dtype=torch.float64)
     for axes, component in zip(figure.subplots(1, 2), ("P11", "P12")):
         path = torch.eye(3, dtype=torch.float64).repeat(len(s), 1, 1)
-        if component == "P11":
-            path[:, 0, 0] += s
-        else:
+        path[:, 0, 0] += s
+        if component == "P12":
+            path[:, 1, 1] += s
             path[:, 0, 1] = path[:, 1, 0] = s
         found = sympy.sympify(result.formulas[f"{component} with prior, sigma = 0.2"])
         for law, style, label in (
@@ -193,7 +193,7 @@ def _stress_figure(result: CaseResult) -> Figure:
         truth = _evaluate(NEO_HOOKEAN[component], path.reshape(-1, 9))
         axes.plot(s[every], truth[every], "o", color="0.3", ms=4, mfc="none", label="neo-Hookean")
         axes.axvspan(-0.2, 0.2, color="0.92", zorder=0, label="samples")
-        axes.set(xlabel="F11 - 1" if component == "P11" else "F12 = F21", ylabel=f"{component} / E")
+        axes.set(xlabel="F11 - 1" if component == "P11" else "F12 = F21 = F11 - 1 = F22 - 1", ylabel=f"{component} / E")
         axes.legend(frameon=False, fontsize=8)
     return figure
 
