@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from kan2.auto_prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms
+from kan2.compose import compose
 from kan2.data import Dataset
-from kan2.edits.compose import compose
 from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.pareto import ParetoTable

@@ -2,8 +2,8 @@
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
 replaces its splines by functions. An attempt has succeeded when no spline is left and what is left of the targets is
-*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. Without success, the network
-with the lowest information criterion of all attempts is returned.
+*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. Without success, the
+network with the lowest information criterion of all attempts is returned.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
@@ -69,9 +69,8 @@ def discover(
     best: MultKAN | None = None
     table: ParetoTable | None = None
     for attempt in range(attempts):
-        model = MultKAN(width, mult_arity, grid=grid, seed=seed + attempt)
         try:
-            _train(model, samples, steps)
+            model = _trained(samples, width, mult_arity, grid, steps, seed + attempt)
         except TrainingError:
             continue
         model = model.auto_prune(floor=FLOOR)
@@ -95,18 +94,22 @@ def discover(
     return best
 
 
-def _train(model: MultKAN, data: Dataset, steps: int) -> None:
+def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, steps: int, seed: int) -> MultKAN:
+    # What a coarse grid cannot resolve traps it in a local minimum: a finer one starts afresh.
     spread = float(data.y.std(unbiased=False))
-    grid = model.spec.layers[0].basis.grid
-    grids: list[int] | None = None
-    while True:
-        history = model.fit(data, steps=steps, grids=grids)
+    best: tuple[float, MultKAN] | None = None
+    first = grid
+    while best is None or grid <= FINEST:
+        model = MultKAN(width, mult_arity, grid=grid, seed=seed)
+        if best is not None and SAMPLES_A_PARAMETER * model.n_parameters > len(data):
+            break
+        error = model.fit(data, steps=steps, grids=None if grid == first else [grid]).rmse
+        if best is None or error < best[0]:
+            best = error, model
+        if error <= COARSE * spread:
+            break
         grid *= 2
-        if history.rmse <= COARSE * spread or grid > FINEST:
-            return
-        if SAMPLES_A_PARAMETER * 2 * model.n_parameters > len(data):
-            return
-        grids = [grid]
+    return best[1]
 
 
 def _finer(model: MultKAN, n: int, present: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Charts about a network: one activation with its parts, the scores, the course of a training."""
+"""Charts about a network: one activation with its parts, the scores, the course of a training, what was tried."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from kan2.types import EdgeIndex
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kan2.pareto import ParetoRow, ParetoTable
     from kan2.training.history import History
 
 N_POINTS = 401
@@ -125,6 +126,31 @@ def plot_history(history: "History") -> "Figure":
     if any(value and value > 0 for value in history["rmse"]):
         axes.set_yscale("log")
     axes.set(xlabel="step", ylabel="rmse")
+    return figure
+
+
+def plot_pareto(table: "ParetoTable") -> "Figure":
+    """Draws the networks that were tried by complexity and error; a line joins those that no other one beats.
+
+    Args:
+        table: `model.report.pareto` of a network that `auto_symbolic` or `discover` made.
+    """
+    from kan2.plotting.figure import new_figure
+
+    figure = new_figure(5.5, 3.6, layout="constrained")
+    axes = figure.add_subplot()
+    # Errors of zero are drawn at the rounding error.
+    low = min((row.rmse for row in table.rows if row.rmse > 0), default=1e-16)
+
+    def points(rows: "list[ParetoRow]") -> tuple[list[int], list[float]]:
+        return [row.complexity for row in rows], [max(row.rmse, low) for row in rows]
+
+    axes.plot(*points(table.rows), "o", color="0.7", ms=4, label="tried")
+    axes.plot(*points(table.front), "o-", color="black", ms=5, lw=1, label="front")
+    axes.plot(*points([table.recommended]), "*", color="#a6161c", ms=13, label="recommended")
+    axes.set_yscale("log")
+    axes.set(xlabel="complexity", ylabel="rmse")
+    axes.legend(frameon=False)
     return figure
 
 

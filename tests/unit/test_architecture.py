@@ -26,9 +26,9 @@ LEVELS = [
     {"network"},
     {"attribution", "penalties", "formula"},
     {"training", "edits", "symbolic_fit", "serialize", "plotting", "structure"},
-    {"symbolify", "snap", "auto_prune"},
+    {"symbolify", "snap", "auto_prune", "pareto", "compose", "relevance", "hypothesis"},
     {"auto_symbolic"},
-    {"estimators"},
+    {"discover", "estimators"},
 ]
 
 

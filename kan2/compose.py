@@ -27,7 +27,7 @@ def compose(model: MultKAN, edge: EdgeIndex, data: object = None) -> MultKAN:
         data: samples, see `MultKAN.samples`; by default those of the last fit.
 
     Example:
-        >>> model = MultKAN([1, 1, 1], grid=20)
+        >>> model = MultKAN([1, 1, 1], grid=20, noise_scale=0)
         >>> x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
         >>> bool((compose(model, (0, 0, 0), x)(x) - model(x)).abs().max() < 1e-4)
         True
