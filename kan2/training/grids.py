@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kan2.edges import BasisEdges
 from kan2.errors import GridWarning
+from kan2.layers import chunked
 from kan2.network import MultKAN
 from kan2.spec import LayerSpec
 
@@ -41,14 +42,16 @@ def fit_grids_(
         whether any grid changed.
     """
     nodes, changed = features, False
-    for i, layer in enumerate(model.layers):
+    last = max((i for i, layer in enumerate(model.layers) if layer.numeric is not None), default=-1)
+    for i, layer in enumerate(model.layers[: last + 1]):
         if layer.numeric is not None:
             basis = layer.spec.basis if grid is None else replace(layer.spec.basis, grid=grid)
             stays = usage == float("-inf") or holds(layer.numeric.basis.grid, nodes, overhang if i else 0.0, usage)
             if not stays or basis != layer.spec.basis:
                 layer.set_basis_(basis, None if stays else nodes)
                 changed = True
-        nodes = layer(nodes)
+        if i < last:
+            nodes = chunked(layer, nodes)
     model.spec = model.spec.replace_layers([layer.spec for layer in model.layers])
     return changed
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kan2.data import Dataset
 from kan2.errors import TrainingError
+from kan2.layers import chunked
 from kan2.network import MultKAN
 from kan2.training.first_order import FirstOrder
 from kan2.training.grids import Snapshot, fit_grids_, holds, supported_grid
@@ -214,13 +215,13 @@ class Training:
     def _activations(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The grid of every numeric layer but the first, whose samples do not move, with what it reads.
         ready = self.solver.evaluation.linearisation
-        nodes = self.problem.features
-        for i, layer in enumerate(self.work.layers):
+        nodes, layers = self.problem.features, self.work.layers
+        for i, layer in enumerate(layers):
             if i and layer.numeric is not None:
                 yield layer.numeric.basis.grid, nodes if ready is None else ready.records[i].inputs
-            if ready is None:
+            if ready is None and i + 1 < len(layers):
                 with torch.no_grad():
-                    nodes = layer(nodes)
+                    nodes = chunked(layer, nodes)
 
     def _is_exact(self) -> bool:
         if not self.problem.loss.is_squares:

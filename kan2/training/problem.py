@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.bases import BSplineBasis
+from kan2.layers import chunked
 from kan2.linalg import damped_solver
 from kan2.network import MultKAN
 from kan2.penalties import Penalty, difference_matrix, edge_scales
@@ -212,7 +213,7 @@ class Problem:
                     subnodes = subnodes + layer.symbolic(nodes, layer.spec.n_subnodes)
                 nodes = layer.nodes(subnodes)
             else:
-                nodes = layer(nodes)
+                nodes = chunked(layer, nodes)
         return nodes
 
     def residuals(self, model: MultKAN) -> list[Float[Tensor, " batch"]]:
@@ -237,7 +238,7 @@ class Problem:
     def _first_basis(self, model: MultKAN) -> Tensor | None:
         # The samples do not move, so the first layer's basis is worth keeping for as long as its grid stays.
         edges = model.layers[0].numeric
-        if edges is None:
+        if edges is None or len(self) * edges.weight[0].numel() > CHUNK_ENTRIES:
             return None
         if self._first is None or self._first[0] is not edges.basis:
             with torch.no_grad():
