@@ -20,6 +20,7 @@ from kan2.conv import KANConv2d as KANConv2d
 from kan2.data import Dataset as Dataset
 from kan2.data import augment as augment
 from kan2.data import sample_function as sample_function
+from kan2.discover import discover as discover
 from kan2.errors import Kan2Error as Kan2Error
 from kan2.functions import SymbolicFunction as SymbolicFunction
 from kan2.jets import Jet as Jet

@@ -4,8 +4,9 @@ A number that equals an integer, a simple fraction or a multiple of pi up to rou
 printed as floats. Auxiliary variables are resolved, so the formula is in the names of the inputs.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 import sympy
@@ -49,12 +50,7 @@ def symbolic_formula(
         raise FormulaError(
             f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
         )
-    spec = model.spec
-    symbols = {name: sympy.Symbol(name) for name in spec.inputs}
-    columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
-    nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
-    for layer in model.layers:
-        nodes = _layer(layer, nodes)
+    nodes = formulas(model)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
     if check:
@@ -62,6 +58,63 @@ def symbolic_formula(
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
     return nodes[0] if len(nodes) == 1 else nodes
+
+
+def formulas(model: MultKAN, forms: Mapping[str, Any] = MappingProxyType({})) -> list[sympy.Expr]:
+    """Returns the expression of every output of a symbolic network, as it is written in its terms.
+
+    Args:
+        model: all edges symbolic.
+        forms: by name, what stands for a function in place of its SymPy form.
+    """
+    spec = model.spec
+    symbols = {name: sympy.Symbol(name) for name in spec.inputs}
+    columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
+    nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
+    for layer in model.layers:
+        nodes = _layer(layer, nodes, forms)
+    return nodes
+
+
+def latex(model: MultKAN, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> str | list[str]:
+    """Returns the formula of a network as LaTeX; functions with a LaTeX form of their own are written in it.
+
+    Args:
+        model: all edges symbolic.
+        digits, simplify, check: as in `symbolic_formula`.
+
+    Returns:
+        one text, or a list for several outputs.
+
+    Raises:
+        FormulaError: as `symbolic_formula`.
+
+    Example:
+        >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
+        >>> layer = LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "sqrt"),))
+        >>> latex(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x",))))
+        '\\\\sqrt{x}'
+    """
+    if check:
+        symbolic_formula(model, simplify=simplify)
+    rows = [functions.get(term.function) for layer in model.spec.layers for term in layer.terms]
+    forms = {row.name: _written(row.name, row.latex) for row in rows if row.latex}
+    nodes = formulas(model, forms)
+    if simplify and not forms:
+        nodes = [sympy.simplify(node) for node in nodes]
+    if digits is not None:
+        nodes = [round_floats(node, digits) for node in nodes]
+    texts = [sympy.latex(node) for node in nodes]
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _written(name: str, template: str) -> type[sympy.Function]:
+    # A function that SymPy knows nothing about but how to write it.
+    def _latex(self: sympy.Function, printer: Any, exp: str | None = None) -> str:
+        text = template.format(printer._print(self.args[0]))
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+    return type(name, (sympy.Function,), {"_latex": _latex})
 
 
 def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
@@ -77,7 +130,7 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
     return cast(sympy.Expr, expression.xreplace(rounded))
 
 
-def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], forms: Mapping[str, Any]) -> list[sympy.Expr]:
     spec = layer.spec
     totals: list[sympy.Expr] = [sympy.Integer(0)] * spec.n_subnodes
     if layer.symbolic is not None:
@@ -86,7 +139,8 @@ def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr]) -> list[sympy.Expr]:
         for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
             row = functions.get(term.function)
             u = exact_form(a) * nodes[term.source] + exact_form(b)
-            value = exact_form(c) * row.symbol(u, exact_form(p)) if c else sympy.Integer(0)
+            f = forms[term.function](u) if term.function in forms else row.symbol(u, exact_form(p))
+            value = exact_form(c) * f if c else sympy.Integer(0)
             totals[term.target] += value + exact_form(d)
     totals = _affine(totals, layer.subnode_scale, layer.subnode_bias)
     products = [sympy.Mul(*(totals[i] for i in group)) for group in spec.groups]

@@ -48,6 +48,8 @@ class SymbolicFunction:
         shape: default value of the shape parameter; None where there is none.
         inverse: name of the inverse function, where the table has it.
         reference: section of Abramowitz and Stegun, or another source.
+        latex: how f is written in LaTeX, `{}` standing for its argument, such as r"\\operatorname{{f}}({})"; empty for
+            what SymPy writes.
     """
 
     name: str
@@ -59,6 +61,7 @@ class SymbolicFunction:
     shape: float | None = None
     inverse: str | None = None
     reference: str = ""
+    latex: str = ""
 
     @property
     def free(self) -> str:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from kan2.attribution import Attribution
     from kan2.edits.compare import Comparison
+    from kan2.hypothesis import Verdict
     from kan2.network import MultKAN
+    from kan2.relevance import Relevance
     from kan2.symbolify import Suggestions
     from kan2.training.history import History
     from kan2.types import EdgeIndex
@@ -51,6 +53,48 @@ class Verbs:
         from kan2.attribution import feature_score
 
         return feature_score(self, data)
+
+    def relevance(
+        self: "MultKAN", data: Any = None, *, n_shadows: int | None = None, steps: int = 20, seed: int = 0
+    ) -> "Relevance":
+        """Returns the scores of the features with their noise floor, so that irrelevant ones are called so."""
+        from kan2.relevance import relevance
+
+        return relevance(self, data, n_shadows=n_shadows, steps=steps, seed=seed)
+
+    def prune_irrelevant(self: "MultKAN", data: Any = None, **options: Any) -> "MultKAN":
+        """Returns the network that reads only features that score above the noise floor."""
+        from kan2.relevance import prune_irrelevant
+
+        return prune_irrelevant(self, data, **options)
+
+    def feature_interaction(self: "MultKAN", data: Any = None, output: int = 0) -> "Tensor":
+        """Returns how strongly each pair of inputs acts together on an output."""
+        from kan2.relevance import feature_interaction
+
+        return feature_interaction(self, data, output)
+
+    def try_variables(
+        self: "MultKAN", definitions: Mapping[str, str], data: Any = None, *, steps: int = 40
+    ) -> "Verdict":
+        """Returns whether candidate auxiliary variables lower the error by more than chance would."""
+        from kan2.hypothesis import try_variables
+
+        return try_variables(self, definitions, data, steps=steps)
+
+    def try_function(
+        self: "MultKAN", edge: "EdgeIndex", function: str, data: Any = None, *, steps: int = 40
+    ) -> "Verdict":
+        """Returns whether a spline is better than a given function by more than chance would be."""
+        from kan2.hypothesis import try_function
+
+        return try_function(self, edge, function, data, steps=steps)
+
+    def sparse(self: "MultKAN", neighbours: int = 1) -> "MultKAN":
+        """Returns the network with only the edges between nearest nodes."""
+        from kan2.edits.sparse import sparse
+
+        return sparse(self, neighbours)
 
     def prune(
         self: "MultKAN",
@@ -240,6 +284,12 @@ class Verbs:
         from kan2.formula import symbolic_formula
 
         return symbolic_formula(self, digits=digits, simplify=simplify, check=check)
+
+    def latex(self: "MultKAN", *, digits: int | None = None, simplify: bool = False, check: bool = True) -> Any:
+        """Returns the formula as LaTeX text: one string, or a list for several outputs."""
+        from kan2.formula import latex
+
+        return latex(self, digits=digits, simplify=simplify, check=check)
 
     def tree(self: "MultKAN", data: Any = None, **options: Any) -> Any:
         """Returns the tree that shows how the inputs combine, see `treeconv.convert`."""

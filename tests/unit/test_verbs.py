@@ -20,6 +20,8 @@ HOMES = {
     "get_fun": "plotting", "get_range": "plotting", "save": "serialize", "load": "serialize",
     "suggest_symbolic": "symbolify", "fix_symbolic": "symbolify", "unfix_symbolic": "symbolify",
     "auto_symbolic": "auto_symbolic", "auto_prune": "auto_prune", "symbolic_formula": "formula",
+    "latex": "formula", "relevance": "relevance", "prune_irrelevant": "relevance", "feature_interaction": "relevance",
+    "try_variables": "hypothesis", "try_function": "hypothesis", "sparse": "edits.sparse",
 }  # fmt: skip
 
 
