@@ -5,7 +5,7 @@ values, or in its gradient) that would be enough to explain the violation away. 
 scales, and it is compared with the error the model really has, its *tolerance*:
 
 - an exact function errs by rounding alone, so the threshold sits there, near machine precision;
-- a model of known error (given, or measured against data) is held against a window around that error;
+- a model of known error (given, or measured against data, see `model_error`) is held against a window around it;
 - a fitted model of unknown error is taken to err by 2 % of the spread of its output.
 
 A window reaches from half the error to two and a half times the error for values, from two to eight times for
@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from treeconv.derivatives import Array, Function, root_mean_square
 
@@ -46,6 +47,8 @@ GRADIENT_WINDOW = (1.0, 5.0)
 """Ends of the windows, in units of the model's relative error."""
 
 _DOUBT = math.log(3.0)
+_NEIGHBOURHOOD = 2000
+"""Samples among which neighbours are looked for, since all distances are computed."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,40 @@ def widest_gap(scores: Iterable[float], low: float, high: float) -> float:
     return min(max(math.sqrt(ends[widest] * ends[widest + 1]), low), high)
 
 
+def model_error(x: Array, residuals: Array) -> float:
+    """Estimates the error of a model from what it misses of noisy targets.
+
+    Misses are the model's error plus the noise of the targets. The error is alike at nearby samples and the noise is
+    not, so half the mean squared difference between nearest neighbours (von Neumann's ratio) tells the noise. An error
+    as rough as the samples are sparse looks like noise, therefore at least a third of the misses counts as error.
+
+    Args:
+        x: Samples (batch, n) that the model was not fitted to.
+        residuals: Model minus target (batch,).
+
+    Returns:
+        Root mean square error, between a third and all of the root mean square residual.
+
+    Example:
+        >>> x = np.linspace(0, 1, 1000)[:, None]
+        >>> noise = 0.3 * np.random.default_rng(0).normal(size=1000)
+        >>> 0.1 < model_error(x, 0.2 * np.sin(9 * x[:, 0]) + noise) < 0.2
+        True
+    """
+    good = np.isfinite(residuals)
+    x, residuals = x[good][:_NEIGHBOURHOOD], residuals[good][:_NEIGHBOURHOOD]
+    missed = root_mean_square(residuals)
+    if len(x) < 2 or missed == 0:
+        return missed
+    spread = x.std(axis=0)
+    points = torch.as_tensor(x / np.where(spread > 0, spread, 1.0))
+    nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).argmin(dim=1).numpy()
+    noise = float(np.mean((residuals - residuals[nearest]) ** 2)) / 2
+    # few samples do not tell the noise well enough to subtract nearly everything
+    least = min(1.0, max(1 / 9, 2 / math.sqrt(len(x))))
+    return math.sqrt(max(missed**2 - noise, least * missed**2))
+
+
 def tolerance(function: Function, x: Array, y: Array | None = None, error: float | None = None) -> Tolerance:
     """Finds the error window of a model.
 
@@ -177,7 +214,7 @@ def tolerance(function: Function, x: Array, y: Array | None = None, error: float
     if error is None and y is not None:
         if len(y) != len(x):
             raise ValueError(f"convert: expected {len(x)} targets in y, got {len(y)}. Give one target a sample.")
-        error, source = root_mean_square(values - y), "measured"
+        error, source = model_error(x, values - y), "measured"
     relative = error / spread if error and spread else 0.0
     if error is None and function.learned:
         relative, source = UNKNOWN, "unknown"

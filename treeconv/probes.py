@@ -15,6 +15,7 @@ Reference: A. Saltelli et al., "Variance based sensitivity analysis of model out
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ class View:
         weights: One weight a context; their absolute values sum to one.
         pivot: A frozen column by whose derivative the gradient is divided, for parts below a separable node, which
             the model shows through an unknown outer function; None where the model shows the part itself.
+        steepness: With a pivot, the size of a model's gradient whose relative error is that of these ratios.
     """
 
     function: Function
@@ -47,6 +49,7 @@ class View:
     contexts: Array
     weights: Array
     pivot: int | None = None
+    steepness: float | None = None
 
     def _full(self, points: Array) -> Array:
         full = np.repeat(self.contexts[:, None], len(points), axis=1)
@@ -92,7 +95,7 @@ def freeze(
     points = x[rng.permutation(len(x))[:100]][:, list(inputs)]
     view = View(function, inputs, contexts, np.ones(len(contexts)))
     if pivots:
-        return _steady(view, points, pivots)
+        return _steady(view, points, pivots, x.std(axis=0))
     values = function.value(view._full(points)).reshape(len(contexts), -1)
     values = values[:, np.isfinite(values).all(axis=0)] if np.isfinite(values).all(axis=0).any() else values
     usable = np.isfinite(values).all(axis=1)
@@ -108,7 +111,7 @@ def freeze(
     return View(function, inputs, contexts, leading / np.abs(leading).sum())
 
 
-def _steady(view: View, points: Array, pivots: tuple[int, ...]) -> View:
+def _steady(view: View, points: Array, pivots: tuple[int, ...], scale: Array) -> View:
     """Picks the context and the pivot whose derivative stays farthest from zero, since it will divide."""
     slopes = view.function.gradient(view._full(points)).reshape(len(view.contexts), len(points), -1)
     size = np.abs(slopes[:, :, list(pivots)])
@@ -116,8 +119,14 @@ def _steady(view: View, points: Array, pivots: tuple[int, ...]) -> View:
     median = np.median(size, axis=1)
     low = np.quantile(size, 0.02, axis=1)
     steadiness = np.divide(low, median, out=np.zeros_like(low), where=median > 0)
-    context, pivot = np.unravel_index(int(np.argmax(steadiness)), steadiness.shape)
-    return View(view.function, view.inputs, view.contexts[[context]], np.ones(1), pivots[pivot])
+    context, place = np.unravel_index(int(np.argmax(steadiness)), steadiness.shape)
+    pivot = pivots[place]
+    # the errors of both derivatives go into a ratio, each relative to its own size
+    inputs = list(view.inputs)
+    above = root_mean_square(np.linalg.norm(slopes[context][:, inputs] * scale[inputs], axis=1))
+    below = float(median[context, place] * scale[pivot])
+    steepness = above * below / math.hypot(above, below) if above and below else None
+    return View(view.function, view.inputs, view.contexts[[context]], np.ones(1), pivot, steepness)
 
 
 class Probes:

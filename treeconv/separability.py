@@ -232,8 +232,9 @@ def limits(probes: Probes, tolerance: Tolerance) -> Callable[[list[float]], floa
 
 def slope_limits(probes: Probes, tolerance: Tolerance) -> Callable[[list[float]], float]:
     """Returns what places the threshold for scores of the gradient of a view."""
-    # seen through a pivot, gradients have a unit of their own
-    steepness = probes.steepness if probes.view.pivot is None else None
+    steepness = probes.steepness
+    if probes.view.pivot is not None:  # rounding is relative to each derivative, an error is not
+        steepness = None if tolerance.source == "exact" else probes.view.steepness
     return lambda scores: tolerance.of_gradients(scores, steepness)
 
 
