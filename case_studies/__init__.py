@@ -7,5 +7,6 @@ STUDIES: dict[str, str] = {
     "quickstart": "the main job end to end: compile, planets, relativistic mass, a tree",
     "constitutive_laws": "from linear elasticity to the neo-Hookean solid",
     "hidden_symmetry": "the time in which the space around a black hole is flat",
+    "conserved_quantities": "all independent conserved quantities of four flows",
 }
 """Name of each study's module, and what it does in one line."""
