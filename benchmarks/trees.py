@@ -1,4 +1,4 @@
-"""Trees beside the incumbent: soundness and completeness on the Feynman equations, trained networks, time.
+"""Trees beside the incumbent: soundness and completeness on the Feynman equations, time.
 
 Run `python -m benchmarks trees`. Every tree is scored by the same
 brute-force checker, `tests/reference/treeconv_bruteforce.py`: sound when every statement it makes is true, complete
@@ -22,16 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 
-import kan2
 import treeconv
 from treeconv.text import read
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
 from treeconv_bruteforce import Formula, as_torch, facts, implied, nested  # noqa: E402
-
-TRAINED = 30
-INCUMBENT_LIMIT_S = 60
 
 
 def feynman() -> Iterator[tuple[str, Any, dict[str, tuple[float, float]]]]:
@@ -79,7 +75,7 @@ def score(stated: set, truth: set) -> tuple[bool, bool]:
 
 
 def exact(limit: int | None = None) -> dict[str, Any]:
-    """Part 1: the Feynman equations as exact functions, every statement of every tree checked."""
+    """The Feynman equations as exact functions, every statement of every tree checked."""
     ours, theirs, seconds, their_seconds, failed = [], [], 0.0, 0.0, 0
     for _, expression, box in list(feynman())[:limit]:
         x, names, f = samples(box), list(box), as_torch(expression, list(box))
@@ -110,85 +106,8 @@ def _shares(who: str, scores: list[tuple[bool, bool]]) -> dict[str, int]:
     }
 
 
-def train_mlp(x: torch.Tensor, y: torch.Tensor, seed: int = 0) -> torch.nn.Module:
-    """An MLP as people train it: inputs and output standardised, two tanh layers of 50, Adam, then LBFGS."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        body = torch.nn.Sequential(
-            torch.nn.Linear(x.shape[1], 50),
-            torch.nn.Tanh(),
-            torch.nn.Linear(50, 50),
-            torch.nn.Tanh(),
-            torch.nn.Linear(50, 1),
-        ).double()
-    model = torch.nn.Sequential(Standardise(x.mean(0), x.std(0)), body, Standardise(-y.mean() / y.std(), 1 / y.std()))
-    target = y[:, None]
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = ((model(x) - target) / y.std()).square().mean()
-        value.backward()
-        return value
-
-    optimizer: torch.optim.Optimizer = torch.optim.Adam(body.parameters(), lr=1e-2)
-    for _ in range(300):
-        optimizer.step(loss)
-    optimizer = torch.optim.LBFGS(body.parameters(), max_iter=700, history_size=30, line_search_fn="strong_wolfe")
-    optimizer.step(loss)
-    return model
-
-
-class Standardise(torch.nn.Module):
-    """Subtracts one constant and divides by another."""
-
-    def __init__(self, centre: torch.Tensor, scale: torch.Tensor) -> None:
-        super().__init__()
-        self.centre, self.scale = centre, scale
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - self.centre) / self.scale
-
-
-def trained(n_equations: int = TRAINED, noises: tuple[float, ...] = (0.0, 0.01)) -> list[dict[str, Any]]:
-    """Part 2: trees of networks trained on 2,000 samples, and what a network wired like the tree gains."""
-    several = [row for row in feynman() if 3 <= len(row[2]) <= 5]
-    chosen = several[:: max(1, len(several) // n_equations)][:n_equations]
-    rows = []
-    for name, expression, box in chosen:
-        names, f = list(box), as_torch(expression, list(box))
-        truth = treeconv.structure(treeconv.convert(f, samples(box), names))
-        x, fresh = torch.tensor(samples(box, 2000, seed=1)), torch.tensor(samples(box, 1000, seed=2))
-        clean, wanted = f(x), f(fresh)
-        for noise in noises:
-            generator = torch.Generator().manual_seed(0)
-            y = clean + noise * clean.std() * torch.randn(len(x), generator=generator, dtype=torch.float64)
-
-            def error(model: Any, fresh: torch.Tensor = fresh, wanted: torch.Tensor = wanted) -> float:
-                with torch.no_grad():
-                    return float(((model(fresh).reshape(-1) - wanted).square().mean()).sqrt() / wanted.std())
-
-            plain = kan2.MultKAN([len(names), 2 * len(names) + 1, 1], grid=5, inputs=names, seed=0)
-            plain.fit((x, y), steps=50)
-            row: dict[str, Any] = {"name": name, "noise": noise, "kan_error": error(plain)}
-            mlp = train_mlp(x, y)
-            row["mlp_error"] = error(mlp)
-            for kind, model in (("kan", plain), ("mlp", mlp)):
-                rmse = row[f"{kind}_error"] * float(wanted.std())
-                tree = treeconv.convert(model, fresh, names, error=rmse)
-                row[f"{kind}_correct"] = treeconv.structure(tree) == truth
-                row[f"{kind}_similarity"] = treeconv.compare(tree, treeconv.convert(f, samples(box), names))[
-                    "similarity"
-                ]
-                if kind == "kan":
-                    informed = kan2.from_tree(tree)
-                    informed.fit((x, y), steps=50, restarts=4)
-                    row["informed_ratio"] = error(informed) / row["kan_error"]
-            rows.append(row)
-    return rows
-
-
 def speed() -> list[dict[str, Any]]:
-    """Part 3: seconds for 3 to 12 variables at 1,000 samples, and for the nested example of eight."""
+    """Seconds for 3 to 12 variables at 1,000 samples, and for the nested example of eight."""
 
     def tower(x: torch.Tensor) -> torch.Tensor:
         pairs = (x[:, 0::2] ** 2 + x[:, 1::2] ** 2) ** 2
@@ -215,7 +134,7 @@ def speed() -> list[dict[str, Any]]:
 
 
 def main() -> str:
-    """Runs the three parts and returns their section of the results."""
+    """Runs both parts and returns their section of the results."""
     found = exact()
     n = found["equations"]
     lines = [
@@ -234,21 +153,6 @@ def main() -> str:
     for row in speed():
         other = f"{row['incumbent_seconds']:.2f}" if "incumbent_seconds" in row else ""
         lines.append(f"| {row['function']} | {row['n']} | {row['seconds']:.2f} | {other} |")
-    rows = trained()
-    lines += [
-        "",
-        f"Trees of networks trained on 2,000 samples of {len(rows) // 2} equations, and the test error of a network",
-        "wired like the tree of the KAN over that of the plain KAN:",
-        "",
-        "| noise | correct from a KAN | correct from an MLP | informed over plain, median | best | worst |",
-        "|---|---|---|---|---|---|",
-    ]
-    for noise in sorted({row["noise"] for row in rows}):
-        part = [row for row in rows if row["noise"] == noise]
-        kan, mlp = (sum(row[f"{kind}_correct"] for row in part) for kind in ("kan", "mlp"))
-        ratios = [row["informed_ratio"] for row in part]
-        spread = f"{np.median(ratios):.2g} | {min(ratios):.2g} | {max(ratios):.2g}"
-        lines.append(f"| {noise:.0%} | {kan} of {len(part)} | {mlp} of {len(part)} | {spread} |")
     return "\n".join(lines) + "\n"
 
 

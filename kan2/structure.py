@@ -14,6 +14,7 @@ from typing import Any
 
 import networkx as nx
 import torch
+from torch import Tensor
 
 from kan2.data import as_dataset
 from kan2.errors import DataError, SpecError
@@ -23,49 +24,73 @@ from kan2.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
 KINDS = ("input", "sum", "product", "separable", "opaque")
 
 
-def tree_of(model: MultKAN, data: Any = None, **options: Any) -> nx.DiGraph:
-    """Returns the tree of a network's structure, see `treeconv.convert`.
+def tree_of(model: MultKAN, data: Any = None, **options: Any) -> Any:
+    """Returns the tree of a network's structure, see `treeconv.convert`; for several outputs a list.
 
     Args:
-        model: with one output.
-        data: samples; by default those of the last fit.
+        model: the network.
+        data: samples; by default those of the last fit. Test samples among them tell the error of the network.
         options: passed on to `treeconv.convert`.
     """
     import treeconv
 
     samples = model.samples(data, "tree")
+    if samples.X_test is not None and samples.y_test is not None and not {"y", "error"} & set(options):
+        options["error"] = _errors(model, samples.X_test, samples.y_test)
     return treeconv.convert(model, samples.X, names=model.spec.inputs, **options)
 
 
-def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: int = 0, **options: Any) -> nx.DiGraph:
+def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: int = 0, **options: Any) -> Any:
     """Returns the tree of the structure in data: trains a network on them and converts it.
 
-    `tree.graph["model"]` is the network.
+    The error of the network is measured on test samples in the data or, where there are none, on a fifth of the samples
+    that is held out. `tree.graph["model"]` is the network.
 
     Args:
         data: (X, y), a Dataset or a dict; or X alone, with y beside it.
-        y: (batch,) targets, where data is X alone.
+        y: (batch,) or (batch, output) targets, where data is X alone.
         names: names of the inputs.
-        seed: seed of the network's start.
+        seed: seed of the network's start and of what is held out.
         options: passed on to `treeconv.convert`.
 
+    Returns:
+        the tree, a `networkx.DiGraph`; for several targets a list of trees.
+
     Raises:
-        DataError: fewer than 20 samples, or several targets.
+        DataError: fewer than 20 samples.
+
+    Example:
+        >>> from kan2 import sample_function
+        >>> tree(sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
+        'product'
     """
     import treeconv
 
     samples = as_dataset(data if y is None else (data, y), names)
-    if (n := len(samples)) < 20 or samples.y.shape[1] != 1:
-        raise DataError(
-            f"tree: expected at least 20 samples of one target, got {n} of {samples.y.shape[1]}. "
-            "Convert several targets one by one."
-        )
-    width = [samples.X.shape[1], 2 * samples.X.shape[1] + 1, 1]
-    model = MultKAN(width, grid=5, inputs=samples.inputs, seed=seed)
-    model.fit(samples, steps=100)
+    if (n := len(samples)) < 20:
+        raise DataError(f"tree: expected at least 20 samples, got {n}. Collect more, or convert a model you have.")
+    x, targets, held_x, held_y = samples.X, samples.y, samples.X_test, samples.y_test
+    if held_x is None or held_y is None:
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(x.device)
+        held, kept = order[: n // 5], order[n // 5 :]
+        x, targets, held_x, held_y = x[kept], targets[kept], x[held], targets[held]
+    model = MultKAN([x.shape[1], 2 * x.shape[1] + 1, targets.shape[1]], grid=5, inputs=samples.inputs, seed=seed)
+    model.fit((x, targets), steps=100)
+    if not {"y", "error"} & set(options):
+        options["error"] = _errors(model, held_x, held_y)
     result = treeconv.convert(model, samples.X, names=samples.inputs, **options)
-    result.graph["model"] = model
+    for one in result if isinstance(result, list) else [result]:
+        one.graph["model"] = model
     return result
+
+
+def _errors(model: MultKAN, x: Tensor, y: Tensor) -> list[float]:
+    from treeconv.calibration import model_error
+
+    x, y = x.to(model.like), y.to(model.like)
+    with torch.no_grad():
+        residuals = (model(x) - y).double().cpu().numpy()
+    return [model_error(x.double().cpu().numpy(), column) for column in residuals.T]
 
 
 @dataclass

@@ -14,7 +14,7 @@ Reference: Z. Liu et al., "KAN 2.0: Kolmogorov-Arnold Networks Meet Science", ar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,7 +199,7 @@ def convert(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: float | Sequence[float] | None = None,
     n_samples: int = 1000,
 ) -> Any:
     """Turns a model into the tree that shows how its inputs combine.
@@ -210,9 +210,10 @@ def convert(
         x: Samples (batch, n): tensor, array or data frame. Inputs of different samples are exchanged, so the model
             should make sense in the box around them.
         names: One name a column; by default those of the data frame, or x1, x2, ...
-        y: Targets the model was fitted to; its error is measured against them.
-        error: The model's root mean square error in the unit of the output; 0 for a model that is exact. Without `y`
-            and `error` a plain function is taken as exact, and a fitted model gets a window of 0.1 % to 10 %.
+        y: Targets at the samples, best held out of the fit; the model's error is measured against them, and their
+            noise is told from it.
+        error: The model's root mean square error in the unit of the output, or one number an output; 0 for a model
+            that is exact. Without `y` and `error` a plain function is taken as exact, and a fitted model to err by 2 %.
         n_samples: How many of the samples are used at most.
 
     Returns:
@@ -235,8 +236,11 @@ def convert(
         raise ValueError(
             f"convert: expected {len(functions)} targets a sample, got {targets.shape[1]}. Give y one column an output."
         )
+    errors = list(error) if isinstance(error, Iterable) else [error] * len(functions)
+    if len(errors) != len(functions):
+        raise ValueError(f"convert: expected {len(functions)} errors, got {len(errors)}. Give one number an output.")
     trees = [
-        grow(study(function, samples, None if targets is None else targets[:, k], error, n_samples), labels, k)
+        grow(study(function, samples, None if targets is None else targets[:, k], errors[k], n_samples), labels, k)
         for k, function in enumerate(functions)
     ]
     return trees[0] if len(trees) == 1 else trees

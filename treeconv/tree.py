@@ -27,6 +27,7 @@ from typing import Any
 import networkx as nx
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
+GRAPH_KEYS = ("root", "names", "irrelevant", "output", "settings")
 
 
 class Tree(nx.DiGraph):
@@ -84,8 +85,10 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
 
 
 def to_json(tree: nx.DiGraph) -> str:
-    """Writes a tree as JSON text, which `from_json` reads back."""
-    return json.dumps(nx.node_link_data(tree, edges="edges"), indent=1)
+    """Writes a tree as JSON text, which `from_json` reads back; what others put into `tree.graph` is left out."""
+    data = nx.node_link_data(tree, edges="edges")
+    data["graph"] = {key: tree.graph[key] for key in GRAPH_KEYS if key in tree.graph}
+    return json.dumps(data, indent=1)
 
 
 def from_json(text: str) -> Tree:
