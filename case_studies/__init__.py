@@ -8,5 +8,6 @@ STUDIES: dict[str, str] = {
     "constitutive_laws": "from linear elasticity to the neo-Hookean solid",
     "hidden_symmetry": "the time in which the space around a black hole is flat",
     "conserved_quantities": "all independent conserved quantities of four flows",
+    "continual_learning": "five lessons one after the other, and what is left of the first",
 }
 """Name of each study's module, and what it does in one line."""

@@ -27,6 +27,8 @@ from kan2.training.problem import Evaluation, Problem
 WINDOW = 5  # steps over which progress is measured
 LARGEST_MOVES = 15  # moves of grids in one stage
 REST = 3  # steps between two of them
+LARGEST_IDLE = 2  # moves in one stage between which the objective has not fallen by a fifth
+COARSE = 10  # how many times the tolerance before the last grid is the last one
 GOOD_USAGE = 0.75  # the least share of a grid's range in use when a stage begins
 FAIR_USAGE = 0.4  # the same between steps
 MARGIN = 0.01  # room at either end of a grid when a stage ends, as a share of its range
@@ -95,7 +97,7 @@ class Training:
         self.solver = solver
         self.stage, self.step_in_stage = 0, 0
         self.trail: list[float] = []
-        self.n_moves, self.last_move, self.is_settled = 0, 0, False
+        self.n_moves, self.n_idle, self.last_move, self.is_settled = 0, 0, 0, False
         self.kept: tuple[float, Snapshot] | None = None
         self.best: tuple[float, int, Snapshot] | None = None
         self.start = time.perf_counter()
@@ -131,7 +133,9 @@ class Training:
 
     def _enter(self, grid: int | None) -> None:
         features = self.problem.features
-        grid = supported_grid(self.work, features, grid)
+        if self.options.update_grid or grid is not None:
+            # A grid that shall stay may be meant for more than these samples.
+            grid = supported_grid(self.work, features, grid)
         fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
         if isinstance(self.solver, LevenbergMarquardt):
             self.solver.damping = min(self.solver.damping, 1e-2)
@@ -141,15 +145,15 @@ class Training:
                 f"fit: expected a finite loss at the start, got {self.solver.evaluation.objective}. A symbolic edge is "
                 "probably outside its domain (see model.trace(X), or unfix it), or the loss is not defined there."
             )
-        self.trail, self.n_moves, self.last_move, self.kept = [self.solver.evaluation.objective], 0, 0, None
-        self.is_settled = False
+        self.trail, self.kept = [self.solver.evaluation.objective], None
+        self.n_moves, self.n_idle, self.last_move, self.is_settled = 0, 0, 0, False
         if not len(self.history):
             self._record()
 
     def _train(self, is_last: bool) -> bool:
         # Returns whether the next stage shall begin.
         options, history = self.options, self.history
-        tolerance = options.tolerance if is_last else 10 * options.tolerance
+        tolerance = options.tolerance if is_last else COARSE * options.tolerance
         while self.step_in_stage < options.steps:
             if not self.solver.step():
                 history.message = self.solver.message
@@ -195,8 +199,13 @@ class Training:
         activations = list(self._activations())
         if not all(bool(torch.isfinite(nodes.sum())) for _, nodes in activations):
             return
-        if self.n_moves >= LARGEST_MOVES or all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
+        if self.n_moves >= LARGEST_MOVES or self.n_idle >= LARGEST_IDLE:
             return
+        if all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
+            return
+        # Activations may leave every grid that they are given, and each move costs what the steps before it won.
+        if self.kept is not None and self.solver.evaluation.objective > 0.8 * self.kept[0]:
+            self.n_idle += 1
         self._move(FAIR_USAGE, 0.0)
         self.n_moves += 1
 

@@ -198,6 +198,14 @@ def test_grids_that_the_data_cannot_support_are_capped_with_a_warning():  # B32,
     assert float((value(model, x)[:, 0] - x[:, 0]).detach().abs().max()) < 1e-6
 
 
+def test_a_grid_that_shall_stay_is_not_capped():
+    x = torch.linspace(-1, -0.6, 30, dtype=torch.float64)[:, None]
+    model = MultKAN([1, 1], grid=60)
+    model.fit((x, x**2), steps=3, update_grid=False, roughness=0.0)
+    assert model.spec.layers[0].basis.grid == 60
+    assert model.layers[0].numeric.basis.grid[0, [0, -1]].tolist() == [-1.0, 1.0]
+
+
 def test_a_symbolic_edge_outside_its_domain_is_reported():  # B31
     model = MultKAN.from_spec(NetworkSpec((LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "log"),)),)))
     with torch.no_grad():
