@@ -22,7 +22,7 @@ def save_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
         "version": VERSION,
         "network": _pack(run.work),
         "solver": run.solver.state(),
-        "place": [run.stage, run.step_in_stage, run.n_moves, run.last_move, run.is_settled],
+        "place": [run.stage, run.step_in_stage, run.n_moves, run.n_idle, run.last_move, run.is_settled],
         "trail": run.trail,
         "rows": run.history.rows,
         "kept": None if kept is None else [kept[0], _pack_snapshot(run.work, kept[1])],
@@ -55,7 +55,7 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
             setattr(run, name, (*numbers, Snapshot.of(_unpack(packed))))
     run.work.layers, run.work.spec = network.layers, network.spec
     run.solver.set_state(state["solver"])
-    run.stage, run.step_in_stage, run.n_moves, run.last_move, run.is_settled = state["place"]
+    run.stage, run.step_in_stage, run.n_moves, run.n_idle, run.last_move, run.is_settled = state["place"]
     run.trail, run.history.rows = state["trail"], state["rows"]
     if run.history.rows:
         run.start -= run.history.rows[-1]["seconds"]
