@@ -10,7 +10,9 @@ Judged. By the RMSE over the whole line after all phases, 2,001 points. Beside i
 dimensions every function of y is shared by all strips of x, and a KAN forgets as an MLP does.
 """
 
+import copy
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
     result, clock = CaseResult("continual_learning"), Stopwatch()
     result.references.append("Liu et al., KAN (arXiv 2404.19756), section 3.4, figure 3.4")
     n_seeds = seeds or (5 if full else 1)
-    phases = [np.linspace(low, high, 100)[:, None] for low, high in zip(EDGES[:-1], EDGES[1:])]
+    phases = [np.linspace(low, high, 100)[:, None] for low, high in pairwise(EDGES)]
 
     stages: dict[str, list[np.ndarray]] = {}
     for grid, limit, paper in ((200, 5e-6, "3.99e-6"), (400, 1e-6, "")):
@@ -57,19 +59,16 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
 
     grid = 20 if full else 8
     strips, plane = _strips(400 if full else 100), _plane()
+    together = np.concatenate(strips)
     joint, sequential = [], []
     for seed in range(n_seeds):
         model = kan2.MultKAN([2, [0, 5], 1], grid=grid, grid_range=(-1.0, 1.0), seed=seed)
-        model.fit(
-            (np.concatenate(strips), peaks_in_plane(np.concatenate(strips))),
-            steps=60 if full else 20,
-            restarts=8 if full else 4,
-            seed=seed,
-        )
+        fresh = copy.deepcopy(model)
+        restarts, steps = (8, 60) if full else (4, 20)
+        model.fit((together, peaks_in_plane(together)), steps=steps, restarts=restarts, seed=seed)
         joint.append(Trial("all at once", rmse(model.predict(plane), peaks_in_plane(plane)), True, clock.lap()))
-        model = kan2.MultKAN([2, [0, 5], 1], grid=grid, grid_range=(-1.0, 1.0), seed=seed)
-        predictions = learn(model, strips, peaks_in_plane, plane, roughness=1e-3)
-        sequential.append(Trial("one after the other", rmse(predictions[-1], peaks_in_plane(plane)), True, clock.lap()))
+        last = learn(fresh, strips, peaks_in_plane, plane, roughness=1e-3)[-1]
+        sequential.append(Trial("one after the other", rmse(last, peaks_in_plane(plane)), True, clock.lap()))
     task = f"2-D, KAN [2, [0, 5], 1], G = {grid}"
     result.rows.append(row_of_trials(task, joint, "rmse, whole square", "shown beside"))
     result.rows.append(row_of_trials(task, sequential, "rmse, whole square", "the honest limit", "no claim in 2-D"))
@@ -137,7 +136,7 @@ def seen_errors(predictions: list[np.ndarray]) -> list[float]:
 
 def _strips(n: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    return [np.stack([rng.uniform(a, b, n), rng.uniform(-1, 1, n)], 1) for a, b in zip(EDGES[:-1], EDGES[1:])]
+    return [np.stack([rng.uniform(a, b, n), rng.uniform(-1, 1, n)], 1) for a, b in pairwise(EDGES)]
 
 
 def _plane() -> np.ndarray:
