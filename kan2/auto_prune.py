@@ -64,6 +64,9 @@ def auto_prune(
     model.data = samples
     for layer in range(len(model.layers) - 1, 0, -1):
         model = _fewest_nodes(model, layer, samples, limit, steps, sample_weight)
+    # A tree has lost all edges it can do without, unless there was no hidden layer to choose from.
+    if len(model.layers) > 1 and _is_tree(model):
+        return model
     return _fewest_edges(model, samples, limit, steps, sample_weight)
 
 
@@ -171,7 +174,7 @@ def try_without(
 
 
 def refit(
-    model: MultKAN, data: Dataset, steps: int, sample_weight: Any = None, *, hopeless: float = inf, patience: int = 12
+    model: MultKAN, data: Dataset, steps: int, sample_weight: Any = None, *, hopeless: float = inf, patience: int = 6
 ) -> float:
     """Trains in place for a few steps and returns the error, root mean square; infinity where it cannot start.
 

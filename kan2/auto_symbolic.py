@@ -20,7 +20,7 @@ from kan2.compose import compose
 from kan2.data import Dataset
 from kan2.errors import DataError
 from kan2.network import MultKAN
-from kan2.pareto import ParetoTable
+from kan2.pareto import ParetoTable, complexity
 from kan2.snap import SnapReport, snap_constants
 from kan2.symbolify import Suggestions, fix_symbolic, suggest_all
 from kan2.types import EdgeIndex
@@ -108,6 +108,7 @@ def auto_symbolic(
     search.drop_idle_edges()
     search.straighten()
     search.choose_all()
+    search.simplify()
     return search.finish(snap)
 
 
@@ -181,6 +182,28 @@ class _Search:
         left.append(edge)
         self.report.choices.append(Choice(edge, None, self.error))
         return False
+
+    def simplify(self) -> None:
+        """Replaces functions by simpler ones as long as that lowers the information criterion."""
+        progressed = not self._spline_edges()
+        while progressed:
+            progressed = False
+            edges = [(e.layer, e.target, e.source) for e in self.model.spec.edges() if len(e.functions) == 1]
+            tables = self._suggestions(edges) if edges else {}
+            present = ParetoTable(len(self.data), self.report.pareto.floor).add(self.model, self.error)
+            for edge in edges:
+                for row in tables[edge].rows[: self.tries]:
+                    trial = fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)
+                    if present is None or complexity(trial) >= present.complexity:
+                        continue
+                    error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+                    found = self.report.pareto.add(trial, error)
+                    if found is not None and found.criterion < present.criterion:
+                        self.model, self.error, progressed = trial, error, True
+                        self.report.choices.append(Choice(edge, row.function, error))
+                        break
+                if progressed:
+                    break
 
     def _try(self, trial: MultKAN) -> bool:
         # Retrains a network of our own; it becomes the model if its error is accepted.

@@ -22,6 +22,7 @@ from kan2 import functions
 from kan2.functions import SymbolicFunction
 
 N_POINTS = 201
+LARGEST_SHIFT = 50.0  # shift of an exponential that is turned into a factor
 N_POLISH = 4  # candidates of each function that are polished briefly
 N_PROMISING = 8  # functions of each curve that are polished to the end
 POWERS = (
@@ -340,7 +341,8 @@ def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tup
     if row.gauge == "linear":
         return 1.0, 0.0, c * a, d + c * b
     if row.gauge == "shift":
-        return a, 0.0, c * f(b), d
+        # Where f(b) would leave the range of floats, the shift stays.
+        return (a, 0.0, c * f(b), d) if abs(b) <= LARGEST_SHIFT else (a, b, c, d)
     if row.gauge == "scale" and a:
         size = abs(a)
         if f(1.0) == 0.0:  # logarithmic: f(s u) = f(s) + f(u)

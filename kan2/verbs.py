@@ -35,9 +35,11 @@ class Verbs:
     def fit(
         self: "MultKAN", data: Any = None, opt: str = "LM", steps: int | None = None, lamb: float = 0.0, **options: Any
     ) -> "History":
-        """Trains the network in place, see `kan2.training.fit.fit`."""
+        """Trains the network in place, on the data of the last fit if none are given; see `kan2.training.fit.fit`."""
         from kan2.training.fit import fit
 
+        if data is None and options.get("residual") is None:
+            data = self.data
         return fit(self, data, opt, steps, lamb, **options)
 
     def attribute(
