@@ -307,7 +307,7 @@ def _combinations(scores: Sequence[Sequence[float]], n: int) -> Iterator[tuple[i
     # The n tuples of ranks with the lowest sums of scores, the lowest first.
     if not all(scores):
         return
-    start = (0,) * len(scores)
+    start: tuple[int, ...] = tuple(0 for _ in scores)
     queue, seen = [(0.0, start)], {start}
     while queue and n:
         total, ranks = heappop(queue)

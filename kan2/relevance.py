@@ -163,6 +163,7 @@ def feature_interaction(model: MultKAN, data: Any = None, output: int = 0) -> Fl
     with torch.no_grad():
         jet = model.jet(x, order=2)
     spread = x.std(0, correction=0)
+    assert jet.hessian is not None
     hessian = jet.hessian[:, output]
     scale = jet.value[:, output].std(correction=0).clamp_min(torch.finfo(x.dtype).tiny)
     return hessian.square().mean(0).sqrt() * spread[:, None] * spread / scale

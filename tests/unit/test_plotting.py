@@ -9,7 +9,7 @@ import pytest
 import torch
 from strategies import random_network, samples
 
-from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, plotting
+from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, plotting, sample_function
 from kan2.errors import EdgeError, ShapeError
 from kan2.plotting.layout import lay_out
 from kan2.training.history import History
@@ -145,3 +145,32 @@ def test_no_pyplot_state_and_notebooks_show_the_figure():
     figure = MultKAN([2, 1]).plot()
     assert ("matplotlib.pyplot" in sys.modules) == before
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_film_is_written_only_when_it_is_saved(tmp_path):
+    from PIL import Image
+
+    from kan2.plotting import Film
+
+    data = sample_function("x1*x2", [(-1, 1), (-1, 1)], n=100)
+    film = Film(data, every=2)
+    MultKAN([2, [0, 1]], grid=3).fit(data, steps=6, callbacks=[film])
+    assert len(film.frames) >= 2
+    assert not list(tmp_path.iterdir())
+    film.save(tmp_path / "training.gif")
+    with Image.open(tmp_path / "training.gif") as picture:
+        assert picture.n_frames >= 2
+    with pytest.raises(ValueError, match="callbacks"):
+        Film(data).save(tmp_path / "empty.gif")
+
+
+def test_the_pareto_chart_marks_the_recommended_row():
+    from kan2.pareto import ParetoTable
+    from kan2.plotting import plot_pareto
+
+    table = ParetoTable(100)
+    table.add(MultKAN([1, 1], grid=3), 1e-3)
+    table.add(MultKAN([1, 1], grid=9), 0.0)
+    axes = plot_pareto(table).axes[0]
+    assert [line.get_label() for line in axes.lines] == ["tried", "front", "recommended"]
+    assert axes.lines[2].get_xdata()[0] == table.recommended.complexity
