@@ -3,6 +3,7 @@
 import copy
 import io
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -363,6 +364,13 @@ def test_zero_weights_equal_leaving_out():
 def test_several_outputs():
     data = sample_function(lambda x: torch.stack([x[:, 0] * x[:, 1], torch.sin(x[:, 0])], 1), [(-1, 1)] * 2, n=300)
     assert fit(MultKAN([2, 4, 2], grid=5), data, steps=60).rmse < 1e-3
+
+
+def test_grids_stop_moving_when_moves_no_longer_pay():
+    data = sample_function("(x + y)/(1 + x*y)", {"x": (-0.9, 0.9), "y": (-0.9, 0.9)}, n=300)
+    errors = fit(MultKAN([2, 1, 1], grid=3), data, steps=80)["rmse"]
+    assert sum(after > 1.2 * before for before, after in pairwise(errors)) <= 6
+    assert errors[-1] < 1e-2
 
 
 def test_a_penalty_makes_networks_sparse():
