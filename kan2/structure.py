@@ -133,6 +133,8 @@ def from_tree(
         >>> from_tree(tree).width
         [[3, 0], [2, 0], [0, 1]]
     """
+    if not isinstance(tree, nx.DiGraph):
+        raise SpecError(f"from_tree: expected a tree made by treeconv.convert, got a {type(tree).__name__}.")
     names, root = tuple(tree.graph.get("names", ())), tree.graph.get("root")
     if root not in tree or any(data.get("kind") not in KINDS for _, data in tree.nodes(data=True)):
         raise SpecError("from_tree: expected a tree made by treeconv.convert, got another graph.")

@@ -12,11 +12,8 @@ from treeconv.conversion import convert as convert
 from treeconv.hypotheses import additive_separability as additive_separability
 from treeconv.hypotheses import find_groups as find_groups
 from treeconv.hypotheses import generalised_separability as generalised_separability
-from treeconv.hypotheses import generalised_symmetry as generalised_symmetry
 from treeconv.hypotheses import irrelevance as irrelevance
 from treeconv.hypotheses import multiplicative_separability as multiplicative_separability
-from treeconv.hypotheses import pair_symmetries as pair_symmetries
-from treeconv.hypotheses import symmetry_variable as symmetry_variable
 from treeconv.render import Diagram as Diagram
 from treeconv.render import plot as plot
 from treeconv.render import to_graphviz as to_graphviz
@@ -26,3 +23,6 @@ from treeconv.tree import compare as compare
 from treeconv.tree import from_json as from_json
 from treeconv.tree import structure as structure
 from treeconv.tree import to_json as to_json
+from treeconv.variables import generalised_symmetry as generalised_symmetry
+from treeconv.variables import pair_symmetries as pair_symmetries
+from treeconv.variables import symmetry_variable as symmetry_variable

@@ -50,18 +50,27 @@ class Anatomy:
     graph: nx.Graph
 
 
-def strengths_of(model: torch.nn.Module) -> list[Array]:
-    """Returns the absolute weights of the linear layers of an MLP.
+def strengths_of(model: torch.nn.Module, x: Any = None) -> list[Array]:
+    """Returns the strengths of the connections of a network.
 
     Args:
-        model: A module whose linear layers follow one another.
+        model: A module whose linear layers follow one another, or a KAN with `attribute`.
+        x: Samples (batch, n) on which the edges of a KAN are scored; by default those of its last fit.
 
     Returns:
-        Arrays (target, source), one a layer.
+        Arrays (target, source), one a layer: absolute weights of an MLP, edge scores of a KAN, where the factors of a
+        product are added up.
 
     Raises:
         ValueError: If there are no linear layers, or they do not follow one another.
     """
+    if hasattr(model, "attribute"):
+        scores: Any = model.attribute(x)  # type: ignore[operator]
+        layers = zip(scores.edges, model.spec.layers)  # type: ignore[union-attr]
+        return [
+            np.stack([edges[list(factors)].sum(0).double().cpu().numpy() for factors in layer.groups])
+            for edges, layer in layers
+        ]
     layers = [m.weight.detach().abs().double().cpu().numpy() for m in model.modules() if isinstance(m, torch.nn.Linear)]
     if not layers or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(layers)):
         raise ValueError(
@@ -97,19 +106,20 @@ def _communities(graph: nx.Graph) -> tuple[list[set[tuple[int, int]]], float]:
     return found, 1 - inside / expected if expected > 0 else 1.0
 
 
-def anatomy(model: Any, names: Sequence[str] | None = None, *, threshold: float = 0.05) -> Anatomy:
+def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, threshold: float = 0.05) -> Anatomy:
     """Finds the modules of a network's wiring.
 
     Args:
-        model: An MLP, or a list of non-negative arrays (target, source) of connection strengths, one a layer; for a KAN
-            its edge scores, with the factors of a product node added up.
-        names: One name an input.
+        model: An MLP, a KAN, or a list of non-negative arrays (target, source) of connection strengths, one a layer.
+        names: One name an input; by default those of a KAN, or x1, x2, ...
+        x: Samples (batch, n) on which a KAN is scored; by default those of its last fit.
         threshold: Share of the strength coming into a neuron below which a connection is cut, 0 to 1.
 
     Returns:
         The modules, with evidence. A single output neuron is left out: it would tie all modules together.
 
     Raises:
+        TypeError: If the model is none of these.
         ValueError: If the strengths are negative or do not fit together.
 
     Example:
@@ -117,9 +127,15 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, threshold: float 
         >>> anatomy([blocks, blocks.T], names=["a", "b", "c", "d"]).inputs
         [['a', 'b'], ['c', 'd']]
     """
-    strengths = (
-        strengths_of(model) if isinstance(model, torch.nn.Module) else [np.asarray(s, dtype=float) for s in model]
-    )
+    if isinstance(model, torch.nn.Module):
+        strengths = strengths_of(model, x)
+        names = getattr(getattr(model, "spec", None), "features", None) if names is None else names
+    elif isinstance(model, Sequence) and model and not isinstance(model, str):
+        strengths = [np.asarray(s, dtype=float) for s in model]
+    else:
+        raise TypeError(
+            f"anatomy: expected a torch module or a list of arrays, got {type(model).__name__}. Pass an MLP."
+        )
     if any(s.ndim != 2 or (s < 0).any() for s in strengths) or any(
         a.shape[0] != b.shape[1] for a, b in itertools.pairwise(strengths)
     ):

@@ -202,18 +202,16 @@ def tolerance(function: Function, x: Array, y: Array | None = None, error: float
         The windows for values and gradients.
 
     Raises:
-        ValueError: If the error is negative, or `y` and `x` differ in length.
+        ValueError: If the error is negative or not finite.
     """
     values = function.value(x)
     finite = values[np.isfinite(values)]
     spread = float(finite.std()) if finite.size else 0.0
     steepness = root_mean_square(np.linalg.norm(function.gradient(x) * x.std(axis=0), axis=1))
-    if error is not None and error < 0:
-        raise ValueError(f"convert: expected error >= 0, got {error}. Give the model's RMSE in the unit of the output.")
+    if error is not None and not 0 <= error < np.inf:
+        raise ValueError("convert: expected a finite error >= 0. Give the model's RMSE in the unit of the output.")
     source = "given"
     if error is None and y is not None:
-        if len(y) != len(x):
-            raise ValueError(f"convert: expected {len(x)} targets in y, got {len(y)}. Give one target a sample.")
         error, source = model_error(x, values - y), "measured"
     relative = error / spread if error and spread else 0.0
     if error is None and function.learned:

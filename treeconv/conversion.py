@@ -231,11 +231,7 @@ def convert(
     """
     samples, labels = as_samples(x, names)
     functions = as_functions(f, samples, labels)
-    targets = None if y is None else np.asarray(_array(y), dtype=float).reshape(len(samples), -1)
-    if targets is not None and targets.shape[1] != len(functions):
-        raise ValueError(
-            f"convert: expected {len(functions)} targets a sample, got {targets.shape[1]}. Give y one column an output."
-        )
+    targets = None if y is None else _as_targets(y, len(samples), len(functions))
     errors = list(error) if isinstance(error, Iterable) else [error] * len(functions)
     if len(errors) != len(functions):
         raise ValueError(f"convert: expected {len(functions)} errors, got {len(errors)}. Give one number an output.")
@@ -270,8 +266,18 @@ def single_study(
         raise ValueError(
             f"treeconv: expected a model of one output, got {len(functions)}. Wrap it: lambda x: model(x)[:, 0]."
         )
-    targets = None if y is None else np.asarray(_array(y), dtype=float).reshape(-1)
+    targets = None if y is None else _as_targets(y, len(samples), 1)[:, 0]
     return study(functions[0], samples, targets, error), labels
+
+
+def _as_targets(y: Any, n_samples: int, n_outputs: int) -> Array:
+    targets = np.asarray(_array(y), dtype=float)
+    if targets.size != n_samples * n_outputs or len(targets) != n_samples:
+        raise ValueError(
+            f"convert: expected targets y of shape ({n_samples}, {n_outputs}), got {targets.shape}. "
+            "Give one row a sample and one column an output."
+        )
+    return targets.reshape(n_samples, n_outputs)
 
 
 def _array(data: Any) -> Any:

@@ -6,7 +6,8 @@ a SymPy expression (differentiated symbolically), an estimator with `predict` or
 differences).
 
 Words: a function is *learned* when it came out of a fit (a torch module with parameters, an object with `predict`) and
-therefore carries an error of its own; otherwise it is *exact* up to rounding. The step of the differences is chosen by
+therefore carries an error of its own; otherwise, as when a network says that it `is_formula`, it is *exact* up to
+rounding. The step of the differences is chosen by
 letting several steps compete: the one whose derivative agrees best with that of twice the step wins, and the
 disagreement that is left is the measured error of the gradient.
 
@@ -96,7 +97,7 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
 
     Raises:
         TypeError: If `f` is nothing that can be called.
-        ValueError: If the answer of `f` does not have one row a sample.
+        ValueError: If `f` cannot be called with samples, or its answer does not have one row a sample.
 
     Example:
         >>> square = as_functions(lambda x: (x**2).sum(1), np.eye(2))[0]
@@ -107,16 +108,40 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
         return [_symbolic(f, names or [])]
     if isinstance(f, Function):
         return [f]
-    if hasattr(f, "predict") and not isinstance(f, torch.nn.Module):
-        return _differences(_numpy_call(f.predict), x, learned=True)
-    if not callable(f):
+    if hasattr(f, "predict") and not isinstance(f, torch.nn.Module | type):
+        return _differences(_numpy_call(_predictor(f)), x, learned=True)
+    if not callable(f) or isinstance(f, type):
         raise TypeError(
-            f"convert: expected a callable, a model with predict, or a SymPy expression, got {type(f).__name__}. "
+            f"convert: expected a callable, a model with predict, or a SymPy expression, got {_describe(f)}. "
             "Pass a function that maps samples (batch, n) to outputs (batch,)."
         )
     if _differentiable(f, x):
         return _torch(f, x)
-    return _differences(_numpy_call(f), x, learned=False)
+    call = _numpy_call(f)
+    try:
+        call(x[:2])
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"convert: expected a function of samples of shape (batch, {x.shape[1]}), got {type(error).__name__} when "
+            f"called: {error}. Let it take one array and compute all rows at once."
+        ) from error
+    return _differences(call, x, learned=False)
+
+
+def _describe(f: Any) -> str:
+    return f"the class {f.__name__}" if isinstance(f, type) else type(f).__name__
+
+
+def _predictor(model: Any) -> Callable[[Array], Any]:
+    """The predictions of an estimator, which was perhaps fitted on a data frame and wants to see one again."""
+    columns = getattr(model, "feature_names_in_", None)
+    if columns is None:
+        return model.predict
+    import pandas
+
+    return lambda points: model.predict(pandas.DataFrame(points, columns=columns))
 
 
 @contextlib.contextmanager
@@ -136,7 +161,7 @@ def _like(f: Any) -> tuple[torch.dtype, torch.device, bool]:
     """The number type and device a callable wants, and whether it was fitted."""
     weights = [p for p in f.parameters() if p.is_floating_point()] if isinstance(f, torch.nn.Module) else []
     if weights:
-        return weights[0].dtype, weights[0].device, True
+        return weights[0].dtype, weights[0].device, not getattr(f, "is_formula", False)
     return torch.float64, torch.device("cpu"), False
 
 

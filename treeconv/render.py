@@ -16,7 +16,7 @@ from typing import Any
 
 import networkx as nx
 
-from treeconv.tree import Tree
+from treeconv.tree import as_tree
 
 INK, GREY, SHADE = "#222222", "#9a9a9a", "#eeeeee"
 COLOURS = {"sum": "#dce9f7", "product": "#fbe3d4", "separable": "#e3f1de", "opaque": SHADE}
@@ -37,7 +37,7 @@ def layout(tree: nx.DiGraph) -> dict[Any, tuple[float, float]]:
         >>> layout(treeconv.convert(lambda x: x[:, 0] * x[:, 1], x))[0]
         (0.5, 1.0)
     """
-    tree = tree if isinstance(tree, Tree) else Tree(tree)
+    tree = as_tree(tree, "layout")
     places: dict[Any, tuple[float, float]] = {}
     for node, _ in tree.walk():
         if tree.nodes[node]["kind"] == "input":
@@ -78,11 +78,12 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle, FancyBboxPatch
 
-    tree = tree if isinstance(tree, Tree) else Tree(tree)
-    stretch = 1.7 if evidence else 1.0
+    tree = as_tree(tree, "plot")
+    stretch = 1.9 if evidence else 1.0
     places = {node: (stretch * x, y) for node, (x, y) in layout(tree).items()}
     turned = max((len(name) for name in tree.graph["names"]), default=1) > 8
-    left, right = -1.6 if turned else -0.7, max(x for x, _ in places.values()) + (1.7 if evidence else 0.9)
+    left = -1.6 if turned or evidence else -0.7
+    right = max(x for x, _ in places.values()) + (1.7 if evidence else 0.9)
     bottom, top = -1.4 if turned else -0.5, max(y for _, y in places.values()) + 1.2
     if ax is None:
         figure = Figure(figsize=(0.85 * (right - left), 0.85 * (top - bottom)), layout="constrained")
@@ -134,10 +135,22 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
             )
             ax.add_patch(box)
             ax.text(x, y + 0.37, "F", ha="center", va="center", fontsize=8, style="italic", zorder=4)
-        if attributes.get("bias"):
-            ax.text(x + 0.3, y + 0.12, "+ const", ha="left", va="bottom", fontsize=7, color=GREY)
-        if evidence:
-            ax.text(x + 0.28, y + 0.05, _note(attributes), ha="left", va="bottom", fontsize=6.5, color=GREY)
+        notes = ["+ const"] if attributes.get("bias") else []
+        notes += [_note(attributes)] if evidence else []
+        if notes:
+            # beside the node, away from the edge to its parent
+            side = -1 if any(places[parent][0] > x for parent in tree.successors(node)) else 1
+            ax.text(
+                x + side * 0.3,
+                y + 0.05,
+                "\n".join(notes),
+                ha="left" if side > 0 else "right",
+                va="bottom",
+                fontsize=7,
+                color=GREY,
+                linespacing=1.1,
+                zorder=5,
+            )
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
     ax.set_aspect("equal", adjustable="box")
@@ -209,7 +222,7 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
         >>> to_graphviz(treeconv.convert(lambda x: x[:, 0] * x[:, 1], x)).svg()[-7:-1]
         '</svg>'
     """
-    tree = tree if isinstance(tree, Tree) else Tree(tree)
+    tree = as_tree(tree, "to_graphviz")
     signs = {"sum": "+", "product": "×", "separable": "F( + )", "opaque": "F"}
     ids = {node: f"n{i}" for i, node in enumerate(tree.nodes)}
     lines = [

@@ -15,6 +15,8 @@ from typing import Any
 import networkx as nx
 import sympy as sp
 
+from treeconv.tree import as_tree
+
 
 def skeleton(tree: nx.DiGraph) -> sp.Expr:
     """Returns the formula of a tree with unknown functions.
@@ -31,11 +33,11 @@ def skeleton(tree: nx.DiGraph) -> sp.Expr:
         >>> skeleton(treeconv.convert(lambda x: x[:, 0] * x[:, 1] + x[:, 2], x))
         f1(x1)*f2(x2) + f3(x3)
     """
+    tree = as_tree(tree, "skeleton")
     taken = set(tree.graph["names"])
     inner = (name for i in itertools.count(1) if (name := f"f{i}") not in taken)
     outer = (name for i in itertools.count(1) if (name := f"F{i}") not in taken)
     constants = (name for i in itertools.count() if (name := f"c{i or ''}") not in taken)
-    order = {name: i for i, name in enumerate(tree.graph["names"])}
 
     def build(node: Any, parent: str) -> sp.Expr:
         attributes = tree.nodes[node]
@@ -43,7 +45,7 @@ def skeleton(tree: nx.DiGraph) -> sp.Expr:
         if kind == "input":
             symbol = sp.Symbol(node)
             return symbol if parent == "opaque" else sp.Function(next(inner))(symbol)
-        below = sorted(tree.predecessors(node), key=lambda child: order[tree.nodes[child]["inputs"][0]])
+        below = tree.children(node)
         head = sp.Function(next(outer)) if kind in ("separable", "opaque") and below else None
         parts = [build(child, kind) for child in below]
         if not parts:

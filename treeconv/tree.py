@@ -30,6 +30,24 @@ KINDS = ("input", "sum", "product", "separable", "opaque")
 GRAPH_KEYS = ("root", "names", "irrelevant", "output", "settings")
 
 
+def as_tree(graph: Any, where: str) -> Tree:
+    """Returns a graph as a `Tree`, or refuses what is none.
+
+    Args:
+        graph: A tree from `convert`, or a `networkx.DiGraph` with its attributes.
+        where: The function that was called, for the message.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if isinstance(graph, nx.DiGraph) and {"root", "names", "irrelevant"} <= set(graph.graph):
+        return graph if isinstance(graph, Tree) else Tree(graph)
+    what = f"a list of {len(graph)}" if isinstance(graph, list) else f"a {type(graph).__name__}"
+    raise TypeError(
+        f"{where}: expected one tree made by treeconv.convert, got {what}. Several outputs have one tree each."
+    )
+
+
 class Tree(nx.DiGraph):
     """A networkx graph with edges from child to parent that prints as indented text."""
 
@@ -77,7 +95,7 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
         >>> structure(tree) == ("sum", frozenset({"c", ("product", frozenset({"a", "b"}))}))
         True
     """
-    node = tree.graph["root"] if node is None else node
+    node = as_tree(tree, "structure").graph["root"] if node is None else node
     kind = tree.nodes[node]["kind"]
     if kind == "input":
         return node
@@ -86,7 +104,7 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
 
 def to_json(tree: nx.DiGraph) -> str:
     """Writes a tree as JSON text, which `from_json` reads back; what others put into `tree.graph` is left out."""
-    data = nx.node_link_data(tree, edges="edges")
+    data = nx.node_link_data(as_tree(tree, "to_json"), edges="edges")
     data["graph"] = {key: tree.graph[key] for key in GRAPH_KEYS if key in tree.graph}
     return json.dumps(data, indent=1)
 
@@ -103,10 +121,13 @@ def from_json(text: str) -> Tree:
     Raises:
         ValueError: If the text holds no tree.
     """
-    data = json.loads(text)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError:
+        data = None
     if not isinstance(data, dict) or "root" not in data.get("graph", {}):
         raise ValueError(
-            "from_json: expected a tree written by to_json, got other JSON. Pass the text of to_json(tree)."
+            "from_json: expected a tree written by to_json, got another text. Pass the text of to_json(tree)."
         )
     plain = nx.node_link_graph(data, directed=True, edges="edges")
     tree = Tree(plain)
@@ -136,6 +157,8 @@ def compare(first: nx.DiGraph, second: nx.DiGraph) -> dict[str, Any]:
         >>> compare(a, b)["only_first"]
         [('product', ('x1', 'x2'))]
     """
+
+    first, second = as_tree(first, "compare"), as_tree(second, "compare")
 
     def nodes(tree: nx.DiGraph) -> set[tuple[str, tuple[str, ...]]]:
         inner = (a for _, a in tree.nodes(data=True) if a["kind"] != "input")

@@ -46,10 +46,15 @@ def formulas(draw, inputs=None):
 
 
 def usable(expression):
-    """Whether the formula has some size on its box, so that float64 can tell it from its rounding."""
+    """Whether the formula has some size on its box, and no slope at which float64 cannot tell it from its rounding."""
     names = names_of(expression)
-    values = Formula(expression, dict.fromkeys(names, (0.5, 2.0))).d() if len(names) > 1 else np.zeros(2)
-    return np.isfinite(values).all() and 1e-3 < values.std() < 1e3 and np.abs(values).max() < 1e3 * values.std()
+    if len(names) < 2:
+        return False
+    formula = Formula(expression, dict.fromkeys(names, (0.5, 2.0)))
+    values, slopes = formula.d(), np.stack([formula.d(name) for name in names])
+    size = values.std()
+    sizes_are_sane = 1e-3 < size < 1e3 and np.abs(values).max() < 1e3 * size
+    return np.isfinite(values).all() and sizes_are_sane and np.abs(slopes).max() < 1e5 * size
 
 
 def names_of(expression):

@@ -29,6 +29,20 @@ def test_a_network_wired_like_the_tree_learns_the_function(f, n, width):
     assert history.rmse < 2e-3 * float(f(x).std())
 
 
+@pytest.mark.parametrize(("f", "n"), [
+    (lambda x: (3 + x[:, 0] * x[:, 1]) * (x[:, 2] - 4), 3),
+    (lambda x: 7 + (3 + x[:, 0] * x[:, 1]) * (2 + x[:, 2] * x[:, 3]), 4),
+    (lambda x: 1 / (9 + (3 + x[:, 0] * x[:, 1]) * (x[:, 2] + 3) + x[:, 3]), 4),
+])  # fmt: skip
+def test_products_keep_their_bias_wherever_they_stand(f, n):
+    found, x = tree_of(f, n, [f"v{i}" for i in range(n)])
+    model = from_tree(found)
+    history = model.fit((x, f(x)), steps=40, restarts=2)
+    assert history.rmse < 1e-3 * float(f(x).std())
+    # inner products are read as they are, up to scale and shift: no spline, but two free numbers
+    assert any(term.function == "x" and term.free == "cd" for layer in model.spec.layers for term in layer.terms)
+
+
 def test_irrelevant_inputs_are_columns_that_are_not_read():
     found, x = tree_of(lambda x: torch.sin(x[:, 0]) * x[:, 2], 3, ["a", "b", "c"])
     model = from_tree(found)
@@ -50,6 +64,24 @@ def test_data_alone_give_a_tree():
     assert isinstance(found.graph["model"], MultKAN)
     with pytest.raises(DataError, match="at least 20"):
         tree(torch.zeros(3, 1), torch.zeros(3))
+
+
+def test_several_targets_give_several_trees():
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.stack([x[:, 0] * x[:, 1], x[:, 0] + x[:, 1] ** 2], dim=1)
+    trees = tree(x, y, names=["a", "b"])
+    assert [t.nodes[0]["kind"] for t in trees] == ["product", "sum"]
+    assert trees[0].graph["settings"]["error"] == "given"
+    assert trees[0].graph["model"] is trees[1].graph["model"]
+    assert treeconv.structure(treeconv.from_json(treeconv.to_json(trees[0]))) == treeconv.structure(trees[0])
+
+
+def test_test_samples_tell_the_error_of_a_network():
+    data = sample_function("a*b", {"a": (-1, 1), "b": (-1, 1)}, n=200)
+    model = MultKAN([2, 5, 1], grid=3, inputs=["a", "b"])
+    model.fit(data, steps=10)
+    assert model.tree().graph["settings"]["error"] == "given"
+    assert model.tree(data.X).graph["settings"]["error"] == "unknown"
 
 
 def test_pruning_by_trial_finds_the_two_edges_of_a_product():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import kan2
 import treeconv
 
 RNG_SEED = 1
@@ -59,6 +60,30 @@ def test_a_sparse_mlp_shows_the_modules_of_its_task():
     found = treeconv.anatomy(model)
     assert found.evidence
     assert [group for group in sorted(found.inputs) if group] == [["x1", "x2"], ["x3", "x4"]]
+
+
+def test_a_kan_shows_the_modules_of_its_task():
+    data = kan2.sample_function("a*b + (c + d)**2", dict.fromkeys("abcd", (-1.0, 1.0)), n=300)
+    model = kan2.MultKAN([4, [1, 1], 1], grid=3)
+    for edge in (
+        (0, 0, 0),
+        (0, 0, 1),
+        (0, 1, 2),
+        (0, 1, 3),
+        (0, 2, 2),
+        (0, 2, 3),
+    ):  # the sum reads c, d; the product a, b
+        model = model.remove_edge(edge)
+    model.fit(data, steps=20)
+    found = treeconv.anatomy(model)
+    assert sorted(group for group in found.inputs if group) == [["a", "b"], ["c", "d"]]
+    assert found.evidence
+    assert treeconv.anatomy(model, list("pqrs"), x=data.X[:50]).inputs[0][0] in "pr"
+
+
+def test_other_things_are_refused():
+    with pytest.raises(TypeError, match="got int"):
+        treeconv.anatomy(3)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from sklearn.linear_model import LinearRegression
 
+import kanpiler
 import treeconv
 from treeconv import structure
 
@@ -186,6 +188,26 @@ def test_a_model_with_a_jet_is_asked_for_it():
     assert Model.calls > 0
 
 
+def test_a_compiled_network_is_exact():
+    network = kanpiler.compile("x1*x2 + 1e-3*x3")
+    tree = treeconv.convert(network, samples(3))
+    assert structure(tree) == tree_of(PAIR["product"], "x3", kind="sum")
+    assert tree.graph["settings"]["error"] == "exact"
+
+
+def test_an_estimator_fitted_on_a_data_frame_gets_one():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(samples(2), columns=["b", "a"])
+    model = LinearRegression().fit(frame, frame["a"] + 2 * frame["b"])
+    tree = treeconv.convert(model, frame, error=1e-6)
+    assert structure(tree) == tree_of("a", "b", kind="sum")
+
+
+def test_a_class_is_no_model():
+    with pytest.raises(TypeError, match="the class LinearRegression"):
+        treeconv.convert(LinearRegression, samples(2))
+
+
 def test_modules_come_back_in_the_mode_they_were_in():
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -236,7 +258,7 @@ def test_wrong_arguments_are_refused_with_a_remedy(arguments, error, match):
 
 def test_targets_must_fit():
     f, x = (lambda x: x[:, 0]), samples(2)
-    with pytest.raises(ValueError, match="expected error >= 0"):
+    with pytest.raises(ValueError, match="expected a finite error >= 0"):
         treeconv.convert(f, x, error=-1)
-    with pytest.raises(ValueError, match="expected 1 targets a sample"):
+    with pytest.raises(ValueError, match=r"targets y of shape \(600, 1\)"):
         treeconv.convert(f, x, y=np.zeros((len(x), 2)))

@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 
 import treeconv
-from treeconv.calibration import judge, widest_gap
+from treeconv.calibration import judge, model_error, widest_gap
 from treeconv.derivatives import as_functions
 from treeconv.hierarchy import children, strong_modules
 from treeconv.text import read
@@ -117,6 +117,11 @@ def test_groups_are_found():
         (lambda x: treeconv.irrelevance(gauss, x, 7), "columns 0 to 2"),
         (lambda x: treeconv.find_groups(gauss, x, "opaque"), "'sum' or 'product'"),
         (lambda x: treeconv.symmetry_variable(gauss, x, "1 + 1"), "got a constant"),
+        (lambda x: treeconv.pair_symmetries(gauss, x, [0, 1, 2]), "two different inputs"),
+        (lambda x: treeconv.convert(gauss, x, y=x[:5, 0]), r"targets y of shape \(500, 1\)"),
+        (lambda x: treeconv.convert(gauss, x, error=np.nan), "finite error"),
+        (lambda x: treeconv.convert(gauss, x, error=[0.1, 0.1]), "expected 1 errors"),
+        (lambda x: treeconv.convert(lambda a, b: a, x), "Let it take one array"),
         (lambda x: treeconv.irrelevance(lambda x: np.stack([gauss(x)] * 2, 1), x, 0), "one output"),
     ],
 )
@@ -281,6 +286,32 @@ def test_the_skeleton_keeps_the_bias_of_a_root_product():
     assert sp.Symbol("c") in skeleton.free_symbols
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_told_from_the_error_of_a_model(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (1000, 2))
+    error = 0.2 * np.sin(3 * x[:, 0] + 2 * x[:, 1])
+    size = np.sqrt(np.mean(error**2))
+    assert model_error(x, error) == pytest.approx(size, rel=0.05)
+    assert model_error(x, error + 0.3 * rng.normal(size=1000)) == pytest.approx(size, rel=0.35)
+    assert model_error(x * [1, 1e6], error) == pytest.approx(size, rel=0.05)
+    rough = rng.normal(size=1000)
+    assert model_error(x, rough) == pytest.approx(np.sqrt(np.mean(rough**2)) / 3, rel=0.35)
+
+
+def test_what_others_add_to_a_tree_stays_out_of_json(tree):
+    tree = tree.copy()
+    tree.graph["model"] = object()
+    assert "model" not in treeconv.from_json(treeconv.to_json(tree)).graph
+
+
+@pytest.mark.parametrize("verb", ["plot", "to_graphviz", "skeleton", "structure", "to_json"])
+@pytest.mark.parametrize("what", [nx.DiGraph(), [1, 2], "tree"])
+def test_other_things_than_trees_are_refused(verb, what):
+    with pytest.raises(TypeError, match=f"{verb}: expected one tree"):
+        getattr(treeconv, verb)(what)
+
+
 def test_trees_survive_json(tree):
     again = treeconv.from_json(treeconv.to_json(tree))
     assert isinstance(again, treeconv.Tree)
@@ -289,8 +320,9 @@ def test_trees_survive_json(tree):
         "names": tree.graph["names"],
         "irrelevant": tree.graph["irrelevant"],
     }
-    with pytest.raises(ValueError, match="expected a tree"):
-        treeconv.from_json("{}")
+    for text in ("{}", "no json"):
+        with pytest.raises(ValueError, match="expected a tree"):
+            treeconv.from_json(text)
 
 
 def test_trees_compare(tree):

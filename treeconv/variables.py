@@ -1,0 +1,179 @@
+"""One question about a model, one answer: through which combination of inputs does it depend on them?
+
+A group of inputs may act through one unknown number (`generalised_symmetry`), through the number a user names
+(`symmetry_variable`), or through one of the six that go with the low-order symmetries of a pair (`pair_symmetries`).
+Each test returns `Evidence`, as those of `hypotheses` do.
+
+Reference: Z. Liu et al., "KAN 2.0: Kolmogorov-Arnold Networks Meet Science", arXiv:2408.10205 (2024), section 4.2.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from treeconv.calibration import Evidence, judge
+from treeconv.conversion import as_samples
+from treeconv.derivatives import as_functions, root_mean_square
+from treeconv.hypotheses import Input, positions, prepare
+from treeconv.symmetry import module_score
+from treeconv.text import read
+
+
+def generalised_symmetry(
+    f: Any,
+    x: Any,
+    group: Sequence[Input],
+    names: Sequence[str] | None = None,
+    *,
+    y: Any = None,
+    error: float | None = None,
+) -> Evidence:
+    """Tests whether a group of inputs acts on the output through one number only: f = g(h(group), the rest).
+
+    Args:
+        f: The model, as in `convert`.
+        x: Samples (batch, n).
+        group: The inputs, by name or column number.
+        names: One name a column.
+        y: Targets from which the model's error is measured.
+        error: The model's root mean square error.
+
+    Returns:
+        The evidence.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(0.5, 1, (200, 3))
+        >>> f = lambda x: np.sin(x[:, 0] * x[:, 1] + x[:, 2])
+        >>> bool(generalised_symmetry(f, x, [0, 1])), bool(generalised_symmetry(f, x, [1, 2]))
+        (True, False)
+    """
+    work, probes, labels = prepare(f, x, names, y, error)
+    score, scatter = module_score(probes, positions(group, labels))
+    return judge(score, work.tolerance.of_gradients([score], probes.steepness), scatter)
+
+
+def symmetry_variable(
+    f: Any,
+    x: Any,
+    variable: Any,
+    names: Sequence[str] | None = None,
+    *,
+    inputs: Sequence[Input] | None = None,
+    y: Any = None,
+    error: float | None = None,
+) -> Evidence:
+    """Tests whether some inputs act on the output through a given expression of them only.
+
+    Args:
+        f: The model, as in `convert`.
+        x: Samples (batch, n).
+        variable: The expression: text such as "b/c", a SymPy expression, or a function of all inputs (batch, n).
+        names: One name a column.
+        inputs: The inputs it is about; by default those in the expression, or those the function depends on.
+        y: Targets from which the model's error is measured.
+        error: The model's root mean square error.
+
+    Returns:
+        The evidence; `detail["aligned"]` is the share of samples at which both gradients agree in direction within
+        a cosine of 0.9.
+
+    Raises:
+        ValueError: If the text is no arithmetic in the names, or the expression depends on no input.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(1, 2, (200, 3))
+        >>> f = lambda x: x[:, 0] * np.sqrt(1 + (x[:, 1] / x[:, 2]) ** 2)
+        >>> bool(symmetry_variable(f, x, "b/c", names=["a", "b", "c"]))
+        True
+    """
+    work, probes, labels = prepare(f, x, names, y, error)
+    if isinstance(variable, str):
+        variable = read(variable, labels)
+    guess = as_functions(variable, work.x, labels)[0]
+    slopes = guess.gradient(work.x) * probes.scale
+    if inputs is not None:
+        group = positions(inputs, labels)
+    elif isinstance(variable, sp.Expr):
+        group = tuple(labels.index(name) for name in sorted(map(str, variable.free_symbols), key=labels.index))
+    else:
+        size = np.nanmax(np.abs(slopes), axis=0)
+        group = tuple(np.flatnonzero(size > 1e-6 * size.max()).tolist()) if size.max() > 0 else ()
+    if not group:
+        raise ValueError(
+            "symmetry_variable: expected an expression of inputs, got a constant. Name at least one input."
+        )
+    ours, theirs = probes.gradient()[:, list(group)], slopes[:, list(group)]
+    with np.errstate(all="ignore"):
+        theirs = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
+        cosine = np.abs(np.sum(ours * theirs, axis=1)) / np.linalg.norm(ours, axis=1)
+    steepness = root_mean_square(np.linalg.norm(ours, axis=1))
+    pairs = list(itertools.combinations(range(len(group)), 2))
+    one = np.ones(len(ours))
+    score, scatter = max(
+        (probes.score(ours[:, i] * theirs[:, j] - ours[:, j] * theirs[:, i], one, steepness) for i, j in pairs),
+        default=(0.0, 0.0),
+    )
+    aligned = float(np.mean(cosine[np.isfinite(cosine)] > 0.9)) if np.isfinite(cosine).any() else 0.0
+    allowed = work.tolerance.of_gradients([score], steepness)
+    return judge(score, max(allowed, 10 * min(guess.gradient_error, 1e-3)), scatter, aligned=aligned)
+
+
+PAIR_FORMS = {
+    "translation": "{0} - {1}",
+    "opposite translation": "{0} + {1}",
+    "scaling": "{0} / {1}",
+    "opposite scaling": "{0} * {1}",
+    "rotation": "{0}**2 + {1}**2",
+    "boost": "{0}**2 - {1}**2",
+}
+"""What leaves the output alone, and the combination of two inputs it then depends on."""
+
+
+def pair_symmetries(
+    f: Any,
+    x: Any,
+    pair: Sequence[Input],
+    names: Sequence[str] | None = None,
+    *,
+    y: Any = None,
+    error: float | None = None,
+) -> dict[str, Evidence]:
+    """Tests the low-order symmetries of a pair of inputs.
+
+    Args:
+        f: The model, as in `convert`.
+        x: Samples (batch, n).
+        pair: Two inputs, by name or column number.
+        names: One name a column.
+        y: Targets from which the model's error is measured.
+        error: The model's root mean square error.
+
+    Returns:
+        Evidence by name of the symmetry, each with `detail["variable"]`, the combination that remains.
+
+    Raises:
+        ValueError: If the pair is not one of two different inputs.
+
+    Example:
+        >>> x = np.random.default_rng(0).uniform(1, 2, (200, 2))
+        >>> found = pair_symmetries(lambda x: np.sin(x[:, 0] - x[:, 1]), x, [0, 1])
+        >>> [name for name, evidence in found.items() if evidence]
+        ['translation']
+    """
+    samples, labels = as_samples(x, names)
+    places = positions(pair, labels)
+    if len(set(places)) != 2 or len(places) != 2:
+        raise ValueError(f'pair_symmetries: expected two different inputs, got {pair}. Pass a pair such as ["a", "b"].')
+    a, b = (sp.Symbol(labels[i]) for i in places)
+    forms = (a - b, a + b, a / b, a * b, a**2 + b**2, a**2 - b**2)
+    found = {}
+    for (name, form), variable in zip(PAIR_FORMS.items(), forms):
+        evidence = symmetry_variable(f, samples, variable, labels, y=y, error=error)
+        evidence.detail["variable"] = form.format(a, b)
+        found[name] = evidence
+    return found
