@@ -272,6 +272,11 @@ class MultKAN(Verbs, nn.Module):
         return self(x).cpu().numpy()
 
     @property
+    def is_formula(self) -> bool:
+        """Whether every edge is a symbolic function, as in a compiled network."""
+        return not any(layer.numeric_pairs for layer in self.spec.layers)
+
+    @property
     def n_parameters(self) -> int:
         """Number of trainable numbers: weights of active numeric edges and free numbers of symbolic terms."""
         total = 0
