@@ -1,8 +1,9 @@
 """Which inputs matter beyond chance, and which act together.
 
 *Noise floor*: shuffled copies of the features, called shadows, are offered to the network beside the true ones, and it
-is trained for a few more steps. What the shadows score, they score by chance; a feature is *relevant* if it scores
-more than every shadow.
+is trained for a few more steps. What the shadows score, they score by chance. Their scores are nearly log-normal; the
+floor is what the best of as many chance features as there are true ones exceeds in one case of a hundred, and no less
+than the best shadow. A feature is *relevant* if it scores more.
 
 *Interaction* of two features: the root mean square of the mixed second derivative of the output, in units of the
 spreads of the features and of the output. It vanishes where the output is a sum of functions of one of them each.
@@ -13,6 +14,8 @@ Popescu, Predictive Learning via Rule Ensembles (2008), arXiv 0811.1679.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import exp, log
+from statistics import NormalDist, mean, stdev
 from typing import Any
 
 import torch
@@ -30,6 +33,7 @@ from kan2.network import MultKAN
 from kan2.spec import NetworkSpec
 
 LARGEST_SHADOWS = 20  # shadows offered at a time
+CHANCE = 0.01  # of any irrelevant feature above the floor
 SMALL = 1e-3  # size of the first weights of shadows, relative to the others
 
 
@@ -39,7 +43,7 @@ class Relevance:
 
     Attributes:
         scores: attribution scores by name, the largest first.
-        floor: the noise floor, the largest score of a shadow.
+        floor: the noise floor.
         shadows: the scores of all shadows.
     """
 
@@ -96,7 +100,14 @@ def relevance(
     refit(offered, table, steps)
     scores = attribute(offered, table).nodes[0].tolist()
     pairs = sorted(zip(model.spec.features, scores[:n]), key=lambda pair: -pair[1])
-    return Relevance(dict(pairs), max(scores[n:]), tuple(scores[n:]))
+    return Relevance(dict(pairs), _floor(scores[n:], n), tuple(scores[n:]))
+
+
+def _floor(shadows: Sequence[float], n: int) -> float:
+    if len(shadows) < 3 or not all(score > 0 for score in shadows):
+        return max(shadows)
+    logs = [log(score) for score in shadows]
+    return max(max(shadows), exp(mean(logs) + NormalDist().inv_cdf(1 - CHANCE / n) * stdev(logs)))
 
 
 def _with_shadows(

@@ -18,7 +18,7 @@ def test_irrelevant_inputs_are_called_irrelevant():
     model, _ = noisy("sin(3*x1) + x3**2 + 0*x5", 5)
     found = model.relevance()
     assert set(found.relevant) == {"x1", "x3"}
-    assert found.floor == max(found.shadows)
+    assert found.floor >= max(found.shadows)
     assert str(found).count("irrelevant") == 3
     assert model.prune_irrelevant().spec.features == ("x1", "x3")
 
