@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import treeconv
@@ -52,9 +52,10 @@ def usable(expression):
         return False
     formula = Formula(expression, dict.fromkeys(names, (0.5, 2.0)))
     values, slopes = formula.d(), np.stack([formula.d(name) for name in names])
+    if not (np.abs(values).max() < 1e6 and np.abs(slopes).max() < 1e9):  # also where one is NaN
+        return False
     size = values.std()
-    sizes_are_sane = 1e-3 < size < 1e3 and np.abs(values).max() < 1e3 * size
-    return np.isfinite(values).all() and sizes_are_sane and np.abs(slopes).max() < 1e5 * size
+    return 1e-3 < size < 1e3 and np.abs(values).max() < 1e3 * size and np.abs(slopes).max() < 1e5 * size
 
 
 def names_of(expression):
@@ -82,7 +83,7 @@ def test_trees_are_sound_and_complete_by_brute_force(expression):
 
 @pytest.mark.slow
 @given(formulas().filter(usable))
-@settings(max_examples=500)
+@settings(max_examples=500, phases=[Phase.generate])  # shrinking takes longer than finding
 def test_more_trees_are_sound_and_complete_by_brute_force(expression):
     test_trees_are_sound_and_complete_by_brute_force.hypothesis.inner_test(expression)
 
