@@ -9,5 +9,8 @@ STUDIES: dict[str, str] = {
     "hidden_symmetry": "the time in which the space around a black hole is flat",
     "conserved_quantities": "all independent conserved quantities of four flows",
     "continual_learning": "five lessons one after the other, and what is left of the first",
+    "lagrangians": "Lagrangians from samples of motion",
+    "classification": "two moons and tumours: probabilities and formulas, beside scikit-learn",
+    "compile_and_correct": "an old law, data of a new one, the correction read off",
 }
 """Name of each study's module, and what it does in one line."""

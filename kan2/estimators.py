@@ -278,7 +278,9 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
     def formula(self, digits: int | None = 4, **options: Any) -> Any:
         """Returns the formulas of the logits in the names of the columns: one for two classes, else one a class.
 
-        Functions are fitted to the logits of the network, not to the labels.
+        Functions are fitted to the logits of the network, each sample with the weight p (1 - p) that a change of its
+        logit has in the loss. They may raise the loss on the training samples by two of its standard errors; then
+        the numbers are trained on the labels.
 
         Args:
             digits: round numbers to this many significant digits; None prints them in full.
@@ -287,10 +289,29 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         Raises:
             FormulaError: some activations are like no function of the library.
         """
+        return self.symbolic_model(**options).symbolic_formula(digits=digits)
+
+    def symbolic_model(self, **options: Any) -> MultKAN:
+        """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
         check_is_fitted(self, "model_")
-        X = self.model_.samples(None, "formula").X
-        data = (X, self.model_(X).detach())
-        return self.model_.auto_prune(data).auto_symbolic(data, **options).symbolic_formula(digits=digits)
+        samples = self.model_.samples(None, "formula")
+        logits = self.model_(samples.X).detach()
+        if logits.shape[1] == 1:
+            p = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1)
+            labels = torch.cat([1 - samples.y, samples.y], 1)
+        else:
+            p, labels = logits.softmax(1), samples.y
+        weight = (p * (1 - p)).mean(1)
+        losses = -(labels * p.clamp_min(1e-300).log()).sum(1)
+        # To second order, a change of the logits by d raises the loss by the mean of weight d^2 / 2; `auto_symbolic`
+        # accepts errors of twice what it is told to trust.
+        trusted = float((losses.std() / len(losses) ** 0.5 / weight.mean()).sqrt())
+        data, weight = (samples.X, logits), weight.numpy()
+        size = float(np.sqrt(np.average(logits.square().mean(1).numpy(), weights=weight)))
+        model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
+        model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
+        model.fit(samples, loss="cross_entropy", steps=20)
+        return model
 
 
 def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

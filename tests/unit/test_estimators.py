@@ -127,3 +127,14 @@ def test_refusals(table):
         KANRegressor(opt="LMM").fit(table, table["mass"])
     with pytest.warns(GridWarning, match="capped"):
         KANRegressor(hidden=(), grid=30).fit(table[:10], table["mass"][:10])
+
+
+def test_formula_of_a_classifier_of_noisy_labels_costs_little():
+    x = np.random.default_rng(0).uniform(-2, 2, (600, 2))
+    noise = np.random.default_rng(1).logistic(size=600)
+    labels = (3 * x[:, 0] ** 2 - 4 * x[:, 1] - 3 + noise) > 0
+    classifier = KANClassifier(hidden=(), grid=3, lamb=1e-3).fit(x, labels)
+    model = classifier.symbolic_model()
+    assert not any(edge.is_numeric for edge in model.spec.edges())
+    found = model.predict(x)[:, 0] > 0
+    assert np.mean(found == labels) > classifier.score(x, labels) - 0.02
