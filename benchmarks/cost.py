@@ -3,6 +3,7 @@
 import math
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -37,7 +38,7 @@ def step_time(n: int, hidden: int, repeats: int = 3) -> tuple[int, float]:
     return solver.vector.size, statistics.median(times[1:])
 
 
-def exponent(x: list[float], y: list[float]) -> float:
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     """Returns the slope of a least-squares line through log y against log x."""
     a, b = [math.log(v) for v in x], [math.log(v) for v in y]
     middle, level = statistics.fmean(a), statistics.fmean(b)

@@ -43,7 +43,7 @@ def fit_grids_(
     """
     nodes, changed = features, False
     last = max((i for i, layer in enumerate(model.layers) if layer.numeric is not None), default=-1)
-    for i, layer in enumerate(model.layers[: last + 1]):
+    for i, layer in enumerate(list(model.layers)[: last + 1]):
         if layer.numeric is not None:
             basis = layer.spec.basis if grid is None else replace(layer.spec.basis, grid=grid)
             stays = usage == float("-inf") or holds(layer.numeric.basis.grid, nodes, overhang if i else 0.0, usage)

@@ -355,7 +355,7 @@ class Moments:
         for i, record in enumerate(linearisation.records):
             if record.basis is not None:
                 basis = record.basis.transpose(0, 1)
-                weighted = basis * (share if isinstance(share, float) else share[:, None])
+                weighted = basis * (share[:, None] if isinstance(share, Tensor) else share)
                 sums = weighted.sum(1), weighted.mT @ basis
                 old = self.sums.get(i)
                 self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
