@@ -13,7 +13,8 @@ for the double pendulum: the kinetic energy is quadratic in the velocities, with
 Gauge. A constant, a factor, and the total derivative f'(q) v of any f(q) change L, but not the motion. They are fixed:
 L = 0 and L_vv = its prior in the state of rest at the origin, and L_v = 0 at rest.
 
-Judged. By the formula, which must be the true one up to a constant, and by the mean square error of the acceleration; for the double pendulum also by the trajectory over 10 s.
+Judged. By the formula, which must be the true one up to a constant, and by the mean square error
+of the acceleration; for the double pendulum also by the trajectory over 10 s.
 """
 
 from collections.abc import Callable
