@@ -8,7 +8,7 @@ edges, until no edge can go.
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, islice
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import torch
@@ -192,7 +192,17 @@ def refit(
 
     try:
         data = replace(data, X_test=None, y_test=None)
-        fit(model, data, steps=steps, sample_weight=sample_weight, tolerance=1e-2, callbacks=(give_up,))
+        # A network that fits already would lose by a move of its grids what made it fit.
+        fits = isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless
+        fit(
+            model,
+            data,
+            steps=steps,
+            sample_weight=sample_weight,
+            tolerance=1e-2,
+            callbacks=(give_up,),
+            update_grid=not fits,
+        )
     except TrainingError:
         return inf
     return rmse(model, data, sample_weight)
