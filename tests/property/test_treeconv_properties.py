@@ -48,7 +48,7 @@ def formulas(draw, inputs=None):
 def usable(expression):
     """Whether the formula has some size on its box, and no slope at which float64 cannot tell it from its rounding."""
     names = names_of(expression)
-    if len(names) < 2:
+    if len(names) < 2 or not parts_are_small(expression, names):
         return False
     formula = Formula(expression, dict.fromkeys(names, (0.5, 2.0)))
     values, slopes = formula.d(), np.stack([formula.d(name) for name in names])
@@ -56,6 +56,15 @@ def usable(expression):
         return False
     size = values.std()
     return 1e-3 < size < 1e3 and np.abs(values).max() < 1e3 * size and np.abs(slopes).max() < 1e5 * size
+
+
+def parts_are_small(expression, names):
+    """Whether no intermediate value is so large that a few samples hide all others."""
+    parts = [part for part in sp.preorder_traversal(expression) if part.free_symbols]
+    points = np.random.default_rng(0).uniform(0.5, 2.0, (len(names), 40))
+    with np.errstate(all="ignore"):
+        values = sp.lambdify(names, parts, modules="numpy", cse=True)(*points)
+    return all(np.abs(value).max() < 1e6 for value in values)
 
 
 def names_of(expression):
