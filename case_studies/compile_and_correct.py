@@ -14,6 +14,7 @@ Judged. By the formula of the old law times its correction, which must equal the
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import sympy
 import torch
@@ -77,7 +78,7 @@ def correct(law: Law, seed: int) -> kan2.MultKAN:
     return network.auto_prune(floor=1e-3).auto_symbolic()
 
 
-def _is_same(found: sympy.Expr, wanted: sympy.Expr, names: list[str]) -> bool:
+def _is_same(found: Any, wanted: Any, names: list[str]) -> bool:
     positive = {sympy.Symbol(name): sympy.Symbol(name, positive=True) for name in names}
     difference = (found - wanted).subs(positive).rewrite(sympy.exp)
     return sympy.simplify(sympy.nsimplify(difference)) == 0

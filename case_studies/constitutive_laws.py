@@ -13,6 +13,8 @@ Judged. By the formula, which must be the neo-Hookean one, and the error on 200 
 stress the form must be the same, and every constant within four of its own standard errors.
 """
 
+from typing import Any
+
 import sympy
 import torch
 from matplotlib.figure import Figure
@@ -23,7 +25,7 @@ import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 
 MU, LAMBDA = sympy.Rational(5, 12), sympy.Rational(5, 18)
-F = sympy.Matrix(3, 3, lambda i, j: sympy.Symbol(f"F{i + 1}{j + 1}"))
+F: Any = sympy.Matrix(3, 3, lambda i, j: sympy.Symbol(f"F{i + 1}{j + 1}"))
 NAMES = [str(entry) for entry in F]
 LINEAR = {"P11": 2 * MU * (F[0, 0] - 1) + LAMBDA * (F.trace() - 3), "P12": MU * (F[0, 1] + F[1, 0])}
 NEO_HOOKEAN = {"P11": MU * ((F * F.T)[0, 0] - 1) + LAMBDA * sympy.log(F.det()), "P12": MU * (F * F.T)[0, 1]}
@@ -153,9 +155,9 @@ def _test_rmse(model: kan2.MultKAN, data: kan2.Dataset) -> float:
     return float((model(data.X_test) - data.y_test).square().mean().sqrt())
 
 
-def _same_form(found: sympy.Expr, truth: sympy.Expr) -> bool:
+def _same_form(found: Any, truth: Any) -> bool:
     # The same terms, whatever their coefficients; a constant is no term.
-    def terms(law: sympy.Expr) -> set[sympy.Expr]:
+    def terms(law: Any) -> set[sympy.Expr]:
         return set(sympy.expand(law.subs(F.det(), sympy.Symbol("J"))).as_coefficients_dict()) - {sympy.Integer(1)}
 
     return terms(found) == terms(truth)
@@ -198,7 +200,7 @@ def _stress_figure(result: CaseResult) -> Figure:
     return figure
 
 
-def _evaluate(law: sympy.Expr, x: Tensor) -> Tensor:
+def _evaluate(law: Any, x: Tensor) -> Tensor:
     values = sympy.lambdify(list(F), law)(*x.numpy().T)
     return torch.as_tensor(values, dtype=torch.float64).expand(len(x))
 

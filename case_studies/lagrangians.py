@@ -20,6 +20,7 @@ of the acceleration; for the double pendulum also by the trajectory over 10 s.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import sympy
@@ -63,7 +64,7 @@ class System:
         return [str(s) for s in (*self.q, *self.v)]
 
     @cache  # noqa: B019 (four systems that live as long as the program)
-    def acceleration(self) -> sympy.Matrix:
+    def acceleration(self) -> Any:
         """Returns q'' as formulas in q and v."""
         mass = sympy.hessian(self.lagrangian, self.v)
         force = [self.lagrangian.diff(q) - self._along(self.lagrangian.diff(v)) for q, v in zip(self.q, self.v)]
@@ -72,7 +73,7 @@ class System:
     def _along(self, expression: sympy.Expr) -> sympy.Expr:
         return sum((expression.diff(q) * v for q, v in zip(self.q, self.v)), sympy.Integer(0))
 
-    def holds(self, formula: sympy.Expr) -> bool:
+    def holds(self, formula: Any) -> bool:
         """Asks SymPy whether a Lagrangian is the true one up to a constant; its gauge is fixed like the truth's."""
         real = {sympy.Symbol(name): sympy.Symbol(name, real=True) for name in self.names}
         return not sympy.simplify(formula.subs(real) - self.lagrangian).free_symbols

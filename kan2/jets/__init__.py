@@ -39,9 +39,9 @@ class Jet:
     """
 
     value: Float[Tensor, "batch output"]
-    gradient: Float[Tensor, "batch output direction"] | None = None
-    hessian: Float[Tensor, "batch output direction direction"] | None = None
-    third: Float[Tensor, "batch output direction direction direction"] | None = None
+    gradient: Float[Tensor, "batch output direction"] = None  # type: ignore[assignment]
+    hessian: Float[Tensor, "batch output direction direction"] = None  # type: ignore[assignment]
+    third: Float[Tensor, "batch output direction direction direction"] = None  # type: ignore[assignment]
 
 
 def jet(model: "MultKAN", x: "ArrayLike", order: int = 2) -> Jet:
