@@ -53,6 +53,10 @@ def _numbers(module: nn.Module | None) -> list[list[Any]]:
     return [[], []] if module is None else [p.tolist() for p in module._parameters.values() if p is not None]
 
 
+_ODD_POLES = ("1/x", "1/x^3", "csch", "coth")
+"""Functions whose value at 0 is an infinity that takes the sign of the zero."""
+
+
 @dataclass(frozen=True)
 class _Term:
     source: int
@@ -84,6 +88,7 @@ class _Node:
     divisors: tuple[_Sum, ...]
     scale: float
     bias: float
+    is_denominator: bool = False
 
     def __call__(self, columns: list[Tensor]) -> Tensor:
         value = self.first(columns)
@@ -91,7 +96,9 @@ class _Node:
             value = value * factor(columns)
         for divisor in self.divisors:
             value = value / divisor(columns)
-        return _affine(value, self.scale, self.bias)
+        value = _affine(value, self.scale, self.bias)
+        # -0.0, which products of zeros and negative numbers give, would have the infinity of the wrong sign.
+        return value + 0.0 if self.is_denominator else value
 
 
 class Columns:
@@ -110,7 +117,11 @@ class Columns:
 
     def __init__(self, layers: Iterable["KANLayer"], numbers: list[list[list[Any]]]) -> None:
         self.numbers = numbers
-        self.layers = [_unroll(layer.spec, *values) for layer, values in zip(layers, numbers)]
+        specs = [layer.spec for layer in layers]
+        self.layers = [_unroll(spec, *values) for spec, values in zip(specs, numbers)]
+        for nodes, spec in zip(self.layers, specs[1:]):
+            for i in {term.source for term in spec.terms if term.function in _ODD_POLES}:
+                nodes[i] = replace(nodes[i], is_denominator=True)
 
     def __call__(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         columns = list(x.unbind(-1))

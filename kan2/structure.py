@@ -109,10 +109,14 @@ def from_tree(
     grid: int = 5,
     k: int = 3,
     hidden: int | None = None,
+    separable: str = "sum",
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
 ) -> MultKAN:
     """Builds a network with the wiring of a tree, ready to be trained.
+
+    A separable node F(f(x) + g(y)) is as well F(log(e^f(x) e^g(y))), a function of a product. Both wirings can be
+    trained to the same error; a formula may be simple in one of them alone.
 
     Args:
         tree: as `treeconv.convert` gives it: edges from child to parent, `kind` on every node, names and root in
@@ -120,11 +124,12 @@ def from_tree(
         grid: number of grid intervals of the splines.
         k: their order.
         hidden: number of nodes that stand for an opaque node of n children; by default 2 n + 1.
+        separable: "sum" or "product", the node that joins the children of a separable node.
         seed: seed of the initial weights.
         dtype: type of the parameters.
 
     Raises:
-        SpecError: the graph is not such a tree.
+        SpecError: the graph is not such a tree, or `separable` is something else.
 
     Example:
         >>> import treeconv, torch
@@ -138,7 +143,9 @@ def from_tree(
     names, root = tuple(tree.graph.get("names", ())), tree.graph.get("root")
     if root not in tree or any(data.get("kind") not in KINDS for _, data in tree.nodes(data=True)):
         raise SpecError("from_tree: expected a tree made by treeconv.convert, got another graph.")
-    nodes = _plan(tree, root, hidden)
+    if separable not in ("sum", "product"):
+        raise SpecError(f"from_tree: expected separable='sum' or 'product', got {separable!r}.")
+    nodes = _plan(tree, root, hidden, separable)
     depth = nodes[-1].level
     layers = _schedule(nodes, names, depth, BasisSpec(grid=grid, k=k))
     model = MultKAN.from_spec(NetworkSpec(layers, inputs=names), dtype=dtype)
@@ -148,7 +155,7 @@ def from_tree(
     return model
 
 
-def _plan(tree: nx.DiGraph, root: Any, hidden: int | None) -> list[_Node]:
+def _plan(tree: nx.DiGraph, root: Any, hidden: int | None, separable: str) -> list[_Node]:
     # Children first; the last node is the output. An opaque node becomes a small network of its own.
     nodes: dict[Any, _Node] = {}
     below = nx.ancestors(tree, root) | {root}
@@ -159,7 +166,9 @@ def _plan(tree: nx.DiGraph, root: Any, hidden: int | None) -> list[_Node]:
         as_is = frozenset(child for child in children if tree.nodes[child]["kind"] in ("sum", "product", "opaque"))
         if kind == "input":
             nodes[name] = _Node(name, 0)
-        elif kind == "product":
+        elif kind == "product" or (kind == "separable" and separable == "product"):
+            # The parts of a separable node are known up to any function alike, not up to scale and shift.
+            as_is = as_is if kind == "product" else frozenset()
             nodes[name] = _Node(name, level, [[child] for child in children], as_is)
         elif kind == "opaque" and len(children) > 1:
             parts = [(name, i) for i in range(hidden or 2 * len(children) + 1)]

@@ -7,6 +7,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -140,10 +141,14 @@ def _realise(expression: Any) -> Any:
     """Removes the imaginary unit where the whole is real, as in exp(i x) + exp(-i x)."""
     if not expression.has(sympy.I):
         return expression
-    real, imaginary = expression.expand(complex=True), None
-    if real.has(sympy.I):
-        real, imaginary = expression.as_real_imag()
-    if real.has(sympy.I, sympy.re, sympy.im) or (imaginary is not None and imaginary.simplify() != 0):
+    real, imaginary = expression, None
+    # Where the limit is reached, the imaginary unit is still there.
+    with suppress(TimeoutError), time_limit(EVALUATION_SECONDS / 2):
+        real = expression.expand(complex=True)
+        if real.has(sympy.I):
+            real, imaginary = expression.as_real_imag()
+            imaginary = imaginary.simplify()
+    if real.has(sympy.I, sympy.re, sympy.im) or imaginary not in (None, 0):
         part = min((e for e in sympy.preorder_traversal(expression) if e.has(sympy.I)), key=lambda e: e.count_ops())
         raise UnsupportedExpression(f"compile: {part if part != sympy.I else expression} has complex values.")
     return real

@@ -52,6 +52,9 @@ def angle(y: sympy.Expr, x: sympy.Expr) -> sympy.Expr:
     """Writes atan2 so that it is right in all quadrants and on the negative x axis."""
     if x.is_positive:
         return atan(y / x)
+    if x.has(Heaviside, sympy.floor, sympy.sign, sympy.Abs):
+        # x may be zero on more than a line, where y/x has an infinity of the wrong sign.
+        return (2 * Heaviside(y, 1) - 1) * (pi / 2 - atan(x / sympy.Abs(y)))
     return atan(y / x) + pi * Heaviside(-x, 0) * (2 * Heaviside(y, 1) - 1)
 
 

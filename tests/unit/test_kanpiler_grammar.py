@@ -1,5 +1,7 @@
 """Everything a scientist writes: one formula for each function of the grammar, compiled and verified."""
 
+import math
+import time
 import warnings
 
 import numpy as np
@@ -48,6 +50,21 @@ def test_conditions(text):
     x = np.random.default_rng(0).uniform(0.3, 2.7, (50, 2))
     expected = [eval(text, {"x": a, "y": b}) for a, b in x]  # the text is a constant of this file
     np.testing.assert_allclose(net(torch.as_tensor(x)).detach().numpy()[:, 0], expected, rtol=1e-14)
+
+
+def test_atan2_of_a_second_argument_that_is_zero_in_a_region():
+    x, y = sympy.symbols("x y")
+    net = kanpiler.compile(sympy.atan2(y, sympy.Piecewise((0, x > 0), (y, True))), inputs=["x", "y"])
+    points = torch.tensor([[1.0, -2.0], [1.0, 2.0], [-1.0, -2.0]], dtype=torch.float64)
+    expected = torch.tensor([[-math.pi / 2], [math.pi / 2], [-3 * math.pi / 4]], dtype=torch.float64)
+    torch.testing.assert_close(net(points).detach(), expected)
+
+
+def test_complex_constants_are_refused_in_time():
+    start = time.process_time()
+    with pytest.raises(kanpiler.UnsupportedExpression, match="complex"):
+        kanpiler.compile(sympy.atan2(sympy.acos(3), -3), inputs=["x"])
+    assert time.process_time() - start < 5
 
 
 def test_atan2_is_right_in_all_quadrants_and_on_the_axes():

@@ -92,3 +92,12 @@ def test_pruning_by_trial_finds_the_two_edges_of_a_product():
     small = model.auto_prune()
     assert small.spec.n_edges == 2
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_separable_nodes_can_be_sums_or_products():
+    x = torch.rand(300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
+    tree = treeconv.convert(lambda x: torch.exp(torch.sin(x[:, 0] / x[:, 1])), x)
+    assert from_tree(tree).width == [[2, 0], [1, 0], [1, 0]]
+    assert from_tree(tree, separable="product").width == [[2, 0], [0, 1], [1, 0]]
+    with pytest.raises(SpecError, match="separable"):
+        from_tree(tree, separable="quotient")
