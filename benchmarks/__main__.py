@@ -4,19 +4,14 @@ Every module of this package that has a function `main() -> str` is a comparison
 starts with a heading of level two. A section replaces the one of the same heading.
 """
 
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
-HEADER = """# Results
+from case_studies._results import write_section
 
-Every figure on this page was printed by a command of this repository: `make bench` (comparisons, one thread, side by
-side in one process) or `make reproduce` (case studies). Timings depend on the machine; ratios within one table compare
-what ran side by side.
-"""
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 
 
 def names() -> list[str]:
@@ -24,15 +19,6 @@ def names() -> list[str]:
     return sorted(
         module.name for module in iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_")
     )
-
-
-def write_section(text: str, path: Path = RESULTS) -> None:
-    """Puts a section into the page, in place of the one with the same heading."""
-    page = path.read_text() if path.exists() else HEADER
-    sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
-    heading = text.splitlines()[0]
-    kept = [s for s in sections if s.splitlines()[:1] != [heading]]
-    path.write_text("\n".join(s.rstrip() + "\n" for s in [*kept, text]))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in chosen:
         print(f"{name} ...", flush=True)
         section = import_module(f"benchmarks.{name}").main()
-        write_section(section)
+        write_section(section, RESULTS)
         print(section, flush=True)
     return 0
 

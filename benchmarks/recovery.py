@@ -23,7 +23,7 @@ from kan2.discover import discover
 from kan2.expressions import parse_expression
 
 N = 1000
-SEEDS = range(10)
+SEEDS = range(10, 20)  # the method was developed on seeds 0 to 4
 NOISE = (0.0, 0.01)
 
 

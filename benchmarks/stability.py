@@ -28,7 +28,7 @@ SEEDS = range(10)
 TYPES = {"float32": torch.float32, "float64": torch.float64}
 SAMPLES = (100, 1000)
 WIDTH = [2, 2, 1]
-GRIDS = {100: [3, 5], 1000: [3, 10]}
+GRIDS = {100: [3, 5], 1000: [3, 10, 20]}
 STEPS = 30
 GOAL = 1e-4  # of the standard deviation of the targets
 

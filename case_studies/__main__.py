@@ -1,6 +1,7 @@
-"""`python -m case_studies list | all | NAME [--full] [--seeds N] [--out DIR]`."""
+"""`python -m case_studies list | all | NAME [--full] [--seeds N] [--out DIR] [--results PAGE]`."""
 
 import sys
+import traceback
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -21,13 +22,22 @@ def main(argv: list[str] | None = None) -> int:
     if name == "all":
         out = Path(rest[rest.index("--out") + 1]) if "--out" in rest else Path("out")
         options = [a for i, a in enumerate(rest) if a != "--out" and (i == 0 or rest[i - 1] != "--out")]
-        return max(run_as_script(_study(each), [*options, "--out", str(out / each)]) for each in STUDIES)
+        return max(_run_one_of_all(each, [*options, "--out", str(out / each)]) for each in STUDIES)
     if name not in STUDIES:
         close = get_close_matches(name, STUDIES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"case_studies: unknown study {name!r}.{hint} Known: {', '.join(STUDIES)}.", file=sys.stderr)
         return 2
     return run_as_script(_study(name), rest)
+
+
+def _run_one_of_all(name: str, options: list[str]) -> int:
+    # A study that breaks must not take the others with it.
+    try:
+        return run_as_script(_study(name), options)
+    except Exception:
+        traceback.print_exc()
+        return 1
 
 
 def _study(name: str):

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from case_studies._results import study_section, write_section
+
 
 @dataclass(frozen=True)
 class Row:
@@ -101,6 +103,19 @@ class CaseResult:
         """Whether every target was met."""
         return all(row.passed for row in self.rows)
 
+    @property
+    def report(self) -> dict[str, Any]:
+        """Everything but the figures, as it is written into `report.json`."""
+        return {
+            "study": self.name,
+            "passed": self.passed,
+            "seconds": round(self.seconds, 2),
+            "table": [vars(row) for row in self.rows],
+            "metrics": self.metrics,
+            "formulas": self.formulas,
+            "references": self.references,
+        }
+
     def write(self, out: Path) -> None:
         """Writes figures (SVG and PNG) and `report.json` into a directory, which is made if need be."""
         out.mkdir(parents=True, exist_ok=True)
@@ -111,16 +126,7 @@ class CaseResult:
             else:
                 (out / f"{name}.svg").write_text(figure.svg())
                 (out / f"{name}.png").write_bytes(figure.png())
-        report = {
-            "study": self.name,
-            "passed": self.passed,
-            "seconds": round(self.seconds, 2),
-            "table": [vars(row) for row in self.rows],
-            "metrics": self.metrics,
-            "formulas": self.formulas,
-            "references": self.references,
-        }
-        (out / "report.json").write_text(json.dumps(report, indent=2, default=float) + "\n")
+        (out / "report.json").write_text(json.dumps(self.report, indent=2, default=float) + "\n")
 
     def show(self, console: Console | None = None) -> None:
         """Prints the table."""
@@ -156,7 +162,7 @@ class Stopwatch:
 
 
 def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = None) -> int:
-    """Runs one study from the command line: [--full] [--seeds N] [--out DIR]; returns the exit status."""
+    """Runs one study from the command line: [--full] [--seeds N] [--out DIR] [--results PAGE]; returns the status."""
     import argparse
 
     name = (
@@ -166,10 +172,13 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
     parser.add_argument("--seeds", type=int, default=None, help="number of seeds")
     parser.add_argument("--out", type=Path, default=None, help=f"where figures and report go, default out/{name}")
+    parser.add_argument("--results", type=Path, default=None, help="page into which the table goes as a section")
     arguments = parser.parse_args(argv)
     result = study(full=arguments.full, seeds=arguments.seeds)
     out = arguments.out or Path("out") / name
     result.write(out)
     result.show()
+    if arguments.results is not None:
+        write_section(study_section(result.report, arguments.full), arguments.results)
     Console().print(f"Figures and report.json are in {out}/")
     return 0 if result.passed else 1

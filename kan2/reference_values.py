@@ -70,6 +70,13 @@ _NUMPY: dict[Any, Any] = {
     }.items()
 }
 
+# The exponentials by which `lambdify` writes these lose digits near zero.
+_NUMPY |= {
+    sympy.sech: lambda u: 1 / np.cosh(u),
+    sympy.csch: lambda u: 1 / np.sinh(u),
+    sympy.coth: lambda u: 1 / np.tanh(u),
+}
+
 
 def _walk(node: Any, columns: Mapping[str, Any], memo: dict[Any, Any]) -> Any:
     """Evaluates an elementary expression with NumPy, node by node: `lambdify` without generating code, for speed."""

@@ -1,0 +1,59 @@
+"""The page docs/results.md: sections that the commands of this repository write and replace."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+HEADER = """# Results
+
+Every figure on this page was printed by a command of this repository: `make bench` (comparisons, one thread, side by
+side in one process) or `make reproduce` (case studies). Timings depend on the machine; ratios within one table compare
+what ran side by side.
+"""
+
+
+def write_section(text: str, path: Path) -> None:
+    """Puts a section, which starts with a heading of level two, in place of the one with the same heading."""
+    page = path.read_text() if path.exists() else HEADER
+    sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    heading = text.splitlines()[0]
+    new = [text if section.splitlines()[:1] == [heading] else section for section in sections]
+    if text not in new:
+        new.append(text)
+    path.write_text("\n".join(section.rstrip() + "\n" for section in new))
+
+
+def study_section(report: dict[str, Any], full: bool) -> str:
+    """Returns the section of a study from its report: one line a task, the paper's figure beside ours.
+
+    Args:
+        report: what `CaseResult.report` gives.
+        full: whether the study ran in its full size.
+    """
+    lines = [
+        f"## Case study: {report['study']}",
+        "",
+        f"`python -m case_studies {report['study']}{' --full' if full else ''}`, {report['seconds']:.0f} s.",
+        "",
+        "| task | found | worst error | median | seeds | paper | target | met | seconds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["table"]:
+        several = row["n_seeds"] is not None
+        cells = [
+            row["task"],
+            row["found"],
+            f"{row['error']:.1e} ({row['measure']})",
+            f"{row['median']:.1e}" if several else "",
+            f"{row['n_met']} of {row['n_seeds']}" if several else "",
+            row["paper"],
+            row["target"],
+            "yes" if row["passed"] else "NO",
+            f"{row['seconds']:.1f}",
+        ]
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("\n", "<br>")
