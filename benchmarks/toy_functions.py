@@ -49,12 +49,12 @@ TOYS = [
         [3, 5, 10, 20, 50, 100, 200],
     ),
     Toy("x y", lambda x: x[:, 0] * x[:, 1], [2, 2, 1], 3000, [3, 10]),
-    Toy("exp((sin(pi r1^2) + sin(pi r2^2))/2)", _four, [4, 2, 1, 1], 3000, [3, 5, 10, 20, 50], restarts=24, steps=60),
+    Toy("exp((sin(pi r1^2) + sin(pi r2^2))/2)", _four, [4, 2, 1, 1], 5000, [3, 5, 10, 20, 50], restarts=24, steps=60),
     Toy(
         "exp(mean of 100 sin^2(pi x_i/2))",
         lambda x: torch.exp(torch.sin(torch.pi * x / 2).square().mean(1)),
         [100, 1, 1],
-        4000,
+        6000,
         [3, 10, 20],
     ),
 ]

@@ -36,8 +36,8 @@ def reference_values(
     columns = dict(zip(inputs, x.T))
     values = np.empty((len(x), len(expressions)))
     for i, expression in enumerate(expressions):
-        # SciPy takes the factorial of a negative number as 0.
-        expression = expression.replace(sympy.factorial, lambda n: sympy.gamma(n + 1))
+        for function, same in _REPLACED.items():
+            expression = expression.replace(function, same)
         try:
             with np.errstate(all="ignore"):
                 column = np.broadcast_to(_walk(expression, columns, {}), (len(x),))
@@ -57,6 +57,16 @@ def reference_values(
     return values
 
 
+_REPLACED: dict[Any, Any] = {
+    # SciPy takes the factorial of a negative number as 0.
+    sympy.factorial: lambda n: sympy.gamma(n + 1),
+    # `lambdify` would write these with exponentials, which lose digits near zero, and with logarithms of powers.
+    sympy.sech: lambda u: 1 / sympy.cosh(u),
+    sympy.csch: lambda u: 1 / sympy.sinh(u),
+    sympy.coth: lambda u: 1 / sympy.tanh(u),
+}
+
+
 class _NotElementary(Exception):
     """The expression needs `lambdify`."""
 
@@ -68,13 +78,6 @@ _NUMPY: dict[Any, Any] = {
         **{f"a{name}": f"arc{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
         **{"Abs": "abs", "atan2": "arctan2", "ceiling": "ceil"},
     }.items()
-}
-
-# The exponentials by which `lambdify` writes these lose digits near zero.
-_NUMPY |= {
-    sympy.sech: lambda u: 1 / np.cosh(u),
-    sympy.csch: lambda u: 1 / np.sinh(u),
-    sympy.coth: lambda u: 1 / np.tanh(u),
 }
 
 

@@ -81,7 +81,16 @@ def connection_cost(model: MultKAN, data: Any = None) -> float:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
     """
-    strengths = _strengths(model, data)
+    return wiring_cost(_strengths(model, data))
+
+
+def wiring_cost(strengths: Sequence[np.ndarray]) -> float:
+    """Returns the connection cost of any layered network, from one array (target, source) of strengths a layer.
+
+    Example:
+        >>> wiring_cost([np.array([[0.0, 1.0], [1.0, 0.0]])])
+        1.0
+    """
     return _cost(strengths, [_places(n) for n in _sizes(strengths)])
 
 
@@ -97,8 +106,27 @@ def auto_swap(model: MultKAN, data: Any = None) -> MultKAN:
         model: left as it is.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
     """
-    strengths = _strengths(model, data)
-    n_sums = [layer.n_sum for layer in model.spec.layers]
+    orders = arrange(_strengths(model, data), [layer.n_sum for layer in model.spec.layers])
+    for layer in range(1, len(model.layers)):
+        model = reorder(model, layer, orders[layer])
+    return model
+
+
+def arrange(strengths: Sequence[np.ndarray], n_sums: Sequence[int] | None = None) -> list[list[int]]:
+    """Returns the order of nodes that `auto_swap` finds, for any layered network, such as an MLP.
+
+    Args:
+        strengths: for each layer a non-negative array (target, source), see `treeconv.anatomy`.
+        n_sums: for each layer the number of its first targets that trade places only with one another; by default all.
+
+    Returns:
+        for each layer of nodes, inputs first, their present numbers in the new order; inputs and outputs stay.
+
+    Example:
+        >>> arrange([np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 1.0]])])
+        [[0, 1], [1, 0], [0]]
+    """
+    n_sums = _sizes(strengths)[1:] if n_sums is None else n_sums
     fixed = [_places(n) for n in _sizes(strengths)]
     best, lowest = fixed, _cost(strengths, fixed)
     hidden = range(1, len(strengths))
@@ -115,9 +143,7 @@ def auto_swap(model: MultKAN, data: Any = None) -> MultKAN:
                 break
         if cost < lowest - 1e-12:
             best, lowest = places, cost
-    for layer in hidden:
-        model = reorder(model, layer, np.argsort(best[layer]).tolist())
-    return model
+    return [np.argsort(at).tolist() for at in best]
 
 
 def _assign(
