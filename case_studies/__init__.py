@@ -13,5 +13,6 @@ STUDIES: dict[str, str] = {
     "classification": "two moons and tumours: probabilities and formulas, beside scikit-learn",
     "compile_and_correct": "an old law, data of a new one, the correction read off",
     "auxiliary_variables": "the relativistic mass with, without and with wrong auxiliary variables",
+    "modular_structures": "modules built in, and found: parity, majority, symmetries, a tree",
 }
 """Name of each study's module, and what it does in one line."""

@@ -10,14 +10,14 @@ with all its edges, and cut into modules beforehand. The second from 1,000 sampl
 converted to a tree; a network wired by that tree becomes a formula.
 
 Judged. Bits: by the share of strings that come out right, by the inputs of the modules (pieces of the first layer),
-and by the number of pairs of edges that cross, which, unlike a picture, hides nothing. Laws: by the error on 1,000
-other samples, the true tree, the exact formula; and by 25 questions of generalised symmetry, one for each group of two,
-three or four inputs, three of which are answered by yes.
+and by the number of pairs of edges that cross without being connected, which, unlike a picture, hides nothing. Laws: by
+the error on 1,000 other samples, the true tree, the exact formula; and by 25 questions of generalised symmetry, one for
+each group of two, three or four inputs, three of which are answered by yes.
 """
 
 import copy
 from collections.abc import Sequence
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import networkx as nx
 import numpy as np
@@ -31,8 +31,11 @@ from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_
 from kan2.edits.arrange import arrange, connection_cost, wiring_cost
 from treeconv.anatomy import strengths_of
 
-LADDER = (1e-3, 3e-3, 1e-2, 1e-2)  # penalties of the KANs, one after the other
-MLP_LADDER = (1e-4, 3e-4, 1e-3)
+TASKS = {  # widths of the KAN and of the MLP, and the growing penalties of both
+    "parity": ([10, 10, 5], (1e-3,), [10, 20, 5], (1e-4, 3e-4)),
+    "majority": ([9, 6, 3, 1], (3e-3, 3e-3, 1e-2, 1e-2), [9, 20, 20, 1], (1e-4, 3e-4)),
+}
+N_MLPS = 3  # MLPs are trained with the first seeds only
 TWO_SQUARES = "(x1**2 + x2**2)**2 + (x3**2 + x4**2)**2"
 MODULES = (
     (0, "[0,1]->[0,1,2]->[0,1,2]->[0]"),
@@ -52,21 +55,22 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
     trials: dict[str, list[Trial]] = {}
     for seed in range(seeds or (10 if full else 1)):
         trials.setdefault("modules built in", []).append(built_in(seed))
-        for task, width, hidden in (("parity", [10, 10, 5], [20]), ("majority", [9, 10, 10, 1], [20, 20])):
-            lap, (x, y) = Stopwatch(), globals()[task]()
-            kan = sparse_kan(kan2.MultKAN(width, grid=1, seed=seed), x, y, LADDER[: 2 if task == "parity" else None])
+        for task, (width, ladder, mlp_width, mlp_ladder) in TASKS.items():
+            lap, (x, y) = Stopwatch(), bit_task(task)
+            kan = sparse_kan(kan2.MultKAN(width, grid=1, seed=seed), x, y, ladder)
             arranged = kan.auto_swap()
             costs = connection_cost(kan), connection_cost(arranged)
             wiring = strengths_of(arranged, x)
             trials.setdefault(f"{task}, KAN {width}", []).append(_judge(task, arranged, wiring, costs, lap))
             if seed == 0:
                 result.figures |= {f"{task}_before": kan.plot(x), f"{task}_after": arranged.plot(x)}
-            sizes = [width[0], *hidden, width[-1]]
-            mlp = sparse_mlp(sizes, x, y, seed)
-            weights = strengths_of(mlp)
-            wiring = in_order(weights, arrange(weights))
-            costs = wiring_cost(weights), wiring_cost(wiring)
-            trials.setdefault(f"{task}, MLP {sizes}", []).append(_judge(task, mlp, wiring, costs, lap))
+            # The MLP of the majority does not come apart: a quick run leaves it out.
+            if seed < N_MLPS and (full or task == "parity"):
+                mlp = sparse_mlp(mlp_width, x, y, mlp_ladder, seed)
+                weights = strengths_of(mlp)
+                wiring = in_order(weights, arrange(weights))
+                costs = wiring_cost(weights), wiring_cost(wiring)
+                trials.setdefault(f"{task}, MLP {mlp_width}", []).append(_judge(task, mlp, wiring, costs, lap))
         lap, data = Stopwatch(), _samples(LAW, 5, 1000, seed)
         model = kan2.MultKAN([5, 8, 1], grid=5, seed=seed)
         model.fit(data, steps=40)
@@ -77,7 +81,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
         if seed == 0:
             result.figures["tree"] = treeconv.plot(tree)
             result.formulas["law"] = trials["network wired by the tree, as a formula"][0].found
-        if full:
+        if full and seed < N_MLPS:
             trials.setdefault("tree of a trained MLP [5, 32, 32, 1]", []).append(tree_of_mlp(data, seed))
     for task, tried in trials.items():
         measure, target, paper = _about(task)
@@ -87,15 +91,15 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
     return result
 
 
-def parity() -> tuple[Tensor, Tensor]:
-    """Returns all strings of ten bits, and whether the bits of each pair differ."""
-    x = _bits(10)
-    return x, (x[:, 0::2] - x[:, 1::2]).abs()
+def bit_task(task: str) -> tuple[Tensor, Tensor]:
+    """Returns all strings of bits of a task, and what they shall become.
 
-
-def majority() -> tuple[Tensor, Tensor]:
-    """Returns all strings of nine bits, and the majority of the majorities of three times three of them."""
-    x = _bits(9)
+    "parity": whether the bits of each of five pairs differ. "majority": that of the majorities of three times three.
+    """
+    n = 10 if task == "parity" else 9
+    x = torch.tensor(list(product((0.0, 1.0), repeat=n)), dtype=torch.float64)
+    if task == "parity":
+        return x, (x[:, 0::2] - x[:, 1::2]).abs()
     votes = x.reshape(-1, 3, 3).sum(2) > 1.5
     return x, (votes.sum(1, keepdim=True) > 1.5).double()
 
@@ -106,8 +110,8 @@ def built_in(seed: int) -> Trial:
     dense = modular = kan2.MultKAN([4, 6, 2, 6, 1], grid=3, seed=seed)
     for start, chain in MODULES:
         modular = modular.module(start, chain)
-    dense.fit(data, steps=30)
-    modular.fit(data, steps=30)
+    dense.fit(data, steps=20)
+    modular.fit(data, steps=20)
     ratio = _test_rmse(modular, data) / _test_rmse(dense, data)
     found = f"{dense.spec.n_edges} edges {_test_rmse(dense, data):.1e}, "
     found += f"{modular.spec.n_edges} edges {_test_rmse(modular, data):.1e}"
@@ -127,19 +131,20 @@ def sparse_kan(model: kan2.MultKAN, x: Tensor, y: Tensor, ladder: Sequence[float
     return model
 
 
-def sparse_mlp(widths: Sequence[int], x: Tensor, y: Tensor, seed: int) -> nn.Sequential:
+def sparse_mlp(widths: Sequence[int], x: Tensor, y: Tensor, ladder: Sequence[float], seed: int) -> nn.Sequential:
     """Trains an MLP, then cuts its weak weights under a growing penalty, as long as all strings come out right."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        parts = [part for a, b in zip(widths, widths[1:]) for part in (nn.Linear(a, b), nn.SiLU())]
+        parts = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.SiLU())]
     model = nn.Sequential(*parts[:-1]).double()
-    for i, lamb in enumerate(MLP_LADDER):
+    _train(model, x, y, ladder[0], 500)
+    for lamb in ladder:
         trial = copy.deepcopy(model)
-        _train(trial, x, y, lamb, 600 if i == 0 else 200)
+        _train(trial, x, y, lamb, 200)
         for weight in _weights(trial):
             weight.data[weight.abs() < 0.05] = 0
-        _train(trial, x, y, 0.0, 200)
-        if i == 0 or _share_wrong(trial, x, y) == 0:
+        _train(trial, x, y, 0.0, 100)
+        if _share_wrong(trial, x, y) == 0:
             model = trial
     return model
 
@@ -150,15 +155,18 @@ def in_order(strengths: Sequence[np.ndarray], orders: Sequence[Sequence[int]]) -
 
 
 def crossings(strengths: Sequence[np.ndarray]) -> int:
-    """Counts the pairs of edges that cross when each layer's nodes are drawn in their order."""
-    edges = [[(i, j) for j, i in np.argwhere(layer > 0)] for layer in strengths]
-    return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for layer in edges for a, b in combinations(layer, 2))
+    """Counts the pairs of edges that cross, in a drawing of the nodes in their order, without being connected."""
+    count = 0
+    for layer in strengths:
+        piece_of = {node: i for i, piece in enumerate(_pieces(layer)) for node in piece}
+        edges = [(int(i), int(j), piece_of["source", int(i)]) for j, i in np.argwhere(layer > 0)]
+        count += sum((a[0] - b[0]) * (a[1] - b[1]) < 0 and a[2] != b[2] for a, b in combinations(edges, 2))
+    return count
 
 
 def modules(strengths: Sequence[np.ndarray]) -> list[list[int]]:
     """Returns the inputs of each connected piece of the first layer."""
-    graph = nx.Graph((("input", int(i)), ("node", int(j))) for j, i in np.argwhere(strengths[0] > 0))
-    return sorted(sorted(i for kind, i in piece if kind == "input") for piece in nx.connected_components(graph))
+    return sorted(sorted(i for kind, i in piece if kind == "source") for piece in _pieces(strengths[0]))
 
 
 def asked(model: kan2.MultKAN, data: kan2.Dataset) -> Trial:
@@ -177,7 +185,7 @@ def wired(tree: nx.DiGraph, data: kan2.Dataset) -> Trial:
     """Trains a network wired by a tree, and makes it a formula."""
     lap = Stopwatch()
     model = kan2.from_tree(tree)
-    model.fit(data, grids=[5, 10], steps=20, restarts=4)
+    model.fit(data, grids=[5, 10], steps=20, restarts=2)
     model = model.auto_symbolic()
     error = _test_rmse(model, data)
     try:
@@ -205,15 +213,20 @@ def tree_of_mlp(data: kan2.Dataset, seed: int) -> Trial:
         return value
 
     optimizer.step(loss)
-    tree = treeconv.convert(model, data.X_test, names=data.inputs, y=data.y_test / spread)
+    tree = treeconv.convert(lambda x: spread * model(x), data.X_test, names=data.inputs, y=data.y_test)
     found = str(treeconv.skeleton(tree))
     with torch.no_grad():
         error = float((model(data.X_test) * spread - data.y_test).square().mean().sqrt())
     return Trial(found, error, found == TREE, lap.lap())
 
 
+def _pieces(layer: np.ndarray) -> list[set[tuple[str, int]]]:
+    edges = ((("source", int(i)), ("target", int(j))) for j, i in np.argwhere(layer > 0))
+    return list(nx.connected_components(nx.Graph(edges)))
+
+
 def _judge(task: str, model: nn.Module, wiring: list[np.ndarray], costs: tuple[float, float], lap: Stopwatch) -> Trial:
-    x, y = globals()[task]()
+    x, y = bit_task(task)
     wrong, crossed, size = _share_wrong(model, x, y), crossings(wiring), 2 if task == "parity" else 3
     right = modules(wiring) == [list(range(i, i + size)) for i in range(0, x.shape[1], size)]
     n_edges = sum(int((layer > 0).sum()) for layer in wiring)
@@ -235,18 +248,14 @@ def _about(task: str) -> tuple[str, str, str]:
         "modules built in": ("test rmse, modular / dense", "below 1", "no figure"),
         "generalised symmetry, 25 groups": ("wrong answers", "0 of 25", "no figure"),
         "network wired by the tree, as a formula": ("test rmse", "exact, <= 1e-9", "not tried"),
-    }.get(task, ("test rmse of the network", "the true tree", "the root's kind is wrong"))
+    }.get(task, ("test rmse of the network", "the true tree", "first four inputs: '*' for a sum"))
 
 
 def _samples(law: str, n_inputs: int, n: int, seed: int) -> kan2.Dataset:
     return kan2.sample_function(law, {f"x{i}": (-1.0, 1.0) for i in range(1, n_inputs + 1)}, n=n, seed=seed)
 
 
-def _bits(n: int) -> Tensor:
-    return torch.tensor(list(product((0.0, 1.0), repeat=n)), dtype=torch.float64)
-
-
-def _weights(model: nn.Sequential) -> list[nn.Parameter]:
+def _weights(model: nn.Sequential) -> list[Tensor]:
     return [part.weight for part in model if isinstance(part, nn.Linear)]
 
 
