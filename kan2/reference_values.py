@@ -49,7 +49,8 @@ def reference_values(
         sides = sorted({r.lhs - r.rhs for r in relations} | {s.args[0] for s in steps}, key=str)
         if sides:
             column = column + 0 * reference_values(sides, inputs, x).sum(axis=1)
-        for angle in expression.atoms(sympy.atan2):
+        angles: Any = expression.atoms(sympy.atan2)
+        for angle in angles:
             # NumPy gives the origin, which has no angle, the angle 0.
             at_origin = (reference_values(angle.args, inputs, x) == 0).all(axis=1)
             column = np.where(at_origin, np.nan, column)
