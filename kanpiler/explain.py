@@ -111,7 +111,7 @@ def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | N
     Example:
         >>> print(explain("x*sin(y) + 1").plan())
         n1 = x*sin(y)
-        y = n1 + 1
+        f = n1 + 1
     """
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
