@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -35,6 +36,7 @@ OPTIMISERS = ("LM", "LBFGS", "Adam")
 DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
 
 
+@torch.enable_grad()
 def fit(
     model: MultKAN,
     data: Any = None,

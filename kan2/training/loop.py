@@ -136,7 +136,8 @@ class Training:
         if self.options.update_grid or grid is not None:
             # A grid that shall stay may be meant for more than these samples.
             grid = supported_grid(self.work, features, grid)
-        fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
+        before = Snapshot.of(self.work)
+        moved = fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.options.update_grid else float("-inf"))
         if isinstance(self.solver, LevenbergMarquardt):
             self.solver.damping = min(self.solver.damping, 1e-2)
         self.solver.restart()
@@ -145,10 +146,28 @@ class Training:
                 f"fit: expected a finite loss at the start, got {self.solver.evaluation.objective}. A symbolic edge is "
                 "probably outside its domain (see model.trace(X), or unfix it), or the loss is not defined there."
             )
-        self.trail, self.kept = [self.solver.evaluation.objective], None
+        self.kept = self._known_better(before) if moved and grid is None else None
+        self.trail = [self.solver.evaluation.objective]
         self.n_moves, self.n_idle, self.last_move, self.is_settled = 0, 0, 0, False
         if not len(self.history):
             self._record()
+
+    def _known_better(self, before: Snapshot) -> tuple[float, Snapshot] | None:
+        # A network that was trained before may lose to new grids what it had; then it keeps the old ones, or, where
+        # these cannot hold the samples, the state it came with for the end of the stage.
+        moved, objective = Snapshot.of(self.work), self.solver.evaluation.objective
+        before.restore_(self.work)
+        self.solver.restart()
+        known = self.solver.evaluation.objective
+        if not isfinite(known) or known > 0.5 * objective:
+            known, kept = float("inf"), None
+        else:
+            kept = known, before
+        first = self.work.layers[0].numeric
+        if kept is None or not (first is None or holds(first.basis.grid, self.problem.features, 0.0, 0.0)):
+            moved.restore_(self.work)
+            self.solver.restart()
+        return kept
 
     def _train(self, is_last: bool) -> bool:
         # Returns whether the next stage shall begin.

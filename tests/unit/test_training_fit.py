@@ -64,6 +64,35 @@ def test_lbfgs_gets_past_the_first_step():
     assert fit(model, HELLO, opt="LBFGS", steps=40).rmse < 0.1
 
 
+@pytest.mark.parametrize("steps", [0, 1, 20])
+def test_training_on_never_costs_what_was_reached(steps):
+    model, _ = fitted(grids=[5, 20], steps=40)
+    part = HELLO.X[:, 0].abs() < 0.3
+    X, y = HELLO.X[part], HELLO.y[part]
+
+    def error():
+        return float((value(model, X) - y).square().mean())
+
+    before = error()
+    fit(model, (X, y), steps=steps)
+    assert error() <= before * 1.0001
+
+
+def test_samples_beyond_the_grids_move_them_also_after_training():
+    model, _ = fitted()
+    wide = sample_function("exp(sin(pi*x) + y**2)", {"x": (-1.5, 1.5), "y": (-1, 1)}, n=300)
+    fit(model, wide, steps=15)
+    grid = model.layers[0].numeric.basis.grid[0]
+    assert grid[0] <= wide.X[:, 0].min()
+    assert grid[-1] >= wide.X[:, 0].max()
+
+
+def test_training_works_where_gradients_are_switched_off():
+    with torch.no_grad():
+        model, _ = fitted()
+    assert rmse(model) < 0.05
+
+
 def test_a_staircase_of_grids_lowers_the_error_at_each():
     data = sample_function("exp(sin(pi*x) + y**2)", XY, n=1000)
     history = fit(MultKAN([2, 1, 1], grid=5), data, grids=[5, 10, 20, 50])
