@@ -50,6 +50,8 @@ class SymbolicFunction:
         reference: section of Abramowitz and Stegun, or another source.
         latex: how f is written in LaTeX, `{}` standing for its argument, such as r"\\operatorname{{f}}({})"; empty for
             what SymPy writes.
+        is_slow: whether searches use a table of values instead of calling the function many times; it must be smooth
+            within its domain.
     """
 
     name: str
@@ -62,6 +64,7 @@ class SymbolicFunction:
     inverse: str | None = None
     reference: str = ""
     latex: str = ""
+    is_slow: bool = False
 
     @property
     def free(self) -> str:

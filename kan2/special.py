@@ -8,10 +8,10 @@ Reference: NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov
 """
 
 from collections.abc import Callable
-from math import inf, pi, sqrt
+from functools import partial
+from math import factorial, inf, pi, sqrt
 from typing import Any
 
-import mpmath
 import numpy as np
 import scipy.special as scipy_special
 import sympy
@@ -134,9 +134,20 @@ elliptic_e_z = _with_order(
 )
 
 
-def _zeta_derivative(n: int) -> Unary:
-    exact = np.vectorize(lambda s: float(mpmath.zeta(s, derivative=n)), otypes=[float])
-    return smooth(lambda x: scipy_special.zeta(x) if n == 0 else exact(x), lambda u: _zeta_derivative(n + 1)(u))
+_BERNOULLI = tuple(float(sympy.bernoulli(2 * i)) for i in range(1, 11))
+
+
+def _zeta(u: Tensor) -> Tensor:
+    """Evaluates the zeta function for u > 1 by the Euler-Maclaurin formula, DLMF 25.2.9."""
+    n = 12
+    total = torch.pow(float(n), 1 - u) / (u - 1) + torch.pow(float(n), -u) / 2
+    for i in range(1, n):
+        total = total + torch.pow(float(i), -u)
+    term = u * torch.pow(float(n), -u - 1)
+    for i, bernoulli in enumerate(_BERNOULLI, start=1):
+        total = total + bernoulli / factorial(2 * i) * term
+        term = term * (u + 2 * i - 1) * (u + 2 * i) / n**2
+    return total
 
 
 def sinh_ratio(u: Tensor) -> Tensor:
@@ -191,7 +202,7 @@ def _heaviside(u: Tensor, p: Tensor) -> Tensor:
 
 
 def _rows() -> list[SymbolicFunction]:
-    row = SymbolicFunction
+    row, slow = SymbolicFunction, partial(SymbolicFunction, is_slow=True)
     return [
         row("sec", lambda u: 1 / torch.cos(u), sympy.sec, 4, reference="DLMF 4.14"),
         row("csc", lambda u: 1 / torch.sin(u), sympy.csc, 4, domain=(0, pi), reference="DLMF 4.14"),
@@ -210,41 +221,41 @@ def _rows() -> list[SymbolicFunction]:
         row("heaviside", _heaviside, lambda u, p: sympy.Heaviside(u, _order(p)), 4, shape=0.5, reference="DLMF 1.16"),
         row("sinc", sinc, sympy.sinc, 4, reference="DLMF 3.3"),
         row("erfc", torch.erfc, sympy.erfc, 4, reference="DLMF 7.2"),
-        row("erfi", erfi, sympy.erfi, 5, reference="DLMF 7.2"),
-        row("gamma", gamma, sympy.gamma, 5, domain=(0, inf), reference="DLMF 5.2"),
-        row("loggamma", loggamma, sympy.loggamma, 5, domain=(0, inf), reference="DLMF 5.2"),
-        row("polygamma", polygamma, _ordered(sympy.polygamma), 5, domain=(0, inf), shape=0.0, reference="DLMF 5.15"),
-        row("lowergamma", lowergamma, _ordered(sympy.lowergamma), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.2"),
-        row("uppergamma", uppergamma, _ordered(sympy.uppergamma), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.2"),
-        row("zeta", _zeta_derivative(0), sympy.zeta, 6, domain=(1, inf), reference="DLMF 25.2"),
-        row("besselj", besselj, _ordered(sympy.besselj), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
-        row("J0", bessel_j0, lambda u: sympy.besselj(0, u), 4, reference="DLMF 10.2"),
-        row("J1", bessel_j1, lambda u: sympy.besselj(1, u), 4, reference="DLMF 10.2"),
-        row("bessely", bessely, _ordered(sympy.bessely), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
-        row("besseli", besseli, _ordered(sympy.besseli), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
-        row("besselk", besselk, _ordered(sympy.besselk), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
-        row("jn", spherical_j, _ordered(sympy.jn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
-        row("yn", spherical_y, _ordered(sympy.yn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
-        row("airyai", airyai, sympy.airyai, 5, reference="DLMF 9.2"),
-        row("airybi", airybi, sympy.airybi, 5, reference="DLMF 9.2"),
-        row("airyaiprime", airyaiprime, sympy.airyaiprime, 6, reference="DLMF 9.2"),
-        row("airybiprime", airybiprime, sympy.airybiprime, 6, reference="DLMF 9.2"),
-        row("LambertW", lambert_w, lambda u, p: sympy.LambertW(u, _order(p)), 5, domain=(-np.exp(-1), inf), shape=0.0,
+        slow("erfi", erfi, sympy.erfi, 5, reference="DLMF 7.2"),
+        slow("gamma", gamma, sympy.gamma, 5, domain=(0, inf), reference="DLMF 5.2"),
+        slow("loggamma", loggamma, sympy.loggamma, 5, domain=(0, inf), reference="DLMF 5.2"),
+        slow("polygamma", polygamma, _ordered(sympy.polygamma), 5, domain=(0, inf), shape=0.0, reference="DLMF 5.15"),
+        slow("lowergamma", lowergamma, _ordered(sympy.lowergamma), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.2"),
+        slow("uppergamma", uppergamma, _ordered(sympy.uppergamma), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.2"),
+        slow("zeta", _zeta, sympy.zeta, 6, domain=(1, inf), reference="DLMF 25.2"),
+        slow("besselj", besselj, _ordered(sympy.besselj), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
+        slow("J0", bessel_j0, lambda u: sympy.besselj(0, u), 4, reference="DLMF 10.2"),
+        slow("J1", bessel_j1, lambda u: sympy.besselj(1, u), 4, reference="DLMF 10.2"),
+        slow("bessely", bessely, _ordered(sympy.bessely), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.2"),
+        slow("besseli", besseli, _ordered(sympy.besseli), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
+        slow("besselk", besselk, _ordered(sympy.besselk), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.25"),
+        slow("jn", spherical_j, _ordered(sympy.jn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
+        slow("yn", spherical_y, _ordered(sympy.yn), 5, domain=(0, inf), shape=0.0, reference="DLMF 10.47"),
+        slow("airyai", airyai, sympy.airyai, 5, reference="DLMF 9.2"),
+        slow("airybi", airybi, sympy.airybi, 5, reference="DLMF 9.2"),
+        slow("airyaiprime", airyaiprime, sympy.airyaiprime, 6, reference="DLMF 9.2"),
+        slow("airybiprime", airybiprime, sympy.airybiprime, 6, reference="DLMF 9.2"),
+        slow("LambertW", lambert_w, lambda u, p: sympy.LambertW(u, _order(p)), 5, domain=(-np.exp(-1), inf), shape=0.0,
             reference="DLMF 4.13"),
-        row("elliptic_k", elliptic_k, sympy.elliptic_k, 5, domain=(-inf, 1), reference="DLMF 19.2"),
-        row("elliptic_e", elliptic_e, sympy.elliptic_e, 5, domain=(-inf, 1), reference="DLMF 19.2"),
-        row("elliptic_f(z|m)", elliptic_f, lambda u, p: sympy.elliptic_f(u, p), 6, shape=0.5, reference="DLMF 19.2"),
-        row("elliptic_e(z|m)", elliptic_e_z, lambda u, p: sympy.elliptic_e(u, p), 6, shape=0.5, reference="DLMF 19.2"),
-        row("Si", sine_integral, sympy.Si, 5, reference="DLMF 6.2"),
-        row("Ci", cosine_integral, sympy.Ci, 5, domain=(0, inf), reference="DLMF 6.2"),
-        row("Shi", sinh_integral, sympy.Shi, 5, reference="DLMF 6.2"),
-        row("Chi", cosh_integral, sympy.Chi, 5, domain=(0, inf), reference="DLMF 6.2"),
-        row("Ei", exponential_integral, sympy.Ei, 5, domain=(0, inf), reference="DLMF 6.2"),
-        row("li", lambda u: exponential_integral(torch.log(u)), sympy.li, 6, domain=(1, inf), reference="DLMF 6.2"),
-        row("expint", expint, _ordered(sympy.expint), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.19"),
+        slow("elliptic_k", elliptic_k, sympy.elliptic_k, 5, domain=(-inf, 1), reference="DLMF 19.2"),
+        slow("elliptic_e", elliptic_e, sympy.elliptic_e, 5, domain=(-inf, 1), reference="DLMF 19.2"),
+        slow("elliptic_f(z|m)", elliptic_f, lambda u, p: sympy.elliptic_f(u, p), 6, shape=0.5, reference="DLMF 19.2"),
+        slow("elliptic_e(z|m)", elliptic_e_z, lambda u, p: sympy.elliptic_e(u, p), 6, shape=0.5, reference="DLMF 19.2"),
+        slow("Si", sine_integral, sympy.Si, 5, reference="DLMF 6.2"),
+        slow("Ci", cosine_integral, sympy.Ci, 5, domain=(0, inf), reference="DLMF 6.2"),
+        slow("Shi", sinh_integral, sympy.Shi, 5, reference="DLMF 6.2"),
+        slow("Chi", cosh_integral, sympy.Chi, 5, domain=(0, inf), reference="DLMF 6.2"),
+        slow("Ei", exponential_integral, sympy.Ei, 5, domain=(0, inf), reference="DLMF 6.2"),
+        slow("li", lambda u: exponential_integral(torch.log(u)), sympy.li, 6, domain=(1, inf), reference="DLMF 6.2"),
+        slow("expint", expint, _ordered(sympy.expint), 6, domain=(0, inf), shape=1.0, reference="DLMF 8.19"),
         row("fresnels", fresnels, sympy.fresnels, 5, reference="DLMF 7.2"),
         row("fresnelc", fresnelc, sympy.fresnelc, 5, reference="DLMF 7.2"),
-        row("legendre", legendre, _ordered(sympy.legendre), 6, domain=(-1, 1), shape=1.0, reference="DLMF 14.2"),
+        slow("legendre", legendre, _ordered(sympy.legendre), 6, domain=(-1, 1), shape=1.0, reference="DLMF 14.2"),
     ]  # fmt: skip
 
 

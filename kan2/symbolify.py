@@ -24,10 +24,8 @@ from kan2.errors import EdgeError
 from kan2.linalg import lstsq
 from kan2.network import MultKAN
 from kan2.spec import SymbolicTerm
-from kan2.symbolic_fit import CurveFit, canonical, fit_curves, grid_points
+from kan2.symbolic_fit import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
 from kan2.types import EdgeIndex
-
-WEIGHT_SIMPLE = 0.35
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,8 @@ def suggest_all(
     fits = fit_curves(torch.stack(curves), low.double().cpu(), high.double().cpu(), library)
     result = {}
     for edge, rows, curve in zip(edges, fits, curves):
-        scored = sorted((_score(row, curve, noise, weight_simple), i) for i, row in enumerate(rows))
+        ends = float(curve.amin()), float(curve.amax())
+        scored = sorted((_score(row, ends, noise, weight_simple), i) for i, row in enumerate(rows))
         best = tuple(
             replace(rows[i], affine=canonical(rows[i].function, rows[i].affine, rows[i].shape)) for _, i in scored
         )
@@ -120,12 +119,14 @@ def suggest_all(
     return result
 
 
-def _score(row: CurveFit, curve: Tensor, noise: float, weight_simple: float) -> float:
+def _score(row: CurveFit, ends: tuple[float, float], noise: float, weight_simple: float) -> float:
+    # ends: the lowest and the highest value of the edge
     free = functions.get(row.function).free
     cost = weight_simple * (row.complexity + 0.5 * len(free))
-    spread = float(curve.amax() - curve.amin())
-    if "c" in free and "b" in free and spread > 0:
-        cost += max(0.0, log10(float((curve - row.affine[3]).abs().amax()) / spread + 1e-300))
+    low, high = ends
+    if "c" in free and "b" in free and high > low:
+        d = row.affine[3]
+        cost += max(0.0, log10(max(high - d, d - low) / (high - low)))
     return log10(max(1 - row.r2, 0.0) + noise) + cost
 
 

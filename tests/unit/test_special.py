@@ -1,5 +1,7 @@
 """The special functions against mpmath: values, first and second derivatives, tensors of any kind."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import torch
 
 from kan2 import functions
 from kan2.special import SPECIAL
+from kan2.symbolic_polish import evaluate
+from kan2.tabulate import table
 
 u, v = sympy.symbols("u v")
 STEPS = {"floor", "ceil", "heaviside"}
@@ -88,6 +92,18 @@ def test_dtype_is_kept_and_vmap_works(generator):
     torch.testing.assert_close(torch.func.vmap(row)(x), row(x))
     gradient = torch.func.vmap(torch.func.grad(lambda t: row(t).sum()))(x)
     torch.testing.assert_close(gradient, row(x) * torch.digamma(x))
+
+
+@pytest.mark.parametrize("name", [name for name in SPECIAL if functions.get(name).is_slow])
+def test_tables_of_slow_functions(name):
+    row = functions.get(name)
+    low, high = POINTS.get(name, (0.01, 30.0))
+    x = torch.linspace(low, high, 101, dtype=torch.float64)
+    value, slope = table(row)(x)
+    exact_value, exact_slope, _ = evaluate(replace(row, is_slow=False), x, torch.tensor(row.shape or 0.0))
+    ok = exact_value.abs() < 1e6
+    torch.testing.assert_close(value[ok], exact_value[ok], rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(slope[ok], exact_slope[ok], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.gpu

@@ -54,6 +54,28 @@ def test_units_do_not_matter(log_x, log_y, shift):
     assert 1 - fit.r2 < 1e-9
 
 
+@pytest.mark.parametrize("name", ["J0", "gamma", "airyai", "elliptic_k", "erf", "zeta", "besselj", "fresnels"])
+def test_special_functions_are_found_in_the_whole_library(name):
+    row = functions.get(name)
+    low, high = {"elliptic_k": (-1.0, 0.95), "gamma": (0.3, 4.0), "zeta": (1.3, 4.0), "fresnels": (0.1, 4.0)}.get(
+        name, (0.1, 12.0)
+    )
+    fits = fit_one(lambda x: 3 * row(x) - 1, low, high, [n for n in functions.names() if n != "0"])
+    assert 1 - fits[name].r2 < 1e-11
+    simpler = [f.function for f in fits.values() if f.complexity < row.complexity and 1 - f.r2 < 1e-10]
+    assert not simpler or name == "besselj"  # J0 is simpler
+
+
+def test_a_replaced_function_is_searched_anew():
+    def sample(power):
+        return functions.SymbolicFunction("mine", lambda u: u**power, lambda u: u**power, 3)
+
+    functions.register(sample(3), replace=True)
+    assert 1 - fit_one(lambda x: x**3, -1.0, 1.0, ["mine"])["mine"].r2 < 1e-12
+    functions.register(sample(7), replace=True)
+    assert 1 - fit_one(lambda x: x**7, -1.0, 1.0, ["mine"])["mine"].r2 < 1e-12
+
+
 def test_constant_curves_are_constants():
     fit = fit_one(lambda x: 0 * x + 3.5, -1.0, 1.0, ["x", "sin"])["x"]
     assert fit.affine == (0.0, 0.0, 0.0, 3.5)
