@@ -23,6 +23,7 @@ from kan2 import Dataset, MultKAN, sample_function
 
 SEEDS = (0, 1, 2, 3, 4)
 PYKAN_STEPS = 50
+PYKAN_SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def samples(task: Task) -> Dataset:
     return sample_function(task.f, [(-task.limit, task.limit)] * task.width[0], n=1000, n_test=1000)
 
 
-def pykan(task: Task) -> tuple[float, float]:
-    """Returns pykan's final test RMSE and its processor seconds."""
+def pykan(task: Task, seed: int) -> tuple[float, float]:
+    """Returns pykan's final test RMSE, infinity where it is not a number, and its processor seconds."""
     from kan import KAN
 
     data = samples(task)
@@ -84,14 +85,15 @@ def pykan(task: Task) -> tuple[float, float]:
             Path("model").mkdir()
             start = time.process_time()
             # A copy of the width, because pykan changes the list it is given.
-            model = KAN(width=list(task.width), grid=task.grids[0], k=3, seed=0, auto_save=False)
+            model = KAN(width=list(task.width), grid=task.grids[0], k=3, seed=seed, auto_save=False)
             for i, grid in enumerate(task.grids):
                 model = model.refine(grid) if i else model
                 result = model.fit(table, opt="LBFGS", steps=PYKAN_STEPS)
             seconds = time.process_time() - start
     finally:
         torch.set_default_dtype(torch.float32)
-    return float(result["test_loss"][-1]), seconds
+    error = float(result["test_loss"][-1])
+    return error if math.isfinite(error) else math.inf, seconds
 
 
 def ours(task: Task, seed: int, target: float) -> tuple[float, float]:
@@ -116,7 +118,9 @@ def main() -> str:
     torch.set_num_threads(1)
     rows, ratios = [], []
     for task in TASKS:
-        target, theirs = pykan(task)
+        # The best of its starts, and the time of that one alone.
+        target, theirs = min(pykan(task, seed) for seed in PYKAN_SEEDS)
+        spread = float(samples(task).y.std())
         seconds = [ours(task, seed, target)[1] for seed in SEEDS]
         middle = statistics.median(seconds)
         ratios.append(theirs / middle)
@@ -127,6 +131,7 @@ def main() -> str:
                 str(task.width),
                 grids,
                 f"{target:.1e}",
+                f"{target / spread:.1e}",
                 f"{theirs:.1f}",
                 f"{middle:.2f}",
                 f"{max(seconds):.2f}",
@@ -134,12 +139,14 @@ def main() -> str:
             ]
         )
         print(rows[-1], flush=True)
-    header = ["function", "width", "G", "pykan's test RMSE", "pykan s", "ours s", "ours s, slowest", "ratio"]
+    header = ["function", "width", "G", "pykan's test RMSE", "share of std(y)"]
+    header += ["pykan s", "ours s", "ours s, slowest", "ratio"]
     return (
         "## Training: time to pykan's final error\n\n"
         "1,000 training and 1,000 test samples, float64, processor seconds. pykan 0.2.8: LBFGS, 50 steps on each grid, "
-        f"one run; ours: median of {len(SEEDS)} random starts until the test error is below pykan's last one "
+        f"the best of {len(PYKAN_SEEDS)} starts and its time alone; ours: median of {len(SEEDS)} random starts until the test error is below pykan's last one "
         f"(infinity: not reached). {machine()}\n\n"
         f"{table(header, rows)}\n\n"
-        f"Median ratio {statistics.median(ratios):.0f}, smallest {min(ratios):.0f}.\n"
+        f"Median ratio {statistics.median(ratios):.0f}, smallest {min(ratios):.0f}. "
+        "Where pykan's error is near the deviation of the targets, it has hardly learned.\n"
     )
