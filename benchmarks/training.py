@@ -144,7 +144,8 @@ def main() -> str:
     return (
         "## Training: time to pykan's final error\n\n"
         "1,000 training and 1,000 test samples, float64, processor seconds. pykan 0.2.8: LBFGS, 50 steps on each grid, "
-        f"the best of {len(PYKAN_SEEDS)} starts and its time alone; ours: median of {len(SEEDS)} random starts until the test error is below pykan's last one "
+        f"the best of {len(PYKAN_SEEDS)} starts and its time alone; ours: median of {len(SEEDS)} random "
+        "starts until the test error is below pykan's last one "
         f"(infinity: not reached). {machine()}\n\n"
         f"{table(header, rows)}\n\n"
         f"Median ratio {statistics.median(ratios):.0f}, smallest {min(ratios):.0f}. "
