@@ -157,20 +157,24 @@ def try_without(
     model: MultKAN, edges: list[EdgeIndex], data: Dataset, limit: float, steps: int, sample_weight: Any = None
 ) -> MultKAN | None:
     """Returns the network trained without these edges, or None if its error exceeds the limit."""
-    with torch.no_grad():
-        records = model.trace(data.X).layers
-        layers = []
-        for i, record in enumerate(records):
-            gone = [(target, source) for layer, target, source in edges if layer == i]
-            means = edge_statistics(record.layer, record.inputs).mean
-            layers.append(drop_edges(record.layer, gone, means))
+    trial = without(model, edges, data)
+    if trial is None:
+        return None
+    return trial if refit(trial, data, steps, sample_weight, hopeless=HOPELESS * limit) <= limit else None
+
+
+@torch.no_grad()
+def without(model: MultKAN, edges: list[EdgeIndex], data: Dataset) -> MultKAN | None:
+    """Returns the network with these edges replaced by their means, untrained; None where nothing would be left."""
+    layers = []
+    for i, record in enumerate(model.trace(data.X).layers):
+        gone = [(target, source) for layer, target, source in edges if layer == i]
+        layers.append(drop_edges(record.layer, gone, edge_statistics(record.layer, record.inputs).mean))
     try:
         trial = simplify(assemble(model, layers))
     except EdgeError:
         return None
-    if not trial.spec.n_edges:
-        return None
-    return trial if refit(trial, data, steps, sample_weight, hopeless=HOPELESS * limit) <= limit else None
+    return trial if trial.spec.n_edges else None
 
 
 def refit(

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from kan2.auto_prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms
+from kan2.auto_prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms, without
 from kan2.compose import compose
 from kan2.data import Dataset
 from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.pareto import ParetoTable, complexity
+from kan2.reroute import parallels, reroute
 from kan2.snap import SnapReport, snap_constants
 from kan2.symbolify import Suggestions, fix_symbolic, suggest_all
 from kan2.types import EdgeIndex
@@ -184,26 +185,36 @@ class _Search:
         return False
 
     def simplify(self) -> None:
-        """Replaces functions by simpler ones as long as that lowers the information criterion."""
+        """Replaces edges by simpler ones as long as that lowers the information criterion."""
         progressed = not self._spline_edges()
         while progressed:
             progressed = False
-            edges = [(e.layer, e.target, e.source) for e in self.model.spec.edges() if len(e.functions) == 1]
-            tables = self._suggestions(edges) if edges else {}
             present = ParetoTable(len(self.data), self.report.pareto.floor).add(self.model, self.error)
-            for edge in edges:
-                for row in tables[edge].rows[: self.tries]:
-                    trial = fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)
-                    if present is None or complexity(trial) >= present.complexity:
-                        continue
-                    error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
-                    found = self.report.pareto.add(trial, error)
-                    if found is not None and found.criterion < present.criterion:
-                        self.model, self.error, progressed = trial, error, True
-                        self.report.choices.append(Choice(edge, row.function, error))
-                        break
-                if progressed:
+            for trial, edge, function in self._simpler():
+                if present is None or complexity(trial) >= present.complexity:
+                    continue
+                error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+                found = self.report.pareto.add(trial, error)
+                if found is not None and found.criterion < present.criterion:
+                    self.model, self.error, progressed = trial, error, True
+                    self.report.choices.append(Choice(edge, function, error))
                     break
+
+    def _simpler(self) -> Iterator[tuple[MultKAN, EdgeIndex, str]]:
+        # Networks, yet untrained, in which one edge is missing, or a straight line from another source, or has another
+        # function.
+        for _, edge in ranked_edges(self.model, self.data):
+            trial = without(self.model, [edge], self.data)
+            if trial is not None:
+                yield trial, edge, "0"
+        for edge, source, affine in parallels(self.model, self.data):
+            yield reroute(self.model, edge, source, affine), edge, "x"
+        edges = [(e.layer, e.target, e.source) for e in self.model.spec.edges() if len(e.functions) == 1]
+        tables = self._suggestions(edges) if edges else {}
+        for edge in edges:
+            for row in tables[edge].rows[: self.tries]:
+                trial = fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)
+                yield trial, edge, row.function
 
     def _try(self, trial: MultKAN) -> bool:
         # Retrains a network of our own; it becomes the model if its error is accepted.

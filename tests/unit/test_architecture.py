@@ -27,7 +27,7 @@ LEVELS = [
     {"network"},
     {"attribution", "penalties", "formula"},
     {"training", "edits", "symbolic_search", "symbolic_polish", "symbolic_fit", "serialize", "plotting", "structure"},
-    {"symbolify", "snap", "auto_prune", "pareto", "compose", "relevance", "hypothesis"},
+    {"symbolify", "snap", "auto_prune", "pareto", "compose", "reroute", "relevance", "hypothesis"},
     {"auto_symbolic"},
     {"discover", "estimators"},
 ]
