@@ -2,19 +2,22 @@
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
 replaces its splines by functions. An attempt has succeeded when no spline is left and what is left of the targets is
-*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. Without success, the
+*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. If numbers are left that
+are not simple, a second success must confirm it; of both, the lower information criterion wins. Without success, the
 network with the lowest information criterion of all attempts is returned.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.auto_prune import rmse
 from kan2.auto_symbolic import SymbolicReport
 from kan2.data import Dataset, as_dataset
 from kan2.errors import TrainingError
@@ -26,6 +29,7 @@ FINEST = 40  # intervals of the finest grid
 FLOOR = 1e-3  # errors below this share count as equal when the network is pruned
 SAMPLES_A_PARAMETER = 2
 EXACT = 1e-9  # share of the targets' spread that counts as rounding
+CONFIRMATIONS = 2  # successes after which the search ends although numbers are left that are not simple
 DEVIATIONS = 3.5  # standard deviations beyond which neighbouring errors are called alike
 
 
@@ -66,7 +70,7 @@ def discover(
         x*y
     """
     samples = as_dataset(data)
-    best: MultKAN | None = None
+    models: list[tuple[bool, float, MultKAN]] = []
     table: ParetoTable | None = None
     for attempt in range(attempts):
         try:
@@ -83,13 +87,14 @@ def discover(
             table = report.pareto
         else:
             table.rows += report.pareto.rows
-        if best is None or _criterion(report) < _criterion(best.report):
-            best = model
-        if _is_found(model, samples):
-            best = model
+        is_found = _is_found(model, samples)
+        row = ParetoTable(len(samples), report.pareto.floor).add(model, rmse(model, samples))
+        models.append((not is_found, row.criterion if row else inf, model))
+        if is_found and (not _n_free(model) or sum(not missed for missed, _, _ in models) == CONFIRMATIONS):
             break
-    if best is None or table is None:
+    if table is None:
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
+    best = min(models, key=lambda entry: entry[:2])[2]
     best.report.pareto = table
     return best
 
@@ -117,8 +122,8 @@ def _finer(model: MultKAN, n: int, present: int) -> list[int]:
     return [fine] if fine <= FINEST and 2 * SAMPLES_A_PARAMETER * model.n_parameters <= n else []
 
 
-def _criterion(report: SymbolicReport) -> float:
-    return report.pareto.rows[-1].criterion
+def _n_free(model: MultKAN) -> int:
+    return sum(int(layer.symbolic.free.sum()) for layer in model.layers if layer.symbolic is not None)
 
 
 @torch.no_grad()
