@@ -14,5 +14,7 @@ STUDIES: dict[str, str] = {
     "compile_and_correct": "an old law, data of a new one, the correction read off",
     "auxiliary_variables": "the relativistic mass with, without and with wrong auxiliary variables",
     "modular_structures": "modules built in, and found: parity, majority, symmetries, a tree",
+    "pde": "differential equations solved by networks, beside MLPs",
+    "interpretability": "formulas of toys, and all relations among six variables in one run",
 }
 """Name of each study's module, and what it does in one line."""
