@@ -14,7 +14,8 @@ exhausted, what was found is offered as an auxiliary variable, and the search go
 
 Judged. A flow in d dimensions has at most d - 1 independent conserved quantities, and these systems have as many: 1, 1,
 3, 3. The number found is the rank of their gradients; each must have a loss of at most 1e-8, the mean square of
-cos(grad H, f), and a formula of which SymPy proves dH/dt = 0. H is defined up to scale, constant, and functions of H.
+cos(grad H, f) in the box, and a formula of which SymPy proves dH/dt = 0. H is defined up to scale, constant, and
+functions of H.
 """
 
 import itertools
@@ -63,13 +64,14 @@ class System:
         rates = {f"{name}_rate": rate for name, rate in self.flow.items()}
         return compute_features(z, self.names, list(rates.items()), list(rates))
 
-    def sample(self, n: int, seed: int) -> Tensor:
-        """Samples the box uniformly."""
+    def sample(self, n: int, seed: int, beyond: float = 1.0) -> Tensor:
+        """Samples the box uniformly, or one that reaches further by a factor."""
         generator = torch.Generator().manual_seed(seed)
-        z = self.size * (2 * torch.rand(3 * n, len(self.flow), generator=generator, dtype=torch.float64) - 1)
-        return z[z[:, :2].norm(dim=1) > self.closest][:n]
+        z = self.size * beyond * (2 * torch.rand(3 * n, len(self.flow), generator=generator, dtype=torch.float64) - 1)
+        return z[z[:, :2].norm(dim=1) > self.closest / beyond][:n]
 
 
+REACH = 1.1  # networks are trained a little beyond the box in which they are judged: splines know nothing outside
 FEW = 400  # samples on which wirings are compared; the networks are trained on all
 PLANE = {"x": "px", "y": "py"}
 SYSTEMS = {
@@ -130,7 +132,7 @@ def find_all(system: System, seed: int = 0) -> list[Quantity]:
     """Finds conserved quantities until there can be no more, or no wiring gives another one."""
     found: list[Quantity] = []
     offered, seen = dict(system.offered), 0
-    z = system.sample(1000, seed)
+    z = system.sample(1000, seed, REACH)
     while True:
         space = Space(system, offered, z)
         for terms in wirings(len(space.names), seen):
