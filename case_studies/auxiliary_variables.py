@@ -68,7 +68,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
 def with_variables(data: kan2.Dataset, definitions: dict[str, str], seed: int) -> kan2.MultKAN:
     """Trains one product of two sums of functions of m0, v, c and the variables offered."""
     model = kan2.MultKAN([5, [0, 1]], grid=3, seed=seed)
-    model.fit(kan2.augment(data, definitions), steps=40)
+    model.fit(kan2.augment(data, definitions), steps=40, restarts=8, seed=seed)
     return model
 
 
@@ -81,7 +81,7 @@ def without_variables(data: kan2.Dataset, surrogate: kan2.MultKAN, seed: int) ->
     scores = {idea: treeconv.symmetry_variable(surrogate, data.X, idea, list(RANGES)).score for idea in IDEAS}
     best = min(scores, key=lambda idea: scores[idea])
     model = kan2.MultKAN([4, [0, 1]], grid=3, seed=seed)
-    model.fit(kan2.augment(data, {"idea": best}), grids=[5, 10], steps=40)
+    model.fit(kan2.augment(data, {"idea": best}), grids=[5, 10], steps=40, restarts=8, seed=seed)
     return best, model.auto_prune().auto_symbolic()
 
 
