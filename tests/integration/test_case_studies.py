@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -34,15 +35,20 @@ def test_list_and_unknown_names(capsys):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_runs_as_a_script(name, tmp_path):
-    script = ROOT / "case_studies" / f"{name}.py"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_a_study_is_a_script(name, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(ROOT / "case_studies" / f"{name}.py"), run_name="__main__")
+    assert "--out" in capsys.readouterr().out
+
+
+def test_a_script_runs_from_another_directory(tmp_path):
     result = subprocess.run(
-        [sys.executable, str(script), "--help"],
+        [sys.executable, str(ROOT / "case_studies" / "quickstart.py"), "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
     )
     assert "--out" in result.stdout
