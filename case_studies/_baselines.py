@@ -1,0 +1,172 @@
+"""The MLP that studies hold a KAN against: several depths, widths and optimisers, the best by validation.
+
+Inputs and targets are standardised, numbers are float64, and the *budget* is processor time, the same as the KAN had.
+Half of it goes into trying the candidates on four fifths of the samples; the one with the lowest error on the last
+fifth is trained with the other half on all samples. LBFGS and Adam are torch's. "LM" is the Levenberg-Marquardt step
+that trains the KAN by default (Marquardt, J. SIAM 11, 431, 1963): with it, a difference is one of networks alone.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is tried: hidden layers, activation ("tanh" or "silu"), optimiser ("LBFGS", "Adam" or "LM")."""
+
+    hidden: tuple[int, ...]
+    activation: str = "tanh"
+    opt: str = "LBFGS"
+
+    def __str__(self) -> str:
+        return f"MLP {list(self.hidden)}, {self.activation}, {self.opt}"
+
+
+CANDIDATES = (
+    Candidate((20, 20), "tanh", "LBFGS"),
+    Candidate((50, 50), "silu", "LBFGS"),
+    Candidate((50, 50), "tanh", "Adam"),
+    Candidate((10, 10), "tanh", "LM"),
+    Candidate((10, 10), "silu", "LM"),
+    Candidate((12, 12, 12), "tanh", "LM"),
+)
+
+
+class MLP:
+    """A perceptron with its scales, trained piece by piece.
+
+    Attributes:
+        candidate: what it is.
+        seconds: processor time spent on it so far.
+    """
+
+    def __init__(self, candidate: Candidate, x: np.ndarray, y: np.ndarray, seed: int = 0) -> None:
+        self.candidate, self.seconds, self.damping = candidate, 0.0, 1e-2
+        sizes = [x.shape[1], *candidate.hidden, 1]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            layers: list[nn.Module] = []
+            for a, b in pairwise(sizes):
+                layers += [nn.Linear(a, b), nn.Tanh() if candidate.activation == "tanh" else nn.SiLU()]
+            self.net = nn.Sequential(*layers[:-1]).double()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.shift, self.scale = x.mean(0), x.std(0) + 1e-300
+        self.mean, self.spread = y.mean(), y.std() + 1e-300
+        self.optimiser: torch.optim.Optimizer | None = None
+
+    @property
+    def n_parameters(self) -> int:
+        """Returns the count of numbers that are trained."""
+        return sum(p.numel() for p in self.net.parameters())
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Returns (batch,) predictions."""
+        with torch.no_grad():
+            out = self.net(self._read(x))[:, 0]
+        return out.numpy() * self.spread + self.mean
+
+    def train(self, x: np.ndarray, y: np.ndarray, seconds: float) -> None:
+        """Goes on for so much processor time on (batch, input), (batch,) samples."""
+        inputs, targets = self._read(x), torch.as_tensor((y - self.mean) / self.spread)
+        start = time.process_time()
+        step = {"LBFGS": self._lbfgs, "Adam": self._adam, "LM": self._levenberg_marquardt}[self.candidate.opt]
+        self.optimiser = None  # the samples may be others than before
+        while (elapsed := time.process_time() - start) < seconds:
+            if not step(inputs, targets, elapsed / seconds):
+                break
+        self.seconds += time.process_time() - start
+
+    def _read(self, x: np.ndarray) -> Tensor:
+        return torch.as_tensor((x - self.shift) / self.scale)
+
+    def _lbfgs(self, x: Tensor, y: Tensor, share: float) -> bool:
+        if self.optimiser is None:
+            self.optimiser = torch.optim.LBFGS(
+                self.net.parameters(),
+                max_iter=20,
+                history_size=50,
+                tolerance_grad=0,
+                tolerance_change=0,
+                line_search_fn="strong_wolfe",
+            )
+        optimiser = self.optimiser
+
+        def closure() -> Tensor:
+            optimiser.zero_grad()
+            loss = (self.net(x)[:, 0] - y).square().mean()
+            loss.backward()
+            return loss
+
+        before = optimiser.step(closure)  # type: ignore[arg-type]
+        return bool(torch.isfinite(torch.as_tensor(before)))
+
+    def _adam(self, x: Tensor, y: Tensor, share: float) -> bool:
+        if self.optimiser is None:
+            self.optimiser = torch.optim.Adam(self.net.parameters())
+        for group in self.optimiser.param_groups:
+            group["lr"] = 1e-2 * 1e-3**share
+        for rows in torch.randperm(len(x), generator=self.generator).split(256):
+            self.optimiser.zero_grad()
+            (self.net(x[rows])[:, 0] - y[rows]).square().mean().backward()
+            self.optimiser.step()
+        return True
+
+    def _levenberg_marquardt(self, x: Tensor, y: Tensor, share: float) -> bool:
+        parameters = {name: value.detach() for name, value in self.net.named_parameters()}
+
+        def output(values: dict[str, Tensor], row: Tensor) -> Tensor:
+            return functional_call(self.net, values, row[None])[0, 0]
+
+        with torch.no_grad():
+            blocks = vmap(grad(output), in_dims=(None, 0))(parameters, x)
+            jacobian = torch.cat([block.flatten(1) for block in blocks.values()], 1)
+            residual = self.net(x)[:, 0] - y
+            before, gradient = residual.square().sum(), jacobian.T @ residual
+            normal = jacobian.T @ jacobian
+            flat = nn.utils.parameters_to_vector(self.net.parameters())
+            for _ in range(12):
+                damped = normal + self.damping * torch.diag(normal.diagonal() + 1e-12 * normal.diagonal().max())
+                factor, failed = torch.linalg.cholesky_ex(damped)
+                if not failed:
+                    move = torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+                    nn.utils.vector_to_parameters(flat - move, self.net.parameters())
+                    if (self.net(x)[:, 0] - y).square().sum() < before:
+                        self.damping = max(self.damping / 5, 1e-15)
+                        return True
+                self.damping *= 4
+            nn.utils.vector_to_parameters(flat, self.net.parameters())
+        return False
+
+
+def tuned_mlp(
+    x: np.ndarray, y: np.ndarray, seconds: float, seed: int = 0, candidates: Sequence[Candidate] = CANDIDATES
+) -> tuple[MLP, list[MLP]]:
+    """Trains candidates within a budget of processor time; returns the best, and all.
+
+    Args:
+        x: (batch, input) samples.
+        y: (batch,) targets.
+        seconds: processor time for all of it.
+        seed: of the starts and of the fifth that is held out.
+        candidates: what is tried.
+    """
+    held = np.random.default_rng(seed).permutation(len(x)) < len(x) // 5
+    tried = [MLP(candidate, x, y, seed) for candidate in candidates]
+    for mlp in tried:
+        mlp.train(x[~held], y[~held], seconds / 2 / len(tried))
+    best = min(tried, key=lambda mlp: rmse(mlp.predict(x[held]), y[held]))
+    best.train(x, y, seconds / 2)
+    return best, tried
+
+
+def rmse(found: np.ndarray, expected: np.ndarray) -> float:
+    """Returns the root mean square difference; infinity where it is not finite."""
+    error = float(np.sqrt(np.mean((np.ravel(found) - np.ravel(expected)) ** 2)))
+    return error if np.isfinite(error) else float("inf")
