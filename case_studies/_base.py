@@ -179,6 +179,6 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     result.write(out)
     result.show()
     if arguments.results is not None:
-        write_section(study_section(result.report, arguments.full), arguments.results)
+        write_section(study_section(result.report, arguments.full, arguments.seeds), arguments.results)
     Console().print(f"Figures and report.json are in {out}/")
     return 0 if result.passed else 1

@@ -23,17 +23,19 @@ def write_section(text: str, path: Path) -> None:
     path.write_text("\n".join(section.rstrip() + "\n" for section in new))
 
 
-def study_section(report: dict[str, Any], full: bool) -> str:
+def study_section(report: dict[str, Any], full: bool, seeds: int | None = None) -> str:
     """Returns the section of a study from its report: one line a task, the paper's figure beside ours.
 
     Args:
         report: what `CaseResult.report` gives.
         full: whether the study ran in its full size.
+        seeds: the number of seeds that was asked for, None where the study chose.
     """
+    options = f"{' --full' if full else ''}{f' --seeds {seeds}' if seeds else ''}"
     lines = [
         f"## Case study: {report['study']}",
         "",
-        f"`python -m case_studies {report['study']}{' --full' if full else ''}`, {report['seconds']:.0f} s.",
+        f"`python -m case_studies {report['study']}{options}`, {report['seconds']:.0f} s.",
         "",
         "| task | found | worst error | median | seeds | paper | target | met | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
