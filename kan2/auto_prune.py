@@ -60,14 +60,12 @@ def auto_prune(
     """
     samples = model.samples(data, "auto_prune")
     limit = max(max_growth * rmse(model, samples, sample_weight), floor * float(samples.y.std(unbiased=False)))
-    model = simplify(model)
+    model = whole = simplify(model)
     model.data = samples
     for layer in range(len(model.layers) - 1, 0, -1):
         model = _fewest_nodes(model, layer, samples, limit, steps, sample_weight)
-    # A tree has lost all edges it can do without, unless there was no hidden layer to choose from.
-    if len(model.layers) > 1 and _is_tree(model):
-        return model
-    return _fewest_edges(model, samples, limit, steps, sample_weight)
+    # What has lost nodes has lost all edges it can do without.
+    return _fewest_edges(model, samples, limit, steps, sample_weight) if model is whole else model
 
 
 def _fewest_nodes(model: MultKAN, layer: int, data: Dataset, limit: float, steps: int, sample_weight: Any) -> MultKAN:

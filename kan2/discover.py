@@ -1,7 +1,8 @@
 """From data to a formula in one call: train, prune, refine, symbolify, snap, and start again where that fails.
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
-replaces its splines by functions. An attempt has succeeded when no spline is left and what is left of the targets is
+replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with. An
+attempt has succeeded when no spline is left and what is left of the targets is
 *noise*: either nothing at all, or errors that do not resemble those of the nearest samples. If numbers are left that
 are not simple, a second success must confirm it; of both, the lower information criterion wins. Without success, the
 network with the lowest information criterion of all attempts is returned.
@@ -72,12 +73,15 @@ def discover(
     samples = as_dataset(data)
     models: list[tuple[bool, float, MultKAN]] = []
     table: ParetoTable | None = None
+    given = smaller = width, mult_arity
     for attempt in range(attempts):
         try:
-            model = _trained(samples, width, mult_arity, grid, steps, seed + attempt)
+            start = smaller if attempt % 2 else given
+            model = _trained(samples, *start, grid, steps, seed + attempt)
         except TrainingError:
             continue
         model = model.auto_prune(floor=FLOOR)
+        smaller = _one_node_fewer(model) or given
         if any(layer.numeric is not None for layer in model.layers):
             present = max(layer.basis.grid for layer in model.spec.layers)
             model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
@@ -115,6 +119,21 @@ def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, st
             break
         grid *= 2
     return best[1]
+
+
+def _one_node_fewer(model: MultKAN) -> tuple[list[list[int]], list[list[int]]] | None:
+    # Pruning ends where no single edge or node can go; a network that never had them may do without several.
+    width, arities = model.width, [[], *(list(layer.arities) for layer in model.spec.layers)]
+    hidden = range(1, len(width) - 1)
+    if not hidden or max(sum(width[i]) for i in hidden) < 2:
+        return None
+    largest = max(hidden, key=lambda i: sum(width[i]))
+    if width[largest][0]:
+        width[largest][0] -= 1
+    else:
+        width[largest][1] -= 1
+        arities[largest].pop()
+    return width, arities
 
 
 def _finer(model: MultKAN, n: int, present: int) -> list[int]:
