@@ -68,6 +68,7 @@ class MultKAN(Verbs, nn.Module):
         grid: number of grid intervals of the splines, >= 1.
         k: order of the splines, 0 to 5.
         base_fun: the fixed part of an activation: "silu", "identity", "tanh" or "zero".
+        basis: what activations are sums of: "bspline", "chebyshev", "fourier" or "rbf".
         grid_range: where the first grids lie; `fit` moves them to the data.
         grid_eps: 1 for uniform grids, 0 for grids at sample quantiles.
         noise_scale: size of the random part of the initial splines.
@@ -80,6 +81,7 @@ class MultKAN(Verbs, nn.Module):
 
     Raises:
         SpecError: width, arities, grid or order contradict each other or are out of range.
+        UnknownNameError: no such basis or base function.
 
     Example:
         >>> model = MultKAN(width=[2, [5, 2], 1], mult_arity=2, grid=5, k=3, seed=0)
@@ -102,6 +104,7 @@ class MultKAN(Verbs, nn.Module):
         grid: int = 5,
         k: int = 3,
         base_fun: str = "silu",
+        basis: str = "bspline",
         grid_range: tuple[float, float] = (-1.0, 1.0),
         grid_eps: float = 1.0,
         noise_scale: float = 0.1,
@@ -114,9 +117,9 @@ class MultKAN(Verbs, nn.Module):
     ) -> None:
         super().__init__()
         nodes = parse_width(width, mult_arity)
-        basis = BasisSpec(grid=grid, k=k, base_fun=base_fun, grid_eps=grid_eps)
+        numeric = BasisSpec(basis, grid, k, base_fun, grid_eps)
         layers = tuple(
-            LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
+            LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=numeric, affine_trainable=affine_trainable)
             for left, (n_sum, arities) in itertools.pairwise(nodes)
         )
         self._build(

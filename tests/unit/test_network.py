@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kan2 import LayerValues, MultKAN, NetworkSpec, sample_function
-from kan2.errors import DataError, ShapeError
+from kan2.errors import DataError, ShapeError, UnknownNameError
 from tests.strategies import random_network, samples
 
 
@@ -124,3 +124,24 @@ def test_summary_counts():
     text = MultKAN([2, [1, 1], 1], grid=3).summary()
     assert "8 edges" in text
     assert "x1, x2 -> y" in text
+
+
+@pytest.mark.parametrize("basis", ["bspline", "chebyshev", "fourier", "rbf"])
+def test_every_basis_serves_a_network_for_life(basis, tmp_path):
+    data = sample_function("exp(sin(pi*x) + y**2)", {"x": (-1, 1), "y": (-1, 1)}, n=300)
+    model = MultKAN([2, 3, 1], grid=6, basis=basis, seed=0)
+    assert model.fit(data, steps=30).rmse < 0.02
+    finer = model.refine(12)
+    assert finer.spec.layers[0].basis.kind == basis
+    assert finer.fit(data, steps=10).rmse < 0.02
+    finer.save(tmp_path / "model.kan")
+    again = MultKAN.load(tmp_path / "model.kan")
+    assert torch.equal(again(data.X), finer(data.X))
+    step = 1e-5 * torch.eye(2, dtype=torch.float64)
+    slopes = (finer(data.X[:5, None] + step) - finer(data.X[:5, None] - step))[..., 0] / 2e-5
+    torch.testing.assert_close(finer.jet(data.X[:5], order=1).gradient[:, 0], slopes, rtol=1e-5, atol=1e-6)
+
+
+def test_an_unknown_basis_is_refused_by_name():
+    with pytest.raises(UnknownNameError, match="Did you mean 'bspline'"):
+        MultKAN([2, 1], basis="splines")
