@@ -16,6 +16,7 @@ STUDIES: dict[str, str] = {
     "modular_structures": "modules built in, and found: parity, majority, symmetries, a tree",
     "pde": "differential equations solved by networks, beside MLPs",
     "interpretability": "formulas of toys, and all relations among six variables in one run",
+    "toy_functions": "how fast the error falls with finer grids, beside MLPs",
     "special_functions": "fifteen special functions: accuracy against parameters, beside MLPs",
     "feynman": "27 equations of physics: human-made, pruned, unpruned, MLP, and the formulas",
 }
