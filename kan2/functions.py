@@ -19,7 +19,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from kan2.errors import UnknownNameError, unknown_name
+from kan2.errors import SpecError, UnknownNameError, unknown_name
 
 Gauge = Literal["affine", "periodic", "scale", "shift", "linear", "constant"]
 
@@ -183,6 +183,7 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
 
     Raises:
         UnknownNameError: the name is taken and `replace` is False.
+        SpecError: torch knows no gradient of the function.
 
     Example:
         >>> row = register(SymbolicFunction("cube-root", lambda u: u.sign() * u.abs() ** (1 / 3), sympy.cbrt, 3))
@@ -194,5 +195,23 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
             f"functions.register: expected a new name, got {function.name!r}, which the table has. "
             "Choose another name or pass replace=True."
         )
+    _check_gradient(function)
     _TABLE[function.name] = function
     return function
+
+
+def _check_gradient(function: SymbolicFunction) -> None:
+    low, high = function.domain
+    if low > -inf:
+        point = (low + high) / 2 if high < inf else low + 1
+    else:
+        point = high - 1 if high < inf else 0.37
+    u = torch.tensor([point], dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        value = function(u)
+    if not value.requires_grad or value.shape != u.shape:
+        raise SpecError(
+            f"functions.register: expected an elementwise function that torch can differentiate, got {function.name!r} "
+            "without a gradient. Give its derivative: torch=kan2.special.smooth(value, derivative), where value acts "
+            "on NumPy arrays and derivative on tensors."
+        )

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from kan2 import functions
+from kan2 import functions, special
 from kan2.errors import Kan2Error, SerializationError
 from kan2.evaluate import evaluate
 from kan2.expressions import parse_expression
@@ -121,7 +121,7 @@ def _assign(model: MultKAN, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _is_built_in(row: SymbolicFunction) -> bool:
-    return functions.BUILT_IN.get(row.name) is row
+    return functions.BUILT_IN.get(row.name) is row or special.ROWS.get(row.name) is row
 
 
 def _describe(row: SymbolicFunction) -> dict[str, Any]:
@@ -141,6 +141,7 @@ def _describe(row: SymbolicFunction) -> dict[str, Any]:
     return {
         "name": row.name, "sympy": text, "complexity": row.complexity, "gauge": row.gauge, "domain": domain,
         "shape": row.shape, "inverse": row.inverse, "reference": row.reference,
+        "latex": row.latex, "is_slow": row.is_slow,
     }  # fmt: skip
 
 
@@ -164,5 +165,7 @@ def _restore(row: dict[str, Any]) -> None:
             shape=row["shape"],
             inverse=row["inverse"],
             reference=row["reference"],
+            latex=row.get("latex", ""),
+            is_slow=row.get("is_slow", False),
         )
     )

@@ -259,5 +259,8 @@ def _rows() -> list[SymbolicFunction]:
     ]  # fmt: skip
 
 
-SPECIAL: tuple[str, ...] = tuple(register(row).name for row in _rows())
-"""Names of the rows of this file."""
+ROWS: dict[str, SymbolicFunction] = {row.name: register(row) for row in _rows()}
+"""The rows of this file."""
+
+SPECIAL: tuple[str, ...] = tuple(ROWS)
+"""Their names."""

@@ -81,6 +81,22 @@ def test_a_registered_function_is_rebuilt_from_its_formula(path):
     assert sympy.sympify(formula) == 1 / (1 + sympy.Symbol("x1") ** 2)
 
 
+@pytest.mark.parametrize("name", ["J0", "airyai", "LambertW"])
+def test_special_functions_are_saved_by_name(path, name):
+    model = MultKAN([1, 1]).fix_symbolic((0, 0, 0), name, affine=(1, 1, 2, 3))
+    model.save(path)
+    assert equal(MultKAN.load(path), model)
+
+
+def test_latex_of_a_function_is_saved(path, tmp_path):
+    form = SymbolicFunction("mine", torch.sin, sympy.sin, 3, latex=r"\mathrm{{mine}}({})")
+    functions.register(form, replace=True)
+    MultKAN([1, 1]).fix_symbolic((0, 0, 0), "mine").save(path)
+    code = "import sys, kan2; print(kan2.MultKAN.load(sys.argv[1]).latex(digits=2))"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert "mine" in done.stdout
+
+
 def test_a_function_without_formula_is_refused_and_the_old_file_stays(path):
     class mystery(sympy.Function):
         pass
