@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+Point = tuple[int, float]
+"""Parameters, test RMSE."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -170,3 +173,12 @@ def rmse(found: np.ndarray, expected: np.ndarray) -> float:
     """Returns the root mean square difference; infinity where it is not finite."""
     error = float(np.sqrt(np.mean((np.ravel(found) - np.ravel(expected)) ** 2)))
     return error if np.isfinite(error) else float("inf")
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """Returns the points that no other beats with as few parameters, by their count."""
+    kept: list[Point] = []
+    for point in sorted(points):
+        if not kept or point[1] < kept[-1][1]:
+            kept.append(point)
+    return kept

@@ -25,10 +25,7 @@ from torch import Tensor
 
 import kan2
 from case_studies._base import CaseResult, Trial, row_of_trials, run_as_script
-from case_studies._baselines import MLP, Candidate, rmse
-
-Point = tuple[int, float]
-"""Parameters, test RMSE."""
+from case_studies._baselines import MLP, Candidate, Point, front, rmse
 
 
 @dataclass(frozen=True)
@@ -155,15 +152,6 @@ def rivals(data: kan2.Dataset, seconds: float, seed: int, candidates: Sequence[C
         mlp.train(x, y, seconds / len(candidates))
         points[str(candidate)] = mlp.n_parameters, rmse(mlp.predict(data.X_test.numpy()), data.y_test.numpy())
     return points
-
-
-def front(points: Sequence[Point]) -> list[Point]:
-    """Returns the points that no other beats with as few parameters, by their count."""
-    kept: list[Point] = []
-    for point in sorted(points):
-        if not kept or point[1] < kept[-1][1]:
-            kept.append(point)
-    return kept
 
 
 def _exponent(points: Sequence[Point], below: float = np.inf) -> str:
