@@ -14,10 +14,11 @@ STUDIES: dict[str, str] = {
     "compile_and_correct": "an old law, data of a new one, the correction read off",
     "auxiliary_variables": "the relativistic mass with, without and with wrong auxiliary variables",
     "modular_structures": "modules built in, and found: parity, majority, symmetries, a tree",
-    "pde": "differential equations solved by networks, beside MLPs",
+    "pde": "Poisson and Burgers equations solved by networks, beside MLPs",
     "interpretability": "formulas of toys, and all relations among six variables in one run",
     "toy_functions": "how fast the error falls with finer grids, beside MLPs",
     "special_functions": "fifteen special functions: accuracy against parameters, beside MLPs",
     "feynman": "27 equations of physics: human-made, pruned, unpruned, MLP, and the formulas",
+    "anderson": "laws of mobility edges from eigenstates of quasiperiodic chains",
 }
 """Name of each study's module, and what it does in one line."""
