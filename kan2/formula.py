@@ -5,6 +5,7 @@ printed as floats. Auxiliary variables are resolved, so the formula is in the na
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ from kan2.errors import FormulaError
 from kan2.layers import KANLayer
 from kan2.network import MultKAN
 from kan2.reference_values import reference_values
+
+LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
 
 def symbolic_formula(
@@ -132,24 +135,40 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
 
 def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], forms: Mapping[str, Any]) -> list[sympy.Expr]:
     spec = layer.spec
-    totals: list[sympy.Expr] = [sympy.Integer(0)] * spec.n_subnodes
-    if layer.symbolic is not None:
-        affine = layer.symbolic.affine.detach().double().tolist()
-        shape = layer.symbolic.shape.detach().double().tolist()
-        for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
-            row = functions.get(term.function)
-            u = exact_form(a) * nodes[term.source] + exact_form(b)
-            f = forms[term.function](u) if term.function in forms else row.symbol(u, exact_form(p))
-            value = exact_form(c) * f if c else sympy.Integer(0)
-            totals[term.target] += value + exact_form(d)
-    totals = _affine(totals, layer.subnode_scale, layer.subnode_bias)
-    products = [sympy.Mul(*(totals[i] for i in group)) for group in spec.groups]
-    return _affine(products, layer.node_scale, layer.node_bias)
+    parts: list[list[sympy.Expr]] = [[] for _ in range(spec.n_subnodes)]
+    # What SymPy asks about a long argument before it makes nothing of it can take hours.
+    with sympy.evaluate(all(_is_short(node) for node in nodes)):
+        if layer.symbolic is not None:
+            affine = layer.symbolic.affine.detach().double().tolist()
+            shape = layer.symbolic.shape.detach().double().tolist()
+            for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
+                row = functions.get(term.function)
+                u = _linear(nodes[term.source], a, b)
+                f = forms[term.function](u) if term.function in forms else row.symbol(u, exact_form(p))
+                parts[term.target].append(_linear(f, c, d))
+        totals = _affine([_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias)
+        products = [_joined(sympy.Mul, [totals[i] for i in group]) for group in spec.groups]
+        return _affine(products, layer.node_scale, layer.node_bias)
+
+
+def _is_short(expression: sympy.Expr) -> bool:
+    return len(list(islice(sympy.preorder_traversal(expression), LONG))) < LONG
+
+
+def _joined(kind: Any, parts: Sequence[sympy.Expr]) -> sympy.Expr:
+    return parts[0] if len(parts) == 1 else kind(*parts)
+
+
+def _linear(value: sympy.Expr, scale: float, bias: float) -> sympy.Expr:
+    if scale == 0 or value == 0:
+        return exact_form(bias)
+    value = value if scale == 1 else exact_form(scale) * value
+    return value if bias == 0 else value + exact_form(bias)
 
 
 def _affine(values: Sequence[sympy.Expr], scale: torch.Tensor, bias: torch.Tensor) -> list[sympy.Expr]:
     pairs = zip(scale.detach().double().tolist(), bias.detach().double().tolist())
-    return [exact_form(s) * value + exact_form(b) for value, (s, b) in zip(values, pairs)]
+    return [_linear(value, s, b) for value, (s, b) in zip(values, pairs)]
 
 
 def _verify(model: MultKAN, formulas: Sequence[sympy.Expr], n: int = 64) -> None:

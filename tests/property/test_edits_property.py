@@ -2,19 +2,22 @@
 
 import copy
 import random
+import re
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference.attribution_reference import slow_scores
-from strategies import networks, samples
+from strategies import SMOOTH, is_well_conditioned, networks, samples
 
 from kan2 import MultKAN
 from kan2.attribution import attribute, edge_statistics, finite_trace, output_scores
 from kan2.edits.arrange import connection_cost, reorder
+from kan2.edits.gauge import fix_gauge
 from kan2.edits.prune import reached_outputs
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, FormulaError, Kan2Error
+from kan2.reference_values import reference_values
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> None:
@@ -96,6 +99,55 @@ def test_sequences_of_exact_edits_keep_the_outputs(model, seed):
     unchanged(model, before)
     assert new.spec.inputs == model.spec.inputs
     assert new.spec.outputs == model.spec.outputs
+
+
+def any_edit(model: MultKAN, rng: random.Random) -> MultKAN:
+    """Applies one random edit, whether it moves the function or not; what is refused stays as it is."""
+    edges = [(e.layer, e.target, e.source) for e in model.spec.edges()]
+    kind = rng.choice(["exact", "exact", "edge", "node", "prune", "fix", "unfix", "gauge", "auxiliary"])
+    try:
+        if kind == "exact":
+            return exact_edit(model, rng)
+        if kind == "edge":
+            return model.remove_edge(rng.choice(edges), samples(model) if rng.random() < 0.5 else None)
+        if kind == "node":
+            layer = rng.randint(1, len(model.layers) - 1)
+            return model.remove_node(layer, rng.randrange(sum(model.width[layer])))
+        if kind == "prune":
+            return model.prune(samples(model), node_th=0.05, edge_th=0.1)
+        if kind == "fix":
+            affine = [rng.uniform(-1, 1) for _ in range(4)]
+            return model.fix_symbolic(rng.choice(edges), rng.choice(SMOOTH), affine=affine)
+        if kind == "unfix":
+            return model.unfix_symbolic(rng.choice(edges), samples(model))
+        if kind == "gauge":
+            return fix_gauge(model)
+        if kind == "auxiliary":
+            edge = (0, rng.randrange(model.spec.layers[0].n_subnodes), model.spec.layers[0].n_in)
+            wider = model.augment({f"w{len(model.spec.auxiliary)}": f"sin({model.spec.inputs[-1]})"})
+            return wider.fix_symbolic(edge, "sin", affine=(1, 0, 0.5, 0))
+    except (Kan2Error, ValueError, IndexError):
+        pass
+    return model
+
+
+@settings(max_examples=20)
+@given(networks(edges=("symbolic", "symbolic", "none"), max_layers=2), st.integers(0, 2**32 - 1))
+def test_the_formula_is_the_network_after_any_sequence_of_edits(model, seed):
+    rng = random.Random(seed)
+    for _ in range(4):
+        model = any_edit(model, rng)
+    if splines := [(e.layer, e.target, e.source) for e in model.spec.edges() if e.is_numeric]:
+        with pytest.raises(FormulaError, match=re.escape(str(splines[0]))):
+            model.symbolic_formula()
+        for edge in splines:
+            model = model.fix_symbolic(edge, "tanh", affine=(0.7, 0.1, 0.5, 0))
+    assume(is_well_conditioned(model))
+    x = samples(model)
+    formulas = model.symbolic_formula(check=False)
+    formulas = formulas if isinstance(formulas, list) else [formulas]
+    values = reference_values(formulas, list(model.spec.inputs), x.numpy())
+    same(torch.as_tensor(values).reshape(len(x), -1), model(x))
 
 
 @given(networks())
