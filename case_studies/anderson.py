@@ -16,7 +16,7 @@ functions from a library, and of products of two of them, with weights, grown te
 weights become the simplest numbers within 15 %, since a finite lattice blurs and shifts the edge by some percent; loss
 and complexity together decide.
 
-Judged. By the law up to its scale: it must vanish identically where the known edge lies; and by the share of states on
+Judged. By the law up to its scale: it must vanish where the known edge lies; and by the share of states on
 the right side, which must not be lower than that of the known edge. The library is given, the choice is the data's.
 """
 
@@ -191,12 +191,11 @@ def _judge(name: str, chosen: Chosen, formula: sympy.Expr, states: States, lap: 
 
 
 def is_edge(formula: sympy.Expr, name: str) -> bool:
-    """Tells whether a formula vanishes identically where the known edge lies, and is positive beyond it."""
+    """Tells whether a formula vanishes on the known edge, to 20 digits at three points, and is positive beyond it."""
     lam, positive = sympy.Symbol("lam"), sympy.Symbol("q", positive=True)
     edge = parse_expression(CHAINS[name].edge, names=CHAINS[name].names)
-    for point in (-1.7, 0.4, 1.9):
-        on_edge = {sympy.Symbol("E"): sympy.Rational(str(point)), sympy.Symbol("p"): sympy.Rational(7, 5)}
-        on_edge[sympy.Symbol("alpha")] = sympy.Rational(2, 7)
+    for energy, p, alpha in ((-17, 14, 3), (4, 7, -6), (19, 21, 8)):
+        on_edge = {sympy.Symbol(n): sympy.Rational(v, 10) for n, v in (("E", energy), ("p", p), ("alpha", alpha))}
         value = formula.subs(list(on_edge.items()))
         where = edge.subs(list(on_edge.items()))
         if abs(value.subs(lam, where).evalf(30)) > 1e-20 or value.subs(lam, where + positive).subs(positive, 1) <= 0:

@@ -99,7 +99,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
         paper = "1e-5" if name.startswith("MLP") else "1e-7"
         result.rows.append(row_of_trials(f"Poisson, {name}", trials[name], "L2^2", target, paper))
     result.rows.append(
-        row_of_trials("sin(pi x) sin(pi y), formula", trials["tutorial"], "L2^2", "exact, <= 1e-24", "5.0e-16, by hand")
+        row_of_trials("sin(pi x) sin(pi y), formula", trials["tutorial"], "L2^2", "exact, <= 1e-24", "5.0e-16")
     )
     viscosity = (BURGERS if full else QUICK_BURGERS)[-1][2]
     bar = BURGERS_BAR if full else QUICK_BURGERS_BAR
