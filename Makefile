@@ -24,7 +24,7 @@ bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks
 
 reproduce: $(VENV)/.installed
-	$(RUN) -m case_studies all --full --out out --results docs/results.md
+	$(RUN) -m case_studies all --full --jobs 2 --out out --results docs/results.md
 
 clean:
 	rm -rf $(VENV) out

@@ -1,13 +1,17 @@
-"""`python -m case_studies list | all | NAME [--full] [--seeds N] [--out DIR] [--results PAGE]`."""
+"""`python -m case_studies list | NAME | all [--full] [--seeds N] [--out DIR] [--results PAGE]`."""
 
+import json
+import subprocess
 import sys
-import traceback
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 
 from case_studies import STUDIES
-from case_studies._base import run_as_script
+from case_studies._base import options, run_as_script
+from case_studies._results import study_section, write_section
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,28 +24,39 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     name, rest = arguments[0], arguments[1:]
     if name == "all":
-        out = Path(rest[rest.index("--out") + 1]) if "--out" in rest else Path("out")
-        options = [a for i, a in enumerate(rest) if a != "--out" and (i == 0 or rest[i - 1] != "--out")]
-        return max(_run_one_of_all(each, [*options, "--out", str(out / each)]) for each in STUDIES)
+        return run_all(rest)
     if name not in STUDIES:
         close = get_close_matches(name, STUDIES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"case_studies: unknown study {name!r}.{hint} Known: {', '.join(STUDIES)}.", file=sys.stderr)
         return 2
-    return run_as_script(_study(name), rest)
+    return run_as_script(import_module(f"case_studies.{name}").run, rest)
 
 
-def _run_one_of_all(name: str, options: list[str]) -> int:
-    # A study that breaks must not take the others with it.
-    try:
-        return run_as_script(_study(name), options)
-    except Exception:
-        traceback.print_exc()
-        return 1
+def run_all(argv: list[str]) -> int:
+    """Runs every study in a process of its own, so that one that breaks does not take the others with it."""
+    parser = options("all", "every study, one after the other or several at once")
+    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
+    arguments = parser.parse_args(argv)
+    out, turn = arguments.out or Path("out"), Lock()
+    passed_on = ["--full"] * arguments.full + (["--seeds", str(arguments.seeds)] if arguments.seeds else [])
 
+    def run(name: str) -> int:
+        report = out / name / "report.json"
+        report.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "case_studies", name, *passed_on, "--out", str(out / name)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        with turn:
+            print(done.stdout, flush=True)
+            print(done.stderr, file=sys.stderr, flush=True)
+            # A study that broke has left no report.
+            if arguments.results is not None and report.exists():
+                found = json.loads(report.read_text())
+                write_section(study_section(found, arguments.full, arguments.seeds), arguments.results)
+        return done.returncode
 
-def _study(name: str):
-    return import_module(f"case_studies.{name}").run
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        return max(pool.map(run, STUDIES))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What every case study gives back, and how it is shown: figures, `report.json`, one table."""
 
+import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -161,19 +162,22 @@ class Stopwatch:
         return time.perf_counter() - self.start
 
 
+def options(name: str, what: str) -> argparse.ArgumentParser:
+    """Returns the parser of the options that every study takes."""
+    parser = argparse.ArgumentParser(prog=name, description=what)
+    parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
+    parser.add_argument("--seeds", type=int, default=None, help="number of seeds")
+    parser.add_argument("--out", type=Path, default=None, help="where figures and report go, default out/NAME")
+    parser.add_argument("--results", type=Path, default=None, help="page into which the table goes as a section")
+    return parser
+
+
 def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = None) -> int:
     """Runs one study from the command line: [--full] [--seeds N] [--out DIR] [--results PAGE]; returns the status."""
-    import argparse
-
     name = (
         study.__module__.rsplit(".", 1)[-1] if study.__module__ != "__main__" else Path(study.__code__.co_filename).stem
     )
-    parser = argparse.ArgumentParser(prog=name, description=(study.__doc__ or name).splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
-    parser.add_argument("--seeds", type=int, default=None, help="number of seeds")
-    parser.add_argument("--out", type=Path, default=None, help=f"where figures and report go, default out/{name}")
-    parser.add_argument("--results", type=Path, default=None, help="page into which the table goes as a section")
-    arguments = parser.parse_args(argv)
+    arguments = options(name, (study.__doc__ or name).splitlines()[0]).parse_args(argv)
     result = study(full=arguments.full, seeds=arguments.seeds)
     out = arguments.out or Path("out") / name
     result.write(out)

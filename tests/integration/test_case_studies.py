@@ -34,6 +34,18 @@ def test_list_and_unknown_names(capsys):
     assert "Did you mean 'quickstart'" in capsys.readouterr().err
 
 
+def test_all_runs_every_study_and_writes_the_page(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "out" / "broken").mkdir(parents=True)
+    (tmp_path / "out" / "broken" / "report.json").write_text("from an earlier run")
+    monkeypatch.setattr("case_studies.__main__.STUDIES", {"continual_learning": "", "broken": ""})
+    page = tmp_path / "results.md"
+    options = ["--jobs", "2", "--seeds", "1", "--out", str(tmp_path / "out"), "--results", str(page)]
+    assert main(["all", *options]) == 2
+    assert "## Case study: continual_learning" in page.read_text()
+    assert "unknown study 'broken'" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_a_script(name, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
