@@ -20,5 +20,6 @@ STUDIES: dict[str, str] = {
     "special_functions": "fifteen special functions: accuracy against parameters, beside MLPs",
     "feynman": "27 equations of physics: human-made, pruned, unpruned, MLP, and the formulas",
     "anderson": "laws of mobility edges from eigenstates of quasiperiodic chains",
+    "knots": "signatures of knots from their geometry, and the relations among invariants, on real data",
 }
 """Name of each study's module, and what it does in one line."""
