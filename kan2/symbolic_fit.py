@@ -22,7 +22,7 @@ from kan2.symbolic_search import candidates
 from kan2.symbolic_search import grid_points as grid_points
 
 LARGEST_SHIFT = 50.0  # shift of an exponential that is turned into a factor
-N_POLISH = 4  # candidates of each function that are polished briefly
+N_POLISH = 3  # candidates of each function that are polished briefly
 N_PROMISING = 8  # functions of each curve that are polished to the end
 COARSE = 5  # every fifth point is enough for a brief polish,
 FINE_FROM = 12.0  # unless the argument changes by more than this over half the range
