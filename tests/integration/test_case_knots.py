@@ -5,6 +5,8 @@ import cmath
 import numpy as np
 import pytest
 
+from case_studies._knots_laws import best_law
+from case_studies._knots_methods import MIRROR, split_of
 from case_studies.knots_table import load
 from case_studies.knots_table.build import pack
 from case_studies.knots_table.signature import crossing_sign, determinant, signature
@@ -104,3 +106,29 @@ def test_lines_of_a_build_become_columns_in_the_order_of_the_census(tmp_path):
     assert table["name"].tolist() == [b"K4a1", b"K10n2"]
     assert table["volume"].dtype == np.float32
     assert table["signature"].tolist() == [0, -2]
+
+
+def test_a_law_is_found_under_noise_and_the_simpler_of_two_equals_wins():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.uniform(1, 2, (3, 500))
+    noisy = 2 * a / (b**2 + c**2) * (1 + 0.05 * rng.normal(size=500))
+    assert best_law({"a": a, "b": b, "c": c}, noisy).variables == {"a", "b", "c"}
+    # 1000 dwarfs b, so that c and sqrt(b^2 + c^2) are the same.
+    law = best_law({"b": b, "c": 1000 * c}, 3000 * c)
+    assert str(law.formula) == "3.0*c"
+
+
+def test_nothing_of_the_held_out_knots_is_learned_from(table):
+    split = split_of(table, seed=3)
+    assert len(split.x) + len(split.x_test) == len(table["name"])
+    rows = np.concatenate([split.raw, split.raw_test])
+    np.testing.assert_array_equal(np.sort(rows[:, 10]), np.sort(table["volume"]))
+    assert split.x[:, MIRROR > 0][:, :8].mean(0) == pytest.approx(np.zeros(8), abs=1e-9)
+
+
+def test_mirror_images_double_the_samples_and_keep_the_slope_odd(table):
+    split = split_of(table, seed=0, size=100)
+    x, sigma = split.mirrored(list(range(17)))
+    assert x.shape == (200, 17)
+    np.testing.assert_array_equal(sigma[100:], -sigma[:100])
+    assert set(sigma) <= set(split.classes)
