@@ -126,7 +126,7 @@ def draw_tree(result: CaseResult, clock: Stopwatch) -> None:
     data = kan2.sample_function("sin(x1*x2) + cos(x3 + x4)*x5", ranges, n=2000)
     model = kan2.MultKAN([5, 8, 5, 1], grid=5)
     history = model.fit(data, steps=40)
-    tree = model.tree()
+    tree = model.tree(error=0.01)  # what a hundredth of the output would explain does not count
     result.figures["tree"] = treeconv.plot(tree)
     result.figures["tree_graphviz"] = treeconv.to_graphviz(tree)
     result.formulas["tree"] = str(treeconv.skeleton(tree))

@@ -8,7 +8,7 @@ scales, and it is compared with the error the model really has, its *tolerance*:
 - a model of known error (given, or measured against data, see `model_error`) is held against a window around it;
 - a fitted model of unknown error is taken to err by 2 % of the spread of its output.
 
-A window reaches from half the error to two and a half times the error for values, from two to eight times for
+A window reaches from half the error to two and a half times the error for values, from once to five times for
 gradients. Fitted networks (MLPs of 64 + 64 units, KANs) with errors of 0.5 % to 6 % scored 0.3 to 0.5 times their error
 in values and 0.3 to 4.6 times in gradients where the truth was zero. Inside a window the threshold goes into the widest
 gap between the scores at hand, because pairs of inputs that do not interact and pairs that do form two clusters. That
