@@ -38,11 +38,11 @@ def test_all_runs_every_study_and_writes_the_page(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "out" / "broken").mkdir(parents=True)
     (tmp_path / "out" / "broken" / "report.json").write_text("from an earlier run")
-    monkeypatch.setattr("case_studies.__main__.STUDIES", {"continual_learning": "", "broken": ""})
+    monkeypatch.setattr("case_studies.__main__.STUDIES", {"hidden_symmetry": "", "broken": ""})
     page = tmp_path / "results.md"
     options = ["--jobs", "2", "--seeds", "1", "--out", str(tmp_path / "out"), "--results", str(page)]
     assert main(["all", *options]) == 2
-    assert "## Case study: continual_learning" in page.read_text()
+    assert "## Case study: hidden_symmetry" in page.read_text()
     assert "unknown study 'broken'" in capfd.readouterr().err
 
 
