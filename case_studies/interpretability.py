@@ -73,7 +73,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
         if full or toy.quick:
             trials = [supervised(toy, seed, result) for seed in range(seeds)]
             result.rows.append(row_of_trials(toy.formula, trials, "test rmse", "exact, <= 1e-9", toy.paper))
-    grid, bar = (100, 0.015) if full else (50, 0.03)
+    grid, bar = (100, 0.01) if full else (50, 0.03)
     trials = [digits(seed, grid, bar, result) for seed in range(seeds)]
     result.rows.append(row_of_trials("first decimal digit", trials, "share wrong", f"<= {bar:g}", "spikes, no figure"))
     found, written = [], []

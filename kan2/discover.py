@@ -2,10 +2,10 @@
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
 replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with. An
-attempt has succeeded when no spline is left and what is left of the targets is
-*noise*: either nothing at all, or errors that do not resemble those of the nearest samples. If numbers are left that
-are not simple, a second success must confirm it; of both, the lower information criterion wins. Without success, the
-network with the lowest information criterion of all attempts is returned.
+attempt has succeeded when no spline is left and what is left of the targets is *noise*: either nothing at all, or
+errors that do not resemble those of the nearest samples. If numbers are left that are not simple, a second success must
+confirm it; of both, the lower information criterion wins. Without success, the network with the lowest information
+criterion of all attempts is returned.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """

@@ -31,6 +31,8 @@ LARGEST_IDLE = 2  # moves in one stage between which the objective has not falle
 COARSE = 10  # how many times the tolerance before the last grid is the last one
 GOOD_USAGE = 0.75  # the least share of a grid's range in use when a stage begins
 FAIR_USAGE = 0.4  # the same between steps
+WORTH = 0.8  # of two states of a network the one with the better place of its grids may have 1/0.8 of the objective
+MARGIN_WORTH = 0.4  # the same where grids were given a margin
 MARGIN = 0.01  # room at either end of a grid when a stage ends, as a share of its range
 OVERHANG = 0.02  # how far activations may leave a grid between steps, as a share of its range
 
@@ -158,16 +160,12 @@ class Training:
         moved, objective = Snapshot.of(self.work), self.solver.evaluation.objective
         before.restore_(self.work)
         self.solver.restart()
-        known = self.solver.evaluation.objective
-        if not isfinite(known) or known > 0.5 * objective:
-            known, kept = float("inf"), None
-        else:
-            kept = known, before
-        first = self.work.layers[0].numeric
-        if kept is None or not (first is None or holds(first.basis.grid, self.problem.features, 0.0, 0.0)):
+        known, first = self.solver.evaluation.objective, self.work.layers[0].numeric
+        is_better = isfinite(known) and known <= WORTH * objective
+        if not is_better or not (first is None or holds(first.basis.grid, self.problem.features, 0.0, 0.0)):
             moved.restore_(self.work)
             self.solver.restart()
-        return kept
+        return (known, before) if is_better else None
 
     def _train(self, is_last: bool) -> bool:
         # Returns whether the next stage shall begin.
@@ -207,8 +205,8 @@ class Training:
         return before - self.trail[-1] < tolerance * abs(before)
 
     def _settles(self) -> bool:
-        # Before a stage ends, or most of its steps are spent, activations at the rim of their grids get a margin, for
-        # the samples of tomorrow.
+        # Before a stage ends, and a few steps before the last one, activations at the rim of their grids get a margin,
+        # for the samples of tomorrow.
         if self.is_settled or not self.options.update_grid or not isinstance(self.solver, LevenbergMarquardt):
             return False
         self.is_settled = True
@@ -227,7 +225,7 @@ class Training:
         if all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
             return
         # Activations may leave every grid that they are given, and each move costs what the steps before it won.
-        if self.kept is not None and self.solver.evaluation.objective > 0.8 * self.kept[0]:
+        if self.kept is not None and self.solver.evaluation.objective > WORTH * self.kept[0]:
             self.n_idle += 1
         self._move(FAIR_USAGE, 0.0)
         self.n_moves += 1
@@ -277,7 +275,7 @@ class Training:
     def _leave(self) -> None:
         # A grid that moved may have cost more than the steps after it won back. A margin may: 1.1 times the range has
         # 1.1^4 times the error.
-        worth = 0.4 if self.is_settled else 0.8
+        worth = MARGIN_WORTH if self.is_settled else WORTH
         rounding = 16 * torch.finfo(torch.float64).eps ** 2 * self.problem.scale
         if self.kept is not None and self.kept[0] < worth * self.solver.evaluation.objective - 100 * rounding:
             self.kept[1].restore_(self.work)
