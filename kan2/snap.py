@@ -20,6 +20,7 @@ import torch
 from kan2.constants import SimpleNumber, simple_candidates
 from kan2.edits.gauge import fix_gauge
 from kan2.edits.rewire import rewire, terms_of
+from kan2.errors import FormulaError
 from kan2.network import MultKAN
 from kan2.training.loop import minimise
 from kan2.training.parameters import ParameterVector
@@ -71,8 +72,13 @@ def uncertainties(
         data: the samples it was fitted to; by default those of the last fit.
         sample_weight: (batch,) non-negative weights, as in the fit.
         accuracy: how well the data can be trusted, as a share of the targets; residuals below it prove nothing.
+
+    Raises:
+        FormulaError: some edges are still splines.
+        DataError: there are no samples.
     """
-    problem = _problem(model, data, sample_weight)
+    _check("uncertainties", model)
+    problem = _problem("uncertainties", model, data, sample_weight)
     return _constants(model, problem, _floor(problem, accuracy))
 
 
@@ -94,9 +100,14 @@ def snap_constants(
         sample_weight: (batch,) non-negative weights, as in the fit.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
         max_chance: largest chance of a coincidence that is accepted, 0 to 1.
+
+    Raises:
+        FormulaError: some edges are still splines.
+        DataError: there are no samples.
     """
+    _check("snap_constants", model)
     model = fix_gauge(model).double()
-    problem = _problem(model, data, sample_weight)
+    problem = _problem("snap_constants", model, data, sample_weight)
     _refit(model, problem)
     before = problem.evaluate(ParameterVector(model)).loss
     floor = _floor(problem, accuracy)
@@ -144,8 +155,18 @@ def _options(
     return result
 
 
-def _problem(model: MultKAN, data: Any, sample_weight: Any) -> Problem:
-    samples = model.samples(data, "snap_constants").to(model.like.double())
+def _check(caller: str, model: MultKAN) -> None:
+    if not isinstance(model, MultKAN):
+        raise FormulaError(f"{caller}: expected a MultKAN, got {type(model).__name__}.")
+    if not model.is_formula:
+        splines = sum(edge.is_numeric for edge in model.spec.edges())
+        raise FormulaError(
+            f"{caller}: expected symbolic edges only, got {splines} splines. Run auto_symbolic() or discover() first."
+        )
+
+
+def _problem(caller: str, model: MultKAN, data: Any, sample_weight: Any) -> Problem:
+    samples = model.samples(data, caller).to(model.like.double())
     weight = None
     if sample_weight is not None:
         weight = torch.as_tensor(sample_weight, dtype=torch.float64).to(samples.y)

@@ -22,15 +22,15 @@ def sparse(model: MultKAN, neighbours: int = 1) -> MultKAN:
         neighbours: number of nearest sources of each subnode, and of nearest subnodes of each source, >= 1.
 
     Raises:
-        EdgeError: neighbours is smaller than one.
+        EdgeError: neighbours is not a whole number from one on.
 
     Example:
         >>> model = sparse(MultKAN([4, 2, 1]))
         >>> model.spec.layers[0].active_pairs, model.spec.n_edges
         (((0, 0), (0, 1), (1, 2), (1, 3)), 6)
     """
-    if neighbours < 1:
-        raise EdgeError(f"sparse: expected at least one neighbour, got {neighbours}.")
+    if not isinstance(neighbours, int) or neighbours < 1:
+        raise EdgeError(f"sparse: expected a number of neighbours >= 1, got {neighbours!r}.")
     return assemble(model, [_sparse_layer(layer, neighbours) for layer in model.layers])
 
 

@@ -82,6 +82,7 @@ def test_a_sparse_start_joins_every_node(width):
     assert model.sparse(100).spec.n_edges == model.spec.n_edges
 
 
-def test_a_sparse_start_needs_a_neighbour():
-    with pytest.raises(EdgeError, match="neighbour"):
-        MultKAN([2, 1]).sparse(0)
+@pytest.mark.parametrize("neighbours", [0, 1.5, "two"])
+def test_a_sparse_start_needs_a_neighbour(neighbours):
+    with pytest.raises(EdgeError, match="number of neighbours"):
+        MultKAN([2, 1]).sparse(neighbours)

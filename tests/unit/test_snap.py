@@ -5,9 +5,10 @@ import sympy
 import torch
 from hypothesis import given, settings
 
-from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, uncertainties
+from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, sample_function, uncertainties
 from kan2.edits.gauge import fix_gauge
-from kan2.errors import FormulaError
+from kan2.errors import DataError, FormulaError
+from kan2.snap import snap_constants
 from tests.strategies import networks, samples
 
 
@@ -25,6 +26,22 @@ def test_the_agreed_form_keeps_the_function(model):
 def test_splines_have_no_agreed_form():
     with pytest.raises(FormulaError, match="auto_symbolic"):
         fix_gauge(MultKAN([1, 1]))
+
+
+@pytest.mark.parametrize("reader", [uncertainties, snap_constants])
+def test_numbers_of_splines_are_not_read(reader):
+    data = sample_function("x**2", {"x": (-1, 1)}, n=50)
+    model = MultKAN([1, 1, 1]).fix_symbolic((0, 0, 0), "x^2", data)
+    with pytest.raises(FormulaError, match=f"{reader.__name__}: .* got 1 splines. Run auto_symbolic"):
+        reader(model, data)
+    with pytest.raises(FormulaError, match="expected a MultKAN, got str"):
+        reader("model", data)
+
+
+@pytest.mark.parametrize("reader", [uncertainties, snap_constants])
+def test_a_formula_without_samples_names_its_caller(reader):
+    with pytest.raises(DataError, match=f"{reader.__name__}: expected samples"):
+        reader(line(1.0, 0.0))
 
 
 def line(slope, offset):
