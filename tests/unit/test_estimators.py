@@ -19,6 +19,11 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(values, columns=["length", "mass"])
 
 
+# 15 samples for more weights than that: rounding of sums of repeated rows grows to 1e-6, where 1e-7 is asked. Below,
+# `test_weights_count_samples` asks 1e-9 where the samples determine the network.
+ILL_POSED = "check_sample_weight_equivalence_on_dense_data"
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kan2.errors.GridWarning")
 @pytest.mark.parametrize(
@@ -30,10 +35,21 @@ def table() -> pd.DataFrame:
     ],
 )
 def test_checks_of_scikit_learn(estimator, check):
+    if check.func.__name__ == ILL_POSED and isinstance(estimator, KANRegressor):
+        pytest.xfail("more weights than samples: equal to 1e-5 only")
     state = np.random.get_state()  # noqa: NPY002
     check(estimator)
     if check.func.__name__ == "check_methods_sample_order_invariance":  # this check shuffles with NumPy's global state
         np.random.set_state(state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("hidden", [(), ([1, 1],)])
+def test_weights_count_samples(table, hidden):
+    x, y = table.to_numpy(), (table["length"] * table["mass"]).to_numpy() + np.random.default_rng(1).normal(size=200)
+    counts = np.random.default_rng(2).integers(0, 3, 200)
+    weighted = KANRegressor(hidden=hidden, grid=2, steps=10).fit(x, y, sample_weight=counts)
+    repeated = KANRegressor(hidden=hidden, grid=2, steps=10).fit(np.repeat(x, counts, axis=0), np.repeat(y, counts))
+    np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-9)
 
 
 def test_names_of_columns_reach_the_formula(table):
