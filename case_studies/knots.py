@@ -44,7 +44,8 @@ from case_studies._knots_methods import (
 from case_studies._knots_relations import SHORT, Relation, relations
 from case_studies.knots_table import GEOMETRY, load
 
-SMALL, LARGE, PRODUCT, FORMULA = "KAN [17, 1, n]", "KAN [10, 12, n]", "KAN [3, [3, 1], n], one product", "formula found"
+SMALL, LARGE, PRODUCT = "KAN [17, 1, n]", "KAN [10, 12, n]", "KAN [3, [3, 1], 8, 8, n], one product"
+FORMULA = "formula found"
 QUICK_BARS = {LARGE: 0.9, FORMULA: 0.85}
 QUICK_SIZE = 2500
 FULL_BARS = {SMALL: 0.8, LARGE: 0.946, PRODUCT: 0.87, FORMULA: 0.857}
@@ -129,7 +130,9 @@ def methods_of(full: bool) -> dict[str, Method]:
         "gradient boosting, 17, mirrored": partial(boosting, columns=ALL),
         "gradient boosting, 3, mirrored": partial(boosting, columns=THREE),
         "MLP [17, 300 x 4, n], mirrored": partial(perceptron, columns=ALL, steps=2500),
-        PRODUCT: partial(kan, columns=THREE, hidden=[[3, 1]], steps=1500),
+        "MLP [3, 300 x 4, n], mirrored": partial(perceptron, columns=THREE, steps=2500),
+        "KAN [3, [3, 1], n], one product": partial(kan, columns=THREE, hidden=[[3, 1]], steps=1500),
+        PRODUCT: partial(kan, columns=THREE, hidden=[[3, 1], 8, 8], steps=6000),
         **{f"paper's formula {k}": partial(_rounded, text=text) for k, (text, _) in PAPER_FORMULAS.items()},
     }
 
