@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.bases import compiled
 from kan2.bases.base import in_transform
 from kan2.bases.base_functions import BASE_FUNCTIONS
 from kan2.bases.bspline import BSplineBasis
@@ -52,8 +53,11 @@ class FusedEdges(torch.autograd.Function):
     def forward(
         ctx: Any, x: Float[Tensor, "batch source"], weight: Float[Tensor, "target source feature"], edges: "BasisEdges"
     ) -> Float[Tensor, "batch target"]:
-        features, slopes, index = _features(x, edges, with_slopes=ctx.needs_input_grad[0])
-        ctx.save_for_backward(x, weight, features, slopes, index)
+        if compiled.can_compile(x):
+            features, passes = compiled.features(x, edges), (None, None)
+        else:
+            features, *passes = _features(x, edges, with_slopes=ctx.needs_input_grad[0])
+        ctx.save_for_backward(x, weight, features, *passes)
         ctx.edges = edges
         return features @ weight.reshape(weight.shape[0], -1).t()
 
@@ -70,7 +74,11 @@ class FusedEdges(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             dw = (gradient.t() @ features).view(weight.shape)
         if ctx.needs_input_grad[0]:
-            dx = _input_gradient(gradient @ weight.reshape(weight.shape[0], -1), x, ctx.edges, slopes, index)
+            of_features = gradient @ weight.reshape(weight.shape[0], -1)
+            if index is None:
+                dx = compiled.input_gradient(of_features, x, ctx.edges)
+            else:
+                dx = _input_gradient(of_features, x, ctx.edges, slopes, index)
         return dx, dw, None
 
 

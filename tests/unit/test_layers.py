@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call, jacrev, stack_module_state, vmap
 
 from kan2 import KANLayer, MultKAN, chunked
+from kan2.bases.compiled import can_compile
 from kan2.bases.fused import fused
 from kan2.errors import ShapeError, SpecError, UnknownNameError
 from kan2.penalties import edge_scales, feature_covariance
@@ -49,10 +50,19 @@ def test_equals_the_slow_reference(seed):
         close(subnodes, record.subnodes)
 
 
+@pytest.fixture(params=["loops", "passes"])
+def fused_way(request, monkeypatch) -> str:
+    """Each of the two ways of the fused step: compiled loops, which need numba, and passes of tensor operations."""
+    if request.param == "loops":
+        pytest.importorskip("numba")
+    monkeypatch.setattr("kan2.bases.compiled.IS_AVAILABLE", request.param == "loops")
+    monkeypatch.setattr("kan2.bases.fused.BLOCK", 64)  # so that small batches exercise several blocks
+    return request.param
+
+
 @pytest.mark.parametrize("base_fun", ["silu", "identity", "tanh", "zero"])
 @pytest.mark.parametrize(("k", "grid", "batch"), [(1, 1, 5), (2, 4, 17), (3, 5, 1), (4, 7, 300), (5, 20, 64)])
-def test_fused_equals_plain(base_fun, k, grid, batch, generator, monkeypatch):
-    monkeypatch.setattr("kan2.bases.fused.BLOCK", 64)  # so that small batches exercise several blocks
+def test_fused_equals_plain(base_fun, k, grid, batch, generator, fused_way):
     layer = make(4, 3, k=k, grid=grid, base_fun=base_fun, dtype=torch.float64)
     edges = layer.numeric
     x = (torch.rand(batch, 4, generator=generator, dtype=torch.float64) * 4 - 2).requires_grad_()
@@ -61,6 +71,28 @@ def test_fused_equals_plain(base_fun, k, grid, batch, generator, monkeypatch):
     close(a, b)
     for mine, wanted in zip(*(torch.autograd.grad(y, (x, edges.weight), seed) for y in (a, b)), strict=True):
         close(mine, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fused_at_the_ends_of_the_grid_and_of_the_numbers(dtype, fused_way):
+    layer = make(1, 1, dtype=dtype, grid=4)
+    edges = layer.numeric
+    x = torch.tensor([-1.0, 1.0, -0.5, 0.0, -1e30, 1e30, -1 - 1e-6, 1 - 1e-7], dtype=dtype)[:, None].requires_grad_()
+    ways = fused(x, edges.weight, edges), edges.plain(x, edges.weight)
+    torch.testing.assert_close(*ways, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(*(torch.autograd.grad(y.sum(), x)[0] for y in ways), rtol=1e-5, atol=1e-5)
+    nan = torch.full((3, 1), float("nan"), dtype=dtype)
+    assert fused(nan, edges.weight, edges).isnan().all()
+
+
+def test_many_inputs_on_many_threads_take_the_passes(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr("kan2.bases.compiled.LARGEST", 10)
+    few, many = torch.zeros(5, 2), torch.zeros(6, 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert (can_compile(few), can_compile(many)) == (True, False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert can_compile(many)
 
 
 def test_gradients_of_gradients():

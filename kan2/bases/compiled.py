@@ -1,0 +1,63 @@
+"""Features of numeric edges by compiled loops, where numba is installed (the extra `fast`).
+
+For small batches the passes over all inputs in `kan2.bases.fused` take longer to start than to carry out. Here one loop
+locates each input, evaluates its k + 1 B-splines and writes them into the feature matrix; another gathers the gradient
+of that matrix. Nothing but the features is kept for the way back.
+"""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.bases.base_functions import BASE_FUNCTIONS
+from kan2.bases.bspline import BSplineBasis
+
+if TYPE_CHECKING:
+    from kan2.edges import BasisEdges
+
+IS_AVAILABLE = find_spec("numba") is not None
+LARGEST = 2**17  # inputs; the loops run on one thread, the passes of more inputs on all
+
+
+def can_compile(x: Tensor) -> bool:
+    """Says whether the compiled loops are there, and the faster way for these inputs."""
+    return IS_AVAILABLE and x.device.type == "cpu" and (x.numel() <= LARGEST or torch.get_num_threads() == 1)
+
+
+def features(x: Float[Tensor, "batch source"], edges: "BasisEdges") -> Float[Tensor, "batch feature"]:
+    """Evaluates the base function and the B-splines on uniform grids; x is contiguous."""
+    from kan2.bases.loops import loops
+
+    basis: BSplineBasis = edges.basis  # type: ignore[assignment]
+    low, scale = basis.origin_and_scale()
+    result = x.new_empty(x.shape[0], x.shape[1] * (edges.has_base + basis.n_basis))
+    is_silu = edges.base_fun == "silu"
+    write_features, _ = loops(basis.k, x.dtype)
+    write_features(
+        x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals, int(edges.has_base), is_silu, result.numpy()
+    )
+    if edges.has_base and not is_silu:
+        result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[edges.base_fun](x)  # type: ignore[misc]
+    return result
+
+
+def input_gradient(
+    gradient: Float[Tensor, "batch feature"], x: Float[Tensor, "batch source"], edges: "BasisEdges"
+) -> Float[Tensor, "batch source"]:
+    """Returns the gradient of x for the gradient of its features."""
+    from kan2.bases.loops import loops
+
+    basis: BSplineBasis = edges.basis  # type: ignore[assignment]
+    low, scale = basis.origin_and_scale()
+    result = torch.empty_like(x)
+    is_silu = edges.base_fun == "silu"
+    _, gather_gradient = loops(basis.k, x.dtype)
+    numbers = x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals, int(edges.has_base), is_silu
+    gather_gradient(*numbers, gradient.numpy(), result.numpy())
+    if edges.has_base and not is_silu:
+        base = BASE_FUNCTIONS[edges.base_fun]
+        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))  # type: ignore[misc]
+    return result
