@@ -4,8 +4,8 @@ System. The functions of the paper's table, whose text gives no ranges. Ours are
 from linear; of spherical harmonics the real part is taken. 2,000 uniform samples (a fifth of them to choose by),
 2,000 others for the test.
 
-Learned. *Unpruned*: KANs [2, 1, 1], [2, [0, 2], 1] and [2, [0, 6], 1]; the latter are sums of two and of six products
-of a function of x and y each. *Pruned*: a KAN [2, [2, 4], 1], first trained with the sparsity penalty, then cut at the
+Learned. *Unpruned*: KANs [2, 1], [2, 1, 1], [2, [0, 2], 1] and [2, [0, 6], 1]; the latter are sums of two and of six
+products of a function of x and y each. *Pruned*: a KAN [2, [2, 4], 1], first trained with the sparsity penalty, then cut at the
 usual thresholds. Splines are of order 5, on finer and finer grids; shape and grid are chosen by the error on the
 samples that are held out, the same way for all fifteen. Beside them MLPs of several depths, widths, activations and
 optimisers, in the same processor time.
@@ -81,8 +81,9 @@ FUNCTIONS = (
     Special("Re sph_harm(2, 2, x, y)", harmonic(2, 2), *SPHERE, "9.45e-5", "6.21e-4"),
 )
 QUICK = ("iv(x, y)",)
-UNPRUNED: tuple[list, ...] = ([2, 1, 1], [2, [0, 2], 1], [2, [0, 6], 1])
+UNPRUNED: tuple[list, ...] = ([2, 1], [2, 1, 1], [2, [0, 2], 1], [2, [0, 6], 1])
 UNCUT, K, LAMB = [2, [2, 4], 1], 5, 1e-3
+FIRST_SEED = 3  # seeds 0 to 2 were looked at when ranges, samples, grids and shapes were set
 
 
 def run(full: bool = False, seeds: int | None = None) -> CaseResult:
@@ -90,11 +91,11 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
     result, start = CaseResult("special_functions"), time.process_time()
     result.references.append("Liu et al., KAN (arXiv 2404.19756), section 3.2, table 1, figure 3.2")
     chosen = [f for f in FUNCTIONS if full or f.name in QUICK]
-    n, grids, steps, restarts = (2000, [3, 5, 10], 20, 4) if full else (1600, [3, 6], 15, 1)
+    n, grids, steps, restarts = (2000, [3, 5, 10, 20], 20, 4) if full else (1600, [3, 6], 15, 1)
     fronts: dict[str, dict[str, list[Point]]] = {}
     for function in chosen:
         trials = []
-        for seed in range(seeds or (3 if full else 1)):
+        for seed in range(FIRST_SEED, FIRST_SEED + (seeds or (3 if full else 1))):
             fronts_of_seed, trial = approximate(function, n, grids, steps, restarts, seed)
             fronts.setdefault(function.name, fronts_of_seed)
             trials.append(trial)
@@ -126,7 +127,7 @@ def approximate(
 
     unpruned: list[kan2.MultKAN] = []
     for width in UNPRUNED:
-        more = restarts if width[1] == 1 else 1  # one node that all must pass through is easily stuck
+        more = restarts if width == [2, 1, 1] else 1  # one node that all must pass through is easily stuck
         unpruned += staircase(kan2.MultKAN(width, grid=grids[0], k=K, seed=seed), more)
     sparse = kan2.MultKAN(UNCUT, grid=grids[0], k=K, seed=seed)
     sparse.fit((x[train], y[train]), lamb=LAMB, steps=steps)
