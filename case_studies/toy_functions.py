@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.special import j0
 from torch import Tensor
 
@@ -172,6 +173,7 @@ def _scaling_figure(curves: dict[str, tuple[list[Point], list[Point]]]) -> Figur
         axes.loglog(line, error * (line / size) ** -4.0, ":", color="0.5", label="parameters^-4")
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=7)
+        axes.xaxis.set_minor_formatter(NullFormatter())  # on less than two decades its labels overlap
     figure.supxlabel("parameters", fontsize=9)
     figure.supylabel("test RMSE", fontsize=9)
     handles, labels = figure.axes[0].get_legend_handles_labels()
