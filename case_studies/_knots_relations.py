@@ -1,9 +1,9 @@
 """Relations among the invariants of knots without a target (KAN 1.0, section 4.3, unsupervised).
 
 A KAN [n, 1, 1] learns to tell knots from rows in which each column was shuffled by itself. It can where columns are
-related, and its scores rank them. The best ranked are the *group*. The member of the group that a law of one product
-in the others explains best is written so and set aside, and the next round begins. Rounds end where no law explains
-nine tenths of the variance.
+related, and its scores rank them. The best ranked are the *group*. The member of the group that a law of one product in
+the others, and perhaps one column more, explains best is written so and set aside, and the next round begins. Rounds
+end where no law explains nine tenths of the variance.
 """
 
 from dataclasses import dataclass
@@ -97,7 +97,10 @@ def relations(columns: dict[str, np.ndarray], seed: int, n: int, rounds: int) ->
         if laws[target].error ** 2 > 1 - LEAST_EXPLAINED:
             failures += 1
             continue
-        found.append(Relation(tuple(group), accuracy, target, laws[target]))
+        # The network may have taken one column for another that is like it.
+        wider = [{name: left[name][:n] for name in [*group, other]} for other in left if other not in group]
+        law = min([laws[target], *(_law_of(some, target) for some in wider)], key=lambda law: law.score)
+        found.append(Relation(tuple(group), accuracy, target, law))
         failures = 0
         del left[target]
     return found
