@@ -7,6 +7,7 @@ function: one gather of the sources, one call a function, one sum into the targe
 Reference: Liu et al., KAN (arXiv 2404.19756), equations 2.10 to 2.12.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from kan2 import functions
 from kan2.bases import BASE_FUNCTIONS as BASE_FUNCTIONS
 from kan2.bases import Basis
 from kan2.bases.fused import can_fuse, fused
+from kan2.compiled_terms import NAMES, can_loop, looped
 from kan2.derivatives import derivatives
 from kan2.errors import unknown_name
 from kan2.spec import LayerSpec, SymbolicTerm
@@ -111,6 +113,7 @@ class SymbolicEdges(nn.Module):
     Attributes:
         affine: (term, 4), the numbers a, b, c, d of c f(a x + b) + d.
         shape: (term,), the shape parameter; 0 where the function has none.
+        codes: (term,), which function, for compiled loops; -1 where they do not know it.
     """
 
     target: Tensor
@@ -136,6 +139,7 @@ class SymbolicEdges(nn.Module):
                 self.blocks.append((rows[i].name, position, position + 1))
         device = like.device
         free = [[letter in term.free and letter in row.free for letter in "abcdp"] for term, row in zip(terms, rows)]
+        self.codes = np.array([NAMES.index(row.name) if row.name in NAMES else -1 for row in rows])
         self.register_buffer("free", torch.tensor(free, device=device), persistent=False)
         self.register_buffer("order", torch.tensor(order, device=device), persistent=False)
         targets, sources = [t.target for t in terms], [t.source for t in terms]
@@ -157,9 +161,11 @@ class SymbolicEdges(nn.Module):
     def extra_repr(self) -> str:
         return ", ".join(f"{name}: {stop - start}" for name, start, stop in self.blocks)
 
-    def numbers(self) -> tuple[Float[Tensor, "term 4"], Float[Tensor, " term"]]:
-        """Returns affine and shape, with no gradient to the numbers that are not free."""
-        affine, shape = self.affine, self.shape.detach()
+    def numbers(
+        self, affine: Float[Tensor, "term 4"] | None = None
+    ) -> tuple[Float[Tensor, "term 4"], Float[Tensor, " term"]]:
+        """Returns affine (the parameter unless another is given) and shape, without gradient to what is not free."""
+        affine, shape = self.affine if affine is None else affine, self.shape.detach()
         if not self._is_free:
             affine = torch.where(self.free[:, :4], affine, affine.detach())
         if self._has_free_shape:
@@ -190,9 +196,15 @@ class SymbolicEdges(nn.Module):
         return self.apply_functions(self.arguments(x, affine), shape) * affine[:, 2] + affine[:, 3]
 
     def forward(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target"]:
+        return looped(x.contiguous(), self.affine, self, n_targets) if can_loop(self, x) else self.plain(x, n_targets)
+
+    def plain(
+        self, x: Float[Tensor, "batch source"], n_targets: int, affine: Float[Tensor, "term 4"] | None = None
+    ) -> Float[Tensor, "batch target"]:
+        """Evaluates the sums, with other affine numbers if given, by general tensor operations."""
         # The same as summing `term_values` over targets, with terms visited in blocks of one function throughout.
         # gather and scatter_add serve all rows at once; index and index_add would loop over terms going backwards.
-        affine, shape = self.numbers()
+        affine, shape = self.numbers(affine)
         if not self._is_sorted:
             affine, shape = affine.index_select(0, self.order), shape.index_select(0, self.order)
         a, b, c, d = affine.unbind(1)

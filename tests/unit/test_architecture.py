@@ -22,6 +22,7 @@ LEVELS = [
     {"functions", "special", "derivatives"},
     {"tabulate"},
     {"spec", "bases", "data"},
+    {"compiled_terms", "term_loops"},
     {"edges"},
     {"layers", "columns", "conv", "trace", "jets", "verbs"},
     {"network"},
