@@ -54,8 +54,7 @@ class LoopedTerms(torch.autograd.Function):
 
         values, slopes = x.new_empty(2, x.shape[0], len(affine))
         sums = x.new_zeros(x.shape[0], n_targets)
-        places = edges.source.numpy(), edges.target.numpy()
-        add_terms(x.numpy(), affine.numpy(), edges.codes, *places, values.numpy(), slopes.numpy(), sums.numpy())
+        add_terms(x.numpy(), affine.numpy(), edges.codes, *edges.places, values.numpy(), slopes.numpy(), sums.numpy())
         ctx.save_for_backward(x, affine, values, slopes)
         ctx.edges, ctx.n_targets = edges, n_targets
         return sums
@@ -73,9 +72,8 @@ class LoopedTerms(torch.autograd.Function):
             of_x, of_affine = (next(found) if needed else None for needed in ctx.needs_input_grad[:2])
             return of_x, of_affine, None, None
         of_x, of_affine = torch.zeros_like(x), torch.zeros_like(affine)
-        places = edges.source.numpy(), edges.target.numpy()
         given = values.numpy(), slopes.numpy(), gradient.contiguous().numpy()
-        carry_back(x.numpy(), affine.numpy(), *places, *given, of_x.numpy(), of_affine.numpy())
+        carry_back(x.numpy(), affine.numpy(), *edges.places, *given, of_x.numpy(), of_affine.numpy())
         return of_x, of_affine.mul_(edges.free[:, :4]), None, None
 
 

@@ -57,7 +57,11 @@ class BasisEdges(nn.Module):
     @property
     def masked_weight(self) -> Float[Tensor, "target source feature"]:
         """The weights, zero on pairs that are not numeric."""
-        return self.weight if self.mask is None else self.weight * self.mask[..., None]
+        return self.masked(self.weight)
+
+    def masked(self, weight: Float[Tensor, "target source feature"]) -> Float[Tensor, "target source feature"]:
+        """Returns weights of all pairs with zeros on those that are not numeric."""
+        return weight if self.mask is None else weight * self.mask[..., None]
 
     def extra_repr(self) -> str:
         return f"target={self.weight.shape[0]}, base_fun={self.base_fun}"
@@ -72,11 +76,10 @@ class BasisEdges(nn.Module):
         self, x: Float[Tensor, "batch source"], weight: Float[Tensor, "target source feature"]
     ) -> Float[Tensor, "batch target"]:
         """Evaluates the sums with given weights by general tensor operations."""
-        return F.linear(self.features(x).flatten(-2), weight.flatten(1))
+        return F.linear(self.features(x).flatten(-2), self.masked(weight).flatten(1))
 
     def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
-        weight = self.masked_weight
-        return fused(x.contiguous(), weight, self) if can_fuse(self, x) else self.plain(x, weight)
+        return fused(x.contiguous(), self.weight, self) if can_fuse(self, x) else self.plain(x, self.weight)
 
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
         """Returns what every edge contributes."""
@@ -114,6 +117,7 @@ class SymbolicEdges(nn.Module):
         affine: (term, 4), the numbers a, b, c, d of c f(a x + b) + d.
         shape: (term,), the shape parameter; 0 where the function has none.
         codes: (term,), which function, for compiled loops; -1 where they do not know it.
+        places: (2, term), sources and targets, for compiled loops.
     """
 
     target: Tensor
@@ -140,6 +144,7 @@ class SymbolicEdges(nn.Module):
         device = like.device
         free = [[letter in term.free and letter in row.free for letter in "abcdp"] for term, row in zip(terms, rows)]
         self.codes = np.array([NAMES.index(row.name) if row.name in NAMES else -1 for row in rows])
+        self.places = np.array([[term.source, term.target] for term in terms]).T.copy()
         self.register_buffer("free", torch.tensor(free, device=device), persistent=False)
         self.register_buffer("order", torch.tensor(order, device=device), persistent=False)
         targets, sources = [t.target for t in terms], [t.source for t in terms]

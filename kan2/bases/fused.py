@@ -47,7 +47,7 @@ def can_fuse(edges: "BasisEdges", x: Tensor) -> bool:
 
 
 class FusedEdges(torch.autograd.Function):
-    """(x, weight, edges) -> sums; `edges` says how to evaluate, `weight` is its masked weight; x is contiguous."""
+    """(x, weight, edges) -> sums; `edges` says how to evaluate and masks the weights; x is contiguous."""
 
     @staticmethod
     def forward(
@@ -59,7 +59,7 @@ class FusedEdges(torch.autograd.Function):
             features, *passes = _features(x, edges, with_slopes=ctx.needs_input_grad[0])
         ctx.save_for_backward(x, weight, features, *passes)
         ctx.edges = edges
-        return features @ weight.reshape(weight.shape[0], -1).t()
+        return features @ edges.masked(weight).flatten(1).t()
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "batch target"]) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
@@ -72,9 +72,9 @@ class FusedEdges(torch.autograd.Function):
             return dx, dw, None
         dx = dw = None
         if ctx.needs_input_grad[1]:
-            dw = (gradient.t() @ features).view(weight.shape)
+            dw = ctx.edges.masked((gradient.t() @ features).view(weight.shape))
         if ctx.needs_input_grad[0]:
-            of_features = gradient @ weight.reshape(weight.shape[0], -1)
+            of_features = gradient @ ctx.edges.masked(weight).flatten(1)
             if index is None:
                 dx = compiled.input_gradient(of_features, x, ctx.edges)
             else:
