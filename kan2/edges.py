@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from kan2 import functions
 from kan2.bases import BASE_FUNCTIONS as BASE_FUNCTIONS
 from kan2.bases import Basis
+from kan2.bases.compiled import can_compile
+from kan2.bases.compiled import derivatives as compiled_derivatives
 from kan2.bases.fused import can_fuse, fused
 from kan2.compiled_terms import NAMES, can_loop, looped
 from kan2.derivatives import derivatives
@@ -72,6 +74,14 @@ class BasisEdges(nn.Module):
         values = self.basis(x, order)
         return values if base is None else torch.cat([base(x, order)[..., None], values], -1)
 
+    def feature_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> Float[Tensor, "batch source feature"]:
+        """Evaluates the order-th derivatives of all features by the fastest way, order >= 1."""
+        if can_fuse(self, x) and can_compile(x):
+            return compiled_derivatives(x.contiguous(), self, order)
+        return self.features(x, order)
+
     def plain(
         self, x: Float[Tensor, "batch source"], weight: Float[Tensor, "target source feature"]
     ) -> Float[Tensor, "batch target"]:
@@ -89,14 +99,15 @@ class BasisEdges(nn.Module):
         self, x: Float[Tensor, "batch source"], order: int
     ) -> list[Float[Tensor, "batch target source"]]:
         """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
-        features = torch.cat([self.features(x, r) for r in range(1, order + 1)]).transpose(0, 1)
-        return list((features @ self.masked_weight.permute(1, 2, 0)).permute(1, 2, 0).split(x.shape[0]))
+        weight = self.masked_weight.permute(1, 2, 0)
+        found = [self.feature_derivatives(x, r).transpose(0, 1) @ weight for r in range(1, order + 1)]
+        return [derivative.permute(1, 2, 0) for derivative in found]
 
     def source_derivative(
         self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch target"], order: int
     ) -> Float[Tensor, "batch source"]:
         """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s)."""
-        features = self.features(x, order)
+        features = self.feature_derivatives(x, order)
         return ((adjoint @ self.masked_weight.flatten(1)).view(features.shape) * features).sum(-1)
 
     def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":

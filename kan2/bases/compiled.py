@@ -5,8 +5,9 @@ locates each input, evaluates its k + 1 B-splines and writes them into the featu
 of that matrix. Nothing but the features is kept for the way back.
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -61,3 +62,32 @@ def input_gradient(
         base = BASE_FUNCTIONS[edges.base_fun]
         result.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))  # type: ignore[misc]
     return result
+
+
+class Derivatives(torch.autograd.Function):
+    """(x, edges, order) -> derivatives of the features (batch, source, feature), order >= 1; x is contiguous."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "batch source"], edges: "BasisEdges", order: int) -> Tensor:
+        from kan2.bases.loops import derivative_loop
+
+        basis: BSplineBasis = edges.basis  # type: ignore[assignment]
+        low, scale = basis.origin_and_scale()
+        ctx.save_for_backward(x)
+        ctx.edges, ctx.order = edges, order
+        result = x.new_empty(x.shape[0], x.shape[1] * (edges.has_base + basis.n_basis))
+        at = x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals
+        is_silu = edges.base_fun == "silu" and order <= 2
+        derivative_loop(basis.k, x.dtype, order)(*at, int(edges.has_base), is_silu, result.numpy())
+        result = result.view(*x.shape, -1)
+        if edges.has_base and not is_silu:
+            result[..., 0] = BASE_FUNCTIONS[edges.base_fun](x, order)  # type: ignore[misc]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Float[Tensor, "batch source feature"]) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return (gradient * Derivatives.apply(x, ctx.edges, ctx.order + 1)).sum(-1), None, None
+
+
+derivatives: Callable[..., Tensor] = Derivatives.apply

@@ -89,3 +89,43 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                 result[i, s] = total
 
     return write_features, gather_gradient
+
+
+@lru_cache(maxsize=32)
+def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., None]:
+    """Returns the loop that writes derivatives of an order >= 1 of all features (batch, source * feature) of x.
+
+    With `is_silu`, order 1 or 2, also those of x s(x) with the logistic function s.
+    """
+    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
+    for _ in range(min(order, k + 1)):
+        table = table[1:] * torch.arange(1, len(table))[:, None]
+    degree = len(table) - 1
+    # Beyond its order a spline has no derivative but zero.
+    pieces = table.to(dtype).numpy() if len(table) else torch.zeros(1, k + 1, dtype=dtype).numpy()
+    one = pieces.dtype.type(1)
+
+    @compile_loop
+    def write_derivatives(x, low, scale, n_grid, lead, is_silu, features):
+        n_batch, n_source = x.shape
+        n_features = features.shape[1] // n_source
+        for i in range(n_batch):
+            for j in range(n_source * n_features):
+                features[i, j] = 0
+            for s in range(n_source):
+                m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
+                if is_silu:
+                    q = one / (one + math.exp(-x[i, s]))
+                    if order == 1:
+                        features[i, s * n_features] = q * (one + x[i, s] * (one - q))
+                    else:
+                        features[i, s * n_features] = q * (one - q) * (one + one + x[i, s] * (one - q - q))
+                # Straight continuations bend nowhere.
+                if degree >= 0 and (excess == 0 or order == 1):
+                    for j in range(k + 1):
+                        value = pieces[degree, j]
+                        for p in range(degree):
+                            value = value * u + pieces[degree - 1 - p, j]
+                        features[i, s * n_features + lead + m + j] = value * scale[s] ** order
+
+    return write_derivatives
