@@ -6,9 +6,7 @@ terms of a layer with the derivatives of their functions, another carries a grad
 
 import math
 
-import numba
-
-compile_loop = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+from kan2.bases.loops import compile_loop
 
 
 @compile_loop

@@ -6,13 +6,21 @@ The first use of an order and a type takes a second or two; what was compiled is
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numba
 import torch
 
 from kan2.bases.bspline import BSplineBasis
 
-compile_loop = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+
+def compile_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Has numba compile a function when it is called first, and keep the result on disk where it may write."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        return numba.njit(cache=True, **options)(loop)
+    except RuntimeError:  # no folder to write to
+        return numba.njit(**options)(loop)
 
 
 @compile_loop
