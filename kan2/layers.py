@@ -158,8 +158,10 @@ class KANLayer(nn.Module):
         # on the CPU a look costs more than the affine.
         if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
-        parameters = [getattr(self, name) for name in AFFINES]
-        if any(p.requires_grad or type(p) is not nn.Parameter or p.device.type != "cpu" for p in parameters):
+        parameters = [self._parameters.get(name) for name in AFFINES]
+        if any(
+            p is None or p.requires_grad or type(p) is not nn.Parameter or p.device.type != "cpu" for p in parameters
+        ):
             return False
         one, zero = _identity(self.spec.n_out, parameters[0].dtype)
         return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))

@@ -12,6 +12,7 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 from collections.abc import Callable, Sequence
 from typing import Self
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -40,7 +41,7 @@ class BSplineBasis(Basis):
 
     def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
         super().__init__(grid, k)
-        self._origin: tuple[Tensor, int, Tensor, Tensor] | None = None
+        self._origin: tuple[Tensor, int, tuple[Tensor, Tensor], tuple[np.ndarray, np.ndarray] | None] | None = None
         self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
 
     @property
@@ -55,13 +56,24 @@ class BSplineBasis(Basis):
 
     def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
+        return self._kept()[2]
+
+    def origin_and_scale_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the same as arrays; on the CPU only."""
+        arrays = self._kept()[3]
+        assert arrays is not None
+        return arrays
+
+    def _kept(self) -> tuple[Tensor, int, tuple[Tensor, Tensor], tuple[np.ndarray, np.ndarray] | None]:
+        # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
         grid, kept = self.grid, self._origin
         version = 0 if grid.is_inference() else grid._version
-        # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
         if kept is None or kept[0] is not grid or kept[1] != version:
             low = grid[:, 0].contiguous()
-            kept = self._origin = (grid, version, low, self.n_intervals / (grid[:, -1] - low))
-        return kept[2], kept[3]
+            scale = self.n_intervals / (grid[:, -1] - low)
+            arrays = (low.numpy(), scale.numpy()) if grid.device.type == "cpu" and not in_transform() else None
+            kept = self._origin = (grid, version, (low, scale), arrays)
+        return kept
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before, was_uniform = self.grid.dtype, self.is_uniform

@@ -33,12 +33,11 @@ def features(x: Float[Tensor, "batch source"], edges: "BasisEdges") -> Float[Ten
     from kan2.bases.loops import loops
 
     basis: BSplineBasis = edges.basis  # type: ignore[assignment]
-    low, scale = basis.origin_and_scale()
     result = x.new_empty(x.shape[0], x.shape[1] * (edges.has_base + basis.n_basis))
     is_silu = edges.base_fun == "silu"
     write_features, _ = loops(basis.k, x.dtype)
     write_features(
-        x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals, int(edges.has_base), is_silu, result.numpy()
+        x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(edges.has_base), is_silu, result.numpy()
     )
     if edges.has_base and not is_silu:
         result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[edges.base_fun](x)  # type: ignore[misc]
@@ -52,11 +51,10 @@ def input_gradient(
     from kan2.bases.loops import loops
 
     basis: BSplineBasis = edges.basis  # type: ignore[assignment]
-    low, scale = basis.origin_and_scale()
     result = torch.empty_like(x)
     is_silu = edges.base_fun == "silu"
     _, gather_gradient = loops(basis.k, x.dtype)
-    numbers = x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals, int(edges.has_base), is_silu
+    numbers = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(edges.has_base), is_silu
     gather_gradient(*numbers, gradient.numpy(), result.numpy())
     if edges.has_base and not is_silu:
         base = BASE_FUNCTIONS[edges.base_fun]
@@ -72,11 +70,10 @@ class Derivatives(torch.autograd.Function):
         from kan2.bases.loops import derivative_loop
 
         basis: BSplineBasis = edges.basis  # type: ignore[assignment]
-        low, scale = basis.origin_and_scale()
         ctx.save_for_backward(x)
         ctx.edges, ctx.order = edges, order
         result = x.new_empty(x.shape[0], x.shape[1] * (edges.has_base + basis.n_basis))
-        at = x.numpy(), low.numpy(), scale.numpy(), basis.n_intervals
+        at = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals
         is_silu = edges.base_fun == "silu" and order <= 2
         derivative_loop(basis.k, x.dtype, order)(*at, int(edges.has_base), is_silu, result.numpy())
         result = result.view(*x.shape, -1)
