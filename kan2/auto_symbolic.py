@@ -262,7 +262,7 @@ class _Search:
             for node, group in enumerate(layer.groups):
                 readers = [e for e in self.model.spec.edges() if e.layer == index + 1 and e.source == node]
                 feeding = [[s for t, s in layer.active_pairs if t == target] for target in group]
-                if any(not e.is_numeric or e.functions for e in readers):
+                if not readers or any(not e.is_numeric or e.functions for e in readers):
                     continue
                 numeric = set(layer.numeric_pairs)
                 edges = [(index, t, f[0]) for t, f in zip(group, feeding) if len(f) == 1 and (t, f[0]) in numeric]

@@ -158,10 +158,10 @@ class KANLayer(nn.Module):
         # on the CPU a look costs more than the affine.
         if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
-        parameters = [self._parameters.get(name) for name in AFFINES]
-        if any(
-            p is None or p.requires_grad or type(p) is not nn.Parameter or p.device.type != "cpu" for p in parameters
-        ):
+        # Parameters and nothing else: elsewhere tensors may stand in their place.
+        found = [self._parameters.get(name) for name in AFFINES]
+        parameters: list[Tensor] = [p for p in found if type(p) is nn.Parameter]  # type: ignore[misc]
+        if len(parameters) < len(AFFINES) or any(p.requires_grad or p.device.type != "cpu" for p in parameters):
             return False
         one, zero = _identity(self.spec.n_out, parameters[0].dtype)
         return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))

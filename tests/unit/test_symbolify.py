@@ -6,7 +6,7 @@ import pytest
 import sympy
 import torch
 
-from kan2 import MultKAN, SymbolicFunction, functions, sample_function
+from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicFunction, SymbolicTerm, functions, sample_function
 from kan2.errors import EdgeError, UnknownNameError
 
 
@@ -100,3 +100,12 @@ def test_an_edge_that_no_function_fits_stays_a_spline():
     symbolic = model.auto_symbolic(library=["x", "x^2", "exp"])
     assert [e.is_numeric for e in symbolic.spec.edges()] == [True]
     assert symbolic.report.choices[-1].function is None
+
+
+def test_a_node_that_nothing_reads_is_left_alone(monkeypatch):
+    monkeypatch.setattr("kan2.auto_symbolic._Search.drop_idle_edges", lambda _: None)  # it rarely leaves such a node
+    layers = LayerSpec(1, 2), LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x"),))
+    model = MultKAN.from_spec(NetworkSpec(layers))
+    data = sample_function("sin(x)", {"x": (-2, 2)}, n=200)
+    model.fit(data, steps=20)
+    assert model.auto_symbolic().symbolic_formula() == sympy.sin(sympy.Symbol("x"))
