@@ -86,11 +86,11 @@ def test_fused_at_the_ends_of_the_grid_and_of_the_numbers(dtype, fused_way):
 
 
 @pytest.mark.parametrize("base_fun", ["silu", "zero"])
-@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("k", [1, 3])
 def test_derivatives_of_features_either_way(base_fun, k, generator, fused_way):
     edges = make(2, 1, k=k, base_fun=base_fun, dtype=torch.float64).numeric
     x = (torch.rand(9, 2, generator=generator, dtype=torch.float64) * 3 - 1.5).requires_grad_()
-    for order in range(1, 5):
+    for order in (1, 2, 3):
         found, wanted = edges.feature_derivatives(x, order), edges.features(x, order)
         close(found, wanted, 1e-9)
         weights = torch.rand(found.shape, generator=generator, dtype=torch.float64)
