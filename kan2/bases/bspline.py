@@ -10,7 +10,7 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class BSplineBasis(Basis):
 
     def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
         super().__init__(grid, k)
-        self._origin: tuple[Tensor, int, tuple[Tensor, Tensor], tuple[np.ndarray, np.ndarray] | None] | None = None
+        self._origin: tuple[Tensor, int, tuple[Tensor, Tensor]] | None = None
         self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
 
     @property
@@ -56,24 +56,23 @@ class BSplineBasis(Basis):
 
     def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
-        return self._kept()[2]
-
-    def origin_and_scale_arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the same as arrays; on the CPU only."""
-        arrays = self._kept()[3]
-        assert arrays is not None
-        return arrays
-
-    def _kept(self) -> tuple[Tensor, int, tuple[Tensor, Tensor], tuple[np.ndarray, np.ndarray] | None]:
         # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
         grid, kept = self.grid, self._origin
         version = 0 if grid.is_inference() else grid._version
         if kept is None or kept[0] is not grid or kept[1] != version:
             low = grid[:, 0].contiguous()
             scale = self.n_intervals / (grid[:, -1] - low)
-            arrays = (low.numpy(), scale.numpy()) if grid.device.type == "cpu" and not in_transform() else None
-            kept = self._origin = (grid, version, (low, scale), arrays)
-        return kept
+            kept = self._origin = (grid, version, (low, scale))
+        return kept[2]
+
+    def origin_and_scale_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the same as arrays; on the CPU only."""
+        low, scale = self.origin_and_scale()
+        return low.numpy(), scale.numpy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has a grid of its own, whose version says nothing about what is kept here.
+        return {**self.__dict__, "_origin": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before, was_uniform = self.grid.dtype, self.is_uniform

@@ -103,6 +103,18 @@ def test_state_copy_pickle_select(grid):
     assert torch.equal(basis.select([1, 0, 1])(x[:, [1, 0, 1]]), basis(x)[:, [1, 0, 1]])
 
 
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("loads", [1, 2, 3])
+def test_copies_taken_right_after_a_new_grid_was_loaded(twin, loads):
+    basis = copy.deepcopy(BSplineBasis(UNIFORM, 3))
+    basis.origin_and_scale()
+    for shift in range(loads):
+        basis.load_state_dict(BSplineBasis(2 * UNIFORM + shift, 3).state_dict())
+    low, scale = twin(basis).origin_and_scale()
+    torch.testing.assert_close(low, basis.grid[:, 0])
+    torch.testing.assert_close(scale, 7 / (basis.grid[:, -1] - basis.grid[:, 0]))
+
+
 @pytest.mark.parametrize(
     ("grid", "k"),
     [
