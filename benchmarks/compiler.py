@@ -6,12 +6,10 @@ through both compilers in the same process, one after the other; times are proce
 Reference: Udrescu, Tegmark, AI Feynman (arXiv 1905.11481).
 """
 
-import csv
 import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +17,10 @@ import sympy
 import torch
 
 import kanpiler
+from case_studies._equations import with_units
 from kan2.expressions import parse_expression
 
-TABLE = Path(__file__).parents[1] / "case_studies" / "data" / "feynman.csv"
 BATCH = 10_000
-
-
-def equations() -> list[tuple[str, str, list[str], dict[str, tuple[float, float]]]]:
-    """Returns (name, formula, inputs, domain) of every equation."""
-    result = []
-    for row in csv.DictReader(TABLE.read_text().splitlines()):
-        parts = [part.split(":") for part in row["variables"].split(";")]
-        domain = {name: (float(low), float(high)) for name, low, high in parts}
-        result.append((row["name"], row["formula"], [name for name, *_ in parts], domain))
-    return result
 
 
 def seconds(action: Callable[[], Any], repeats: int = 1) -> float:
@@ -100,7 +88,8 @@ def main() -> str:
         incumbent("x*sin(y)", ["x", "y"])
     rows, evaluations, ours, theirs = [], [], 0.0, 0.0
     larger = failed = 0
-    for name, formula, names, domain in equations():
+    for equation in with_units():
+        name, formula, names, domain = equation.name, equation.formula, [*equation.ranges], equation.ranges
         start = time.process_time()
         network = kanpiler.compile(formula, names, domain)
         elapsed = time.process_time() - start

@@ -10,7 +10,6 @@ Reference: Z. Liu et al., KAN 2.0, arXiv:2408.10205 (2024), section 4.2.2.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import sys
 import time
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 import treeconv
+from case_studies._equations import with_units
 from treeconv.text import read
 
 ROOT = Path(__file__).parents[1]
@@ -32,11 +32,8 @@ from treeconv_bruteforce import Formula, as_torch, facts, implied, nested  # noq
 
 def feynman() -> Iterator[tuple[str, Any, dict[str, tuple[float, float]]]]:
     """Yields name, expression and box of the 120 equations."""
-    with open(ROOT / "case_studies" / "data" / "feynman.csv") as file:
-        for row in csv.DictReader(file):
-            parts = (variable.split(":") for variable in row["variables"].split(";"))
-            box = {name: (float(low), float(high)) for name, low, high in parts}
-            yield row["name"], read(row["formula"], list(box)), box
+    for equation in with_units():
+        yield equation.name, read(equation.formula, list(equation.ranges)), equation.ranges
 
 
 def samples(box: dict[str, tuple[float, float]], n: int = 1000, seed: int = 0) -> np.ndarray:

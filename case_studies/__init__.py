@@ -18,7 +18,7 @@ STUDIES: dict[str, str] = {
     "interpretability": "formulas of toys, and all relations among six variables in one run",
     "toy_functions": "how fast the error falls with finer grids, beside MLPs",
     "special_functions": "fifteen special functions: accuracy against parameters, beside MLPs",
-    "feynman": "27 equations of physics: human-made, pruned, unpruned, MLP, and the formulas",
+    "feynman": "147 equations of physics: human-made, pruned, unpruned, MLP, and the formulas",
     "anderson": "laws of mobility edges from eigenstates of quasiperiodic chains",
     "knots": "signatures of knots from their geometry, and the relations among invariants, on real data",
 }

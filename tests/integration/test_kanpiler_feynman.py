@@ -1,8 +1,6 @@
 """The 120 AI-Feynman equations: exact, verified, small, and back again."""
 
-import csv
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,28 +8,22 @@ import sympy
 import torch
 
 import kanpiler
+from case_studies._equations import with_units
 from kan2.expressions import parse_expression
 
-TABLE = Path(__file__).parents[2] / "case_studies" / "data" / "feynman.csv"
-ROWS = list(csv.DictReader(TABLE.read_text().splitlines()))
-
-
-def read(row):
-    intervals = [part.split(":") for part in row["variables"].split(";")]
-    return row["formula"], [name for name, *_ in intervals], {name: (float(a), float(b)) for name, a, b in intervals}
+EQUATIONS = with_units()
 
 
 def test_the_table_is_complete():
-    assert len(ROWS) == 120
-    assert len({row["name"] for row in ROWS}) == 120
-    for row in ROWS:
-        formula, names, _ = read(row)
-        assert {symbol.name for symbol in parse_expression(formula, names).free_symbols} == set(names), row["name"]
+    assert len({equation.name for equation in EQUATIONS}) == len(EQUATIONS) == 120
+    for equation in EQUATIONS:
+        expression = parse_expression(equation.formula, list(equation.ranges))
+        assert {symbol.name for symbol in expression.free_symbols} == set(equation.ranges), equation.name
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
-def test_compiles_exactly_and_back(row):
-    formula, names, domain = read(row)
+@pytest.mark.parametrize("equation", EQUATIONS, ids=lambda equation: equation.name)
+def test_compiles_exactly_and_back(equation):
+    formula, names, domain = equation.formula, list(equation.ranges), equation.ranges
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", kanpiler.DomainWarning)  # III.9.52 has a removable pole inside its ranges
         net = kanpiler.compile(formula, names, domain)
