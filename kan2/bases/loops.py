@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 
 from kan2.bases.bspline import BSplineBasis
@@ -37,6 +38,15 @@ def locate(x, low, scale, n_grid):
     return 0, t - 0.0, 0.0
 
 
+def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
+    """Returns the (power, local) coefficients of the k + 1 functions of an interval, or of a derivative of them."""
+    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
+    for _ in range(min(order, k + 1)):
+        table = table[1:] * torch.arange(1, len(table))[:, None]
+    # Beyond its order a spline has no derivative but zero.
+    return (table if len(table) else torch.zeros(1, k + 1)).to(dtype).numpy()
+
+
 @lru_cache(maxsize=16)
 def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
     """Returns the loops for an order and a type, which are constants to the compiler, as are the coefficients.
@@ -45,10 +55,7 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
     for a gradient of the features. `lead` is the column of the first B-spline, 0 or 1; with `is_silu`, column 0 is
     x s(x) with the logistic function s.
     """
-    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
-    # Coefficients (power, local) of the k + 1 functions that may differ from zero, and of their derivatives.
-    pieces = table.to(dtype).numpy()
-    slopes = (table[1:] * torch.arange(1, k + 1)[:, None]).to(dtype).numpy()
+    pieces, slopes = coefficients(k, dtype), coefficients(k, dtype, 1)
     one = pieces.dtype.type(1)
 
     @compile_loop
@@ -105,12 +112,7 @@ def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., Non
 
     With `is_silu`, order 1 or 2, also those of x s(x) with the logistic function s.
     """
-    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
-    for _ in range(min(order, k + 1)):
-        table = table[1:] * torch.arange(1, len(table))[:, None]
-    degree = len(table) - 1
-    # Beyond its order a spline has no derivative but zero.
-    pieces = table.to(dtype).numpy() if len(table) else torch.zeros(1, k + 1, dtype=dtype).numpy()
+    pieces, degree = coefficients(k, dtype, order), k - order
     one = pieces.dtype.type(1)
 
     @compile_loop
