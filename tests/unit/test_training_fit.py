@@ -1,5 +1,7 @@
 """`fit`: what it reaches, what it reads, what it leaves alone."""
 
+import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -93,6 +95,17 @@ def test_parameters_stay_the_same_tensors_where_grids_do_not_grow():
     before = list(model.parameters())
     fit(model, HELLO, steps=3)
     assert all(a is b for a, b in zip(before, model.parameters()))
+
+
+def test_a_copy_of_a_network_just_trained_predicts_the_same():
+    data = sample_function("x*y", {"x": (1, 5), "y": (1, 5)}, n=100)
+    model = copy.deepcopy(MultKAN([2, 2, 1], seed=0))
+    model.predict(data.X)  # what a layer remembers of its first grid is not for copies that have another
+    model.fit(data, grids=[5], steps=3)
+    twins = (copy.deepcopy(model), pickle.loads(pickle.dumps(model)))
+    expected = model.predict(data.X)
+    for twin in twins:
+        np.testing.assert_array_equal(twin.predict(data.X), expected)
 
 
 def test_test_data_are_optional():  # B15
