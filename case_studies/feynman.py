@@ -83,7 +83,7 @@ def beside_an_mlp(result: CaseResult, equations: Sequence[Equation], full: bool)
         task = f"with units, {equation.name}: {equation.formula}"
         result.rows.append(row_of_trials(task, [trial], "test rmse / deviation", "< MLP here"))
     exact = find_all(result, equations, "with units, ")
-    errors = {kind: [each.errors[kind] / each.spread for each in learned] for kind in KINDS}
+    errors = {kind: [each.errors[kind] / each.spread for each in learned if kind in each.errors] for kind in KINDS}
     medians = ", ".join(f"{kind} {np.median(errors[kind]):.1e}" for kind in KINDS)
     beaten, unaided = (
         sum(each.errors[kind] < each.errors["MLP"] for each, kind in zip(learned, kinds))
@@ -99,7 +99,8 @@ def beside_an_mlp(result: CaseResult, equations: Sequence[Equation], full: bool)
     ]
     result.metrics["with units, exact formulas"] = exact
     result.metrics["with units, test rmse / deviation"] = {
-        equation.name: {kind: errors[kind][i] for kind in KINDS} for i, equation in enumerate(equations)
+        equation.name: {kind: error / each.spread for kind, error in each.errors.items()}
+        for equation, each in zip(equations, learned)
     }
     result.figures["errors_with_units"] = _shares_figure(errors)
 
@@ -144,10 +145,9 @@ def learn(equation: Equation, full: bool, seed: int) -> Learned:
     def off(model: kan2.MultKAN) -> float:
         return rmse(model.predict(held[0]), held[1])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", kanpiler.DomainWarning)
-        human = kanpiler.compile(equation.formula, list(equation.ranges), equation.ranges, edges="spline", grid=5)
-    networks = {"human-made": min(staircase(human, train, [5, 10, 20] if full else [5, 10], 10), key=off)}
+    networks, human = {}, human_made(equation)
+    if human is not None:
+        networks["human-made"] = min(staircase(human, train, [5, 10, 20] if full else [5, 10], 10), key=off)
     from_nothing = time.process_time()
     tried = [kan2.MultKAN([x.shape[1], *shape], grid=grids[0], k=K, seed=seed) for shape in SHAPES]
     for model in tried:
@@ -159,8 +159,18 @@ def learn(equation: Equation, full: bool, seed: int) -> Learned:
     networks["unpruned"] = min([first, *staircase(copy.deepcopy(first), train, grids[1:], steps)], key=off)
     mlp, _ = tuned_mlp(x, y, time.process_time() - from_nothing, seed)
     errors = {kind: rmse(model.predict(x_test), y_test) for kind, model in [*networks.items(), ("MLP", mlp)]}
-    chosen, unaided = (min(kinds, key=lambda kind: off(networks[kind])) for kinds in (KINDS[:3], KINDS[1:3]))
+    chosen, unaided = (min(kinds, key=lambda kind: off(networks[kind])) for kinds in (networks, KINDS[1:3]))
     return Learned(networks, errors, chosen, unaided, float(y_test.std()), time.process_time() - start)
+
+
+def human_made(equation: Equation) -> kan2.MultKAN | None:
+    """Compiles the formula into splines; None where a part of it has a pole, as sin(u)^2/u^2 has in u."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", kanpiler.DomainWarning)
+        try:
+            return kanpiler.compile(equation.formula, list(equation.ranges), equation.ranges, edges="spline", grid=5)
+        except kanpiler.CompileError:
+            return None
 
 
 def staircase(model: kan2.MultKAN, data: tuple, grids: list[int], steps: int) -> list[kan2.MultKAN]:

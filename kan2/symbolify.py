@@ -222,7 +222,7 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
         data: samples that say over which range; by default those of the last fit, or the grid.
 
     Raises:
-        EdgeError: no such edge, or it is not symbolic.
+        EdgeError: no such edge, it is not symbolic, or its function is nowhere finite.
     """
     check_edge(model, edge, "unfix_symbolic")
     index, target, source = edge
@@ -240,9 +240,16 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
     t = (grid_points().to(grid) + 1) / 2
     x = (grid[:, :1] + (grid[:, -1:] - grid[:, :1]) * t).T
     wanted = layer.edge_values(x)[:, target, source]
+    # Sources that are splines themselves may leave the domain of a function by a little.
+    defined = torch.isfinite(wanted)
+    if not defined.any():
+        raise EdgeError(
+            f"unfix_symbolic: expected a function that is finite somewhere between {float(x[0, source]):.4g} and "
+            f"{float(x[-1, source]):.4g}, got none on edge {tuple(edge)}. Pass samples inside its domain."
+        )
     start = int(edges.has_base)
     edges.weight[target, source] = 0
-    edges.weight[target, source, start:] = lstsq(edges.basis(x)[:, source], wanted[:, None])[:, 0]
+    edges.weight[target, source, start:] = lstsq(edges.basis(x)[defined, source], wanted[defined, None])[:, 0]
     return new
 
 

@@ -52,7 +52,8 @@ def emit_splines(schedule: Schedule, outputs: tuple[str, ...], domain: Domain, g
     scale = expected.std(0).clamp_min(expected.abs().mean(0) * 1e-12)
     for n in GRIDS if grid is None else (grid,):
         network = emit(schedule, outputs, basis=BasisSpec(grid=n, k=k))
-        for edge in list(network.spec.edges()):
+        # The last layer first: every source still takes the values that it takes in the formula.
+        for edge in reversed(list(network.spec.edges())):
             network = network.unfix_symbolic((edge.layer, edge.target, edge.source), x)
         with torch.no_grad():
             error = ((network(x) - expected).square().mean(0).sqrt() / scale).max()

@@ -130,6 +130,23 @@ def test_splines_follow_the_formula(generator):
     assert error < 2e-6
 
 
+@pytest.mark.parametrize(
+    ("formula", "domain"),
+    [
+        ("sqrt((a - b)^2 + (c - d)^2)", dict.fromkeys("abcd", (1.0, 5.0))),
+        ("asin(a*sin(b))", {"a": (0.0, 1.0), "b": (1.0, 5.0)}),
+        ("log((a - b)^2 + 0.1)", dict.fromkeys("ab", (0.0, 3.0))),
+    ],
+)
+def test_splines_of_functions_that_end_where_their_range_ends(formula, domain, generator):
+    splines = kanpiler.compile(formula, list(domain), domain, edges="spline", grid=10)
+    low, high = torch.tensor(list(domain.values()), dtype=torch.float64).T
+    points = low + (high - low) * torch.rand(500, len(domain), generator=generator, dtype=torch.float64)
+    exact = kanpiler.compile(formula, list(domain), domain)(points)
+    error = (splines(points) - exact).square().mean().sqrt() / exact.std()
+    assert error < 0.1
+
+
 def test_splines_take_a_grid():
     net = kanpiler.compile("sin(x)*y", domain={"x": (0, 1), "y": (0, 1)}, edges="spline", grid=7)
     assert {layer.spec.basis.grid for layer in net.layers} == {7}

@@ -55,6 +55,16 @@ def test_fix_before_any_training_uses_the_grid():
     assert model.spec.layers[0].terms[0].function == "sin"
 
 
+def test_unfix_follows_a_function_where_it_is_defined():
+    layer = LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "sqrt"),))
+    x = torch.linspace(-0.02, 4, 200, dtype=torch.float64)[:, None]
+    spline = MultKAN.from_spec(NetworkSpec((layer,), ("x",))).unfix_symbolic((0, 0, 0), x)
+    found, expected = spline(x[20:]).detach(), x[20:].sqrt()
+    assert float((found - expected).abs().max()) < 0.1
+    with pytest.raises(EdgeError, match="finite"):
+        MultKAN.from_spec(NetworkSpec((layer,), ("x",))).unfix_symbolic((0, 0, 0), -1 - x.abs())
+
+
 def test_unfix_follows_the_function():
     model = MultKAN([2, 1], grid=20).fix_symbolic((0, 0, 1), "sin", affine=(3, 0, 1, 0))
     x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.8 - 0.9
