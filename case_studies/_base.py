@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -127,7 +128,7 @@ class CaseResult:
             else:
                 (out / f"{name}.svg").write_text(figure.svg())
                 (out / f"{name}.png").write_bytes(figure.png())
-        (out / "report.json").write_text(json.dumps(self.report, indent=2, default=float) + "\n")
+        (out / "report.json").write_text(json.dumps(_strict(self.report), indent=2, allow_nan=False) + "\n")
 
     def show(self, console: Console | None = None) -> None:
         """Prints the table."""
@@ -143,6 +144,18 @@ class CaseResult:
                 met += f"\n{row.n_met} of {row.n_seeds}"
             table.add_row(row.task, row.found, error, row.paper, row.target, met, f"{row.seconds:.1f} s")
         (console or Console()).print(table)
+
+
+def _strict(value: Any) -> Any:
+    # JSON has no infinity: what is not finite becomes text, which `float` reads.
+    if isinstance(value, dict):
+        return {str(key): _strict(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(part) for part in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    number = float(value)
+    return number if isfinite(number) else str(number)
 
 
 class Stopwatch:

@@ -45,8 +45,8 @@ def study_section(report: dict[str, Any], full: bool, seeds: int | None = None) 
         cells = [
             row["task"],
             row["found"],
-            f"{row['error']:.1e} ({row['measure']})",
-            f"{row['median']:.1e}" if several else "",
+            f"{float(row['error']):.1e} ({row['measure']})",
+            f"{float(row['median']):.1e}" if several else "",
             f"{row['n_met']} of {row['n_seeds']}" if several else "",
             row["paper"],
             row["target"],

@@ -113,7 +113,7 @@ def _formula_trial(kan: KANClassifier, names: list[str], x: np.ndarray, y: np.nd
         formula = model.symbolic_formula(digits=3)
         formula = formula.subs({f"x{i}": sympy.Symbol(name) for i, name in enumerate(names, 1)}, simultaneous=True)
     except FormulaError as refusal:
-        return Trial(str(refusal), float("nan"), False, clock.lap())
+        return Trial(str(refusal), float("inf"), False, clock.lap())
     logits = model.predict(x[:, [int(name[1:]) - 1 for name in model.spec.inputs]])[:, 0]
     own = float(np.mean((logits > 0) != y))
     found = f"logit = {formula}\n{judge(1 / (1 + np.exp(-logits)), y)}"

@@ -35,7 +35,9 @@ def can_unroll(layers: Iterable["KANLayer"]) -> bool:
         if layer.numeric is not None or layer._forward_hooks or layer._forward_pre_hooks:
             return False
         own, symbolic = layer.node_scale, layer.symbolic
-        if type(own) is not nn.Parameter or own.device.type != "cpu" or (with_gradient and own.requires_grad):
+        if type(own) is not nn.Parameter or own.device.type != "cpu":
+            return False
+        if with_gradient and any(p is not None and p.requires_grad for p in layer._parameters.values()):
             return False
         if symbolic is not None and with_gradient and symbolic.wants_gradient:
             return False
@@ -116,18 +118,25 @@ class Columns:
     """
 
     def __init__(self, layers: Iterable["KANLayer"], numbers: list[list[list[Any]]]) -> None:
-        self.numbers = numbers
-        specs = [layer.spec for layer in layers]
-        self.layers = [_unroll(spec, *values) for spec, values in zip(specs, numbers)]
-        for nodes, spec in zip(self.layers, specs[1:]):
+        self.numbers, self.specs = numbers, [layer.spec for layer in layers]
+        self.revision = functions.revision()
+        self.layers = [_unroll(spec, *values) for spec, values in zip(self.specs, numbers)]
+        for nodes, spec in zip(self.layers, self.specs[1:]):
             for i in {term.source for term in spec.terms if term.function in _ODD_POLES}:
                 nodes[i] = replace(nodes[i], is_denominator=True)
 
+    def serves(self, layers: Iterable["KANLayer"], numbers: list[list[list[Any]]]) -> bool:
+        """Tells whether layers with these numbers are those that were unrolled."""
+        is_same = self.numbers == numbers and self.specs == [layer.spec for layer in layers]
+        return is_same and self.revision == functions.revision()
+
     def __call__(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
-        columns = list(x.unbind(-1))
+        given = columns = list(x.unbind(-1))
         for nodes in self.layers:
             columns = [node(columns) for node in nodes]
-        return columns[0].unsqueeze(-1) if len(columns) == 1 else torch.stack(columns, -1)
+        # An output that is an input shares no memory with it.
+        is_new = len(columns) == 1 and all(columns[0] is not column for column in given)
+        return columns[0].unsqueeze(-1) if is_new else torch.stack(columns, -1)
 
 
 def _unroll(spec: LayerSpec, affine: list[list[float]], shapes: list[float], *affines: list[float]) -> list[_Node]:

@@ -67,7 +67,7 @@ class _KANEstimator(BaseEstimator):
         return model
 
     def _train(self, model: MultKAN, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, loss: str) -> None:
-        self.model_ = model
+        self.model_, self.samples_, self.weight_ = model, (X, y), weight
         self.history_ = model.fit(
             (X, y),
             self.opt,
@@ -109,6 +109,8 @@ class KANRegressor(RegressorMixin, _KANEstimator):
     Attributes:
         model_: the trained `MultKAN`, named like the columns of the data.
         history_: what `fit` of the network returned.
+        samples_: the samples and targets it was trained on, for formulas.
+        weight_: their weights, or None.
         n_features_in_: number of columns.
         feature_names_in_: their names, where the data had names.
 
@@ -159,7 +161,9 @@ class KANRegressor(RegressorMixin, _KANEstimator):
             FormulaError: some activations are like no function of the library.
         """
         check_is_fitted(self, "model_")
-        return self.model_.auto_prune().auto_symbolic(**options).symbolic_formula(digits=digits)
+        options = {"sample_weight": self.weight_, **options}
+        model = self.model_.auto_prune(self.samples_, sample_weight=options["sample_weight"])
+        return model.auto_symbolic(self.samples_, **options).symbolic_formula(digits=digits)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -190,6 +194,8 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         classes_: the labels, sorted.
         model_: the trained `MultKAN`, named like the columns of the data.
         history_: what `fit` of the network returned.
+        samples_: the samples and targets it was trained on, for formulas.
+        weight_: their weights, or None.
         n_features_in_: number of columns.
         feature_names_in_: their names, where the data had names.
 
@@ -294,7 +300,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
     def symbolic_model(self, **options: Any) -> MultKAN:
         """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
         check_is_fitted(self, "model_")
-        samples = self.model_.samples(None, "formula")
+        samples = self.model_.samples(self.samples_, "formula")
         logits = self.model_(samples.X).detach()
         if logits.shape[1] == 1:
             p = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1)
@@ -302,6 +308,8 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         else:
             p, labels = logits.softmax(1), samples.y
         weight = (p * (1 - p)).mean(1)
+        if self.weight_ is not None:
+            weight *= torch.tensor(self.weight_)
         losses = -(labels * p.clamp_min(1e-300).log()).sum(1)
         # To second order, a change of the logits by d raises the loss by the mean of weight d^2 / 2; `auto_symbolic`
         # accepts errors of twice what it is told to trust.
@@ -310,7 +318,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         size = float(np.sqrt(np.average(logits.square().mean(1).numpy(), weights=weight)))
         model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
         model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
-        model.fit(samples, loss="cross_entropy", steps=20)
+        model.fit(samples, loss="cross_entropy", steps=20, sample_weight=self.weight_)
         return model
 
 

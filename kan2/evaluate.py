@@ -11,6 +11,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from kan2 import special
 from kan2.errors import UnknownNameError
 
 _UNARY: dict[Any, Callable[[Tensor], Tensor]] = {
@@ -33,7 +34,7 @@ _UNARY: dict[Any, Callable[[Tensor], Tensor]] = {
     sympy.erf: torch.erf,
     sympy.floor: torch.floor,
     sympy.ceiling: torch.ceil,
-    sympy.gamma: lambda u: torch.exp(torch.lgamma(u)),
+    sympy.gamma: special.gamma,
 }
 _MANY: dict[Any, Callable[[Tensor, Tensor], Tensor]] = {
     sympy.Add: torch.add,

@@ -182,7 +182,7 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
         replace: allow a row of the same name to be replaced.
 
     Raises:
-        UnknownNameError: the name is taken and `replace` is False.
+        UnknownNameError: the name is taken and `replace` is False, or it is another name of a row.
         SpecError: torch knows no gradient of the function.
 
     Example:
@@ -195,9 +195,24 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
             f"functions.register: expected a new name, got {function.name!r}, which the table has. "
             "Choose another name or pass replace=True."
         )
+    if function.name in _ALIASES:
+        raise UnknownNameError(
+            f"functions.register: expected a new name, got {function.name!r}, which stands for "
+            f"{_ALIASES[function.name]!r}. Choose another name."
+        )
     _check_gradient(function)
+    if _TABLE.get(function.name) is not function:
+        _replaced.append(function.name)
     _TABLE[function.name] = function
     return function
+
+
+_replaced: list[str] = []
+
+
+def revision() -> int:
+    """Returns how often rows were registered: what was made of the table is up to date while this stays the same."""
+    return len(_replaced)
 
 
 def _check_gradient(function: SymbolicFunction) -> None:

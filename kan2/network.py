@@ -241,7 +241,7 @@ class MultKAN(Verbs, nn.Module):
         nodes, layers = self.features(x), self.layers
         if can_unroll(layers):
             numbers = read_numbers(layers)
-            if self._columns is None or self._columns.numbers != numbers:
+            if self._columns is None or not self._columns.serves(layers, numbers):
                 self._columns = Columns(layers, numbers)
             return self._columns(nodes)
         for layer in layers:

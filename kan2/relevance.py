@@ -12,6 +12,7 @@ References: Kursa, Rudnicki, Feature Selection with the Boruta Package (2010), d
 Popescu, Predictive Learning via Rule Ensembles (2008), arXiv 0811.1679.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
@@ -133,7 +134,7 @@ def _with_shadows(
         size = weight[:, :n].std()
         noise = torch.randn(weight[:, n:].shape, generator=generator, dtype=torch.float64).to(weight)
         weight[:, n:] = SMALL * (size if float(size) > 0 else 1.0) * noise
-    layers = [first, *list(model.layers)[1:]]
+    layers = [first, *(copy.deepcopy(layer) for layer in list(model.layers)[1:])]
     spec = NetworkSpec(tuple(layer.spec for layer in layers), names, model.spec.outputs)
     offered = type(model).from_layers(spec, layers)
     table = replace(data, X=torch.cat([features, shadows], 1), inputs=names, auxiliary=(), X_test=None, y_test=None)

@@ -9,7 +9,7 @@ Reference: Seber, Wild, Nonlinear Regression (1989), section 2.1.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
@@ -200,17 +200,18 @@ def _constants(model: MultKAN, problem: Problem, floor: float) -> tuple[Constant
     values = vector.read()
     return tuple(
         Constant(layer, term, LETTERS[letter], function, float(values[i]), float(errors[i]))
-        for i, (layer, term, letter, function) in enumerate(_places(model))
+        for i, layer, term, letter, function in _places(model, vector)
     )
 
 
-def _places(model: MultKAN) -> Sequence[tuple[int, int, int, str]]:
-    return [
-        (i, term, letter, layer.spec.terms[term].function)
-        for i, layer in enumerate(model.layers)
-        if layer.symbolic is not None
-        for term, letter in layer.symbolic.free.nonzero().tolist()
-    ]
+def _places(model: MultKAN, vector: ParameterVector) -> Iterator[tuple[int, int, int, int, str]]:
+    # Of every free number of a term its place in the vector, which has scales and biases of nodes in between.
+    for slot in vector.slots:
+        if slot.kind == "term":
+            layer = model.layers[slot.layer]
+            assert layer.symbolic is not None
+            for i, (term, letter) in enumerate(layer.symbolic.free.nonzero().tolist(), slot.start):
+                yield i, slot.layer, term, letter, layer.spec.terms[term].function
 
 
 def _frozen(model: MultKAN, constant: Constant, value: float) -> MultKAN:

@@ -250,8 +250,10 @@ class NetworkSpec:
         """
         try:
             data: dict[str, Any] = json.loads(text)
-            if data.pop("format") != 1:
-                raise ValueError("unknown format")
+            if (version := data.pop("format")) != 1:
+                raise SpecError(
+                    f"NetworkSpec.from_json: expected format 1, got {version!r}. Read it with a newer kan2."
+                )
             layers = tuple(_layer_from_dict(layer) for layer in data.pop("layers"))
             auxiliary = tuple((n, d) for n, d in data.pop("auxiliary"))
             return cls(layers=layers, auxiliary=auxiliary, **{k: tuple(v) for k, v in data.items()})

@@ -141,7 +141,7 @@ def edge_ranges(model: MultKAN, data: Any = None) -> list[tuple[Tensor, Tensor]]
             grid = (
                 layer.numeric.basis.grid
                 if layer.numeric is not None
-                else torch.tensor([[-1.0, 1.0]]).expand(layer.in_features, 2)
+                else layer.node_scale.detach().new_tensor([[-1.0, 1.0]]).expand(layer.in_features, 2)
             )
             ranges.append((grid[:, 0], grid[:, -1]))
         return ranges
@@ -219,7 +219,8 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
     Args:
         model: left as it is.
         edge: (layer, target, source).
-        data: samples that say over which range; by default those of the last fit, or the grid.
+        data: samples that say over which range; by default those of the last fit, or the grid. Where they go beyond
+            the grid of the source, the grid is widened, and its other splines are carried over.
 
     Raises:
         EdgeError: no such edge, it is not symbolic, or its function is nowhere finite.
@@ -232,10 +233,18 @@ def unfix_symbolic(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN
     new = _replace_edge(model, edge, [], True)
     edges = new.layers[index].numeric
     assert edges is not None
+    low, high = edge_ranges(model, data)[index]
+    steps = torch.linspace(0, 1, edges.basis.n_intervals + 1, dtype=low.dtype, device=low.device)
+    grid = edges.basis.grid
     if layer.numeric is None:
-        low, high = edge_ranges(model, data)[index]
-        steps = torch.linspace(0, 1, edges.basis.n_intervals + 1, dtype=low.dtype, device=low.device)
         edges.basis = type(edges.basis)(low[:, None] + (high - low)[:, None] * steps, edges.basis.k)
+    elif low[source] < grid[source, 0] or high[source] > grid[source, -1]:
+        first, last = torch.minimum(low, grid[:, 0])[source], torch.maximum(high, grid[:, -1])[source]
+        grid = grid.clone()
+        grid[source] = first + (last - first) * steps
+        edges = new.layers[index].numeric = edges.with_basis(
+            new.layers[index].spec, type(edges.basis)(grid, edges.basis.k)
+        )
     grid = edges.basis.grid
     t = (grid_points().to(grid) + 1) / 2
     x = (grid[:, :1] + (grid[:, -1:] - grid[:, :1]) * t).T

@@ -113,7 +113,8 @@ def compile(
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
-            return join(program.inputs, parts, trained, compile(outer, names, domain, verify=verify, optimize=optimize))
+            rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize)
+            return join(program.inputs, parts, trained, rest)
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
     for trouble in find_trouble(stages.schedule.plan, intervals, stages.harmless):

@@ -58,8 +58,8 @@ class BSplineBasis(Basis):
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
         # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
         grid, kept = self.grid, self._origin
-        version = 0 if grid.is_inference() else grid._version
-        if kept is None or kept[0] is not grid or kept[1] != version:
+        version = -1 if grid.is_inference() else grid._version  # what has no version is never the same
+        if kept is None or kept[0] is not grid or kept[1] != version or version < 0:
             low = grid[:, 0].contiguous()
             scale = self.n_intervals / (grid[:, -1] - low)
             kept = self._origin = (grid, version, (low, scale))

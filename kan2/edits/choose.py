@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kan2.edges import BasisEdges
+from kan2.edits.rewire import copy_flags
 from kan2.errors import EdgeError
 from kan2.layers import KANLayer
 from kan2.network import MultKAN
@@ -84,14 +85,6 @@ def choose(
         new.numeric.weight.copy_(_take(weight.transpose(0, 1), sources, 0.0).transpose(0, 1))
     copy_flags(layer, new)
     return new
-
-
-def copy_flags(old: KANLayer, new: KANLayer) -> None:
-    """Gives the parameters of a layer the `requires_grad` of another layer's parameters of the same names."""
-    flags = {name: parameter.requires_grad for name, parameter in old.named_parameters()}
-    for name, parameter in new.named_parameters():
-        parameter.requires_grad_(flags.get(name, parameter.requires_grad))
-    new.train(old.training)
 
 
 def assemble(model: MultKAN, layers: Sequence[KANLayer], **changes: object) -> MultKAN:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from kan2.edges import BasisEdges
-from kan2.edits.choose import NodeChoice, assemble, check_hidden, choices, choose, copy_flags
+from kan2.edits.choose import NodeChoice, assemble, check_hidden, choices, choose
 from kan2.edits.rewire import rewire, terms_of
 from kan2.errors import EdgeError, unknown_name
 from kan2.layers import KANLayer
@@ -158,7 +158,6 @@ def add_splines(layer: KANLayer, pairs: Sequence[Pair], noise_scale: float = 0.0
         seed: seed of the random splines.
     """
     new = rewire(layer, [*layer.spec.numeric_pairs, *pairs], terms_of(layer))
-    copy_flags(layer, new)
     if noise_scale and pairs and new.numeric is not None:
         like = new.node_scale.detach()
         random = KANLayer.from_spec(new.spec, like)

@@ -33,7 +33,7 @@ def rewire(
     numeric: Sequence[tuple[int, int]],
     terms: Sequence[TermNumbers],
 ) -> KANLayer:
-    """Returns the layer with these edges; weights of numeric edges, grids and affines are kept.
+    """Returns the layer with these edges; weights of numeric edges, grids, affines and what is frozen are kept.
 
     Args:
         layer: left as it is.
@@ -56,4 +56,13 @@ def rewire(
             new.symbolic = SymbolicEdges(spec.terms, layer.node_scale.detach())
             new.symbolic.affine.copy_(torch.tensor([t.affine for t in terms], dtype=torch.float64))
             new.symbolic.shape.copy_(torch.tensor([t.shape for t in terms], dtype=torch.float64))
+    copy_flags(layer, new)
     return new
+
+
+def copy_flags(old: KANLayer, new: KANLayer) -> None:
+    """Gives the parameters of a layer the `requires_grad` of another layer's parameters of the same names."""
+    flags = {name: parameter.requires_grad for name, parameter in old.named_parameters()}
+    for name, parameter in new.named_parameters():
+        parameter.requires_grad_(flags.get(name, parameter.requires_grad))
+    new.train(old.training)

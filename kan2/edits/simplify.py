@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from kan2.edits.choose import NodeChoice, assemble, choose, copy_flags
+from kan2.edits.choose import NodeChoice, assemble, choose
 from kan2.edits.rewire import rewire, terms_of
 from kan2.layers import KANLayer
 from kan2.network import MultKAN
@@ -64,7 +64,6 @@ def drop_edges(layer: KANLayer, dropped: Collection[Pair], constants: Tensor | M
     gone = set(dropped)
     numeric = [pair for pair in layer.spec.numeric_pairs if pair not in gone]
     new = rewire(layer, numeric, [t for t in terms_of(layer) if (t.term.target, t.term.source) not in gone])
-    copy_flags(layer, new)
     if constants is not None:
         for target, source in sorted(gone):
             new.subnode_bias[target] += new.subnode_scale[target] * constants[target, source]

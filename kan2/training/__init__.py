@@ -1,4 +1,4 @@
-"""Training: Levenberg-Marquardt where the loss is a sum of squares, LBFGS and Adam for the rest."""
+"""Training: Levenberg-Marquardt for squares, cross-entropy and other smooth losses; LBFGS and Adam beside it."""
 
 from kan2.training.fit import fit as fit
 from kan2.training.history import History as History

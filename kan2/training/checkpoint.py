@@ -12,7 +12,7 @@ from kan2.spec import NetworkSpec
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
@@ -62,13 +62,17 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
 
 
 def _pack(model: MultKAN) -> dict[str, Any]:
-    return {"spec": model.spec.to_json(), "numbers": {k: v.clone() for k, v in model.state_dict().items()}}
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    numbers = {name: value.clone() for name, value in model.state_dict().items()}
+    return {"spec": model.spec.to_json(), "numbers": numbers, "frozen": frozen}
 
 
 def _unpack(packed: dict[str, Any]) -> MultKAN:
     model = MultKAN.from_spec(NetworkSpec.from_json(packed["spec"]))
     model.load_state_dict(packed["numbers"])
-    return model
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in packed["frozen"])
+    return model.to(next(iter(packed["numbers"].values())))
 
 
 def _pack_snapshot(work: MultKAN, snapshot: Snapshot) -> dict[str, Any]:

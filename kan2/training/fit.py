@@ -24,7 +24,7 @@ from kan2.training.first_order import FirstOrder
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Callback, Options, Solver, Training
-from kan2.training.losses import make_loss
+from kan2.training.losses import CallableLoss, make_loss
 from kan2.training.preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training.problem import Problem
 from kan2.training.progress import ProgressBar
@@ -87,7 +87,7 @@ def fit(
         grids: numbers of grid intervals to go through, each from the last solution. By default the network's own,
             after a few steps on 3 intervals where LM starts from a network that explains nothing of the data yet.
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
-        sample_weight: (batch,) non-negative weights.
+        sample_weight: (batch,) non-negative weights; not beside a callable loss.
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam.
         batch: samples a step for LBFGS and Adam.
@@ -118,7 +118,7 @@ def fit(
     Raises:
         DataError, ShapeError: the data are empty, not finite, or do not match the network.
         UnknownNameError: no such optimiser.
-        TrainingError: the loss is not finite at the start.
+        TrainingError: the loss is not finite at the start, or arguments exclude each other.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -156,7 +156,12 @@ def fit(
         scale_inputs_(work, precise.X)
     if scale_outputs:
         scale_outputs_(work, precise.y)
-    distance = make_loss(loss)
+    distance = make_loss(loss, len(work.spec.outputs))
+    if sample_weight is not None and isinstance(distance, CallableLoss):
+        raise TrainingError(
+            "fit: expected no sample_weight beside a callable loss, which is one mean over all samples. Let the loss "
+            "weigh its samples."
+        )
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
 
     def problem_of(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Problem:

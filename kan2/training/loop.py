@@ -293,7 +293,7 @@ class Training:
         if self.validation is not None:
             output = self.validation.output(self.work)
             row["val_loss"] = float(self.validation.mean_loss(output))
-            if self.best is None or row["val_loss"] < self.best[0]:
+            if isfinite(row["val_loss"]) and (self.best is None or row["val_loss"] < self.best[0]):
                 self.best = (row["val_loss"], len(self.history), Snapshot.of(self.work))
         if self.test is not None and self.test.X_test is not None and is_squares:
             difference = self.work(self.test.X_test) - self.test.y_test

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from kan2.errors import DataError, ShapeError, unknown_name
+from kan2.errors import DataError, ShapeError, TrainingError, unknown_name
 
 PseudoResiduals = list[tuple[Tensor, Tensor]]
 
@@ -129,10 +129,15 @@ class CallableLoss:
 LOSSES: dict[str, type] = {"mse": SquaredError, "cross_entropy": CrossEntropy}
 
 
-def make_loss(loss: Any) -> Loss:
+def make_loss(loss: Any, n_output: int = 1) -> Loss:
     """Returns the loss of this name, or wraps a callable.
 
+    Args:
+        loss: a name, one of torch's losses, or a callable loss(output, y).
+        n_output: number of outputs; a binary cross-entropy of several is one of several labels.
+
     Raises:
+        TrainingError: a cross-entropy of torch with options.
         UnknownNameError: neither a known name nor a callable.
     """
     if isinstance(loss, str):
@@ -140,9 +145,17 @@ def make_loss(loss: Any) -> Loss:
         if name not in LOSSES:
             raise unknown_name("fit", "loss", loss, LOSSES)
         return LOSSES[name]()
-    if isinstance(loss, torch.nn.CrossEntropyLoss | torch.nn.BCEWithLogitsLoss):
+    if isinstance(loss, torch.nn.CrossEntropyLoss):
+        if loss.weight is not None or loss.label_smoothing or loss.ignore_index != -100 or loss.reduction != "mean":
+            raise TrainingError(
+                "fit: expected CrossEntropyLoss() without options, got some. Pass sample_weight, probabilities as "
+                "targets, or a callable loss(output, y)."
+            )
         return CrossEntropy()
-    if isinstance(loss, torch.nn.MSELoss):
+    is_plain = getattr(loss, "reduction", None) == "mean"
+    if isinstance(loss, torch.nn.BCEWithLogitsLoss) and is_plain and loss.weight is None and loss.pos_weight is None:
+        return CrossEntropy() if n_output == 1 else CallableLoss(loss)
+    if isinstance(loss, torch.nn.MSELoss) and is_plain:
         return SquaredError()
     if not callable(loss):
         raise unknown_name("fit", "loss", loss, LOSSES)

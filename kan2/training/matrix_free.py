@@ -29,6 +29,7 @@ class MatrixFreeEquations:
         evaluation: what the problem's `evaluate` returned there.
 
     Attributes:
+        point: (parameter,), where the matrix is that of the problem.
         gradient: (parameter,).
         diagonal: (parameter,), that of the matrix.
     """
@@ -38,6 +39,7 @@ class MatrixFreeEquations:
 
     def __init__(self, problem: Problem, vector: ParameterVector, evaluation: Evaluation) -> None:
         self.problem, self.vector, self.evaluation = problem, vector, evaluation
+        self.point = vector.read()
         self.gradient = problem.features.new_zeros(vector.size)
         self.diagonal = problem.features.new_zeros(vector.size)
         self._kept: list[Adjoints] = []
@@ -80,7 +82,13 @@ class MatrixFreeEquations:
         if self._kept:
             yield from self._kept
         else:
-            # Several chunks: evaluated anew for each product, so that memory stays bounded.
-            for *_, parts in self.problem.linearised(self.vector, self.evaluation):
-                for adjoints, _ in parts:
-                    yield adjoints
+            # Several chunks: evaluated anew for each product, so that memory stays bounded. Meanwhile the network may
+            # have moved to a trial point.
+            present = self.vector.read()
+            self.vector.write(self.point)
+            try:
+                for *_, parts in self.problem.linearised(self.vector, self.evaluation):
+                    for adjoints, _ in parts:
+                        yield adjoints
+            finally:
+                self.vector.write(present)

@@ -151,5 +151,5 @@ def _sizes(layer: KANLayer) -> dict[str, int]:
     if layer.symbolic is not None and layer.symbolic.affine.requires_grad:
         sizes["term"] = int(layer.symbolic.free.sum())
     if layer.spec.affine_trainable:
-        sizes |= {name: getattr(layer, name).numel() for name in AFFINES}
+        sizes |= {name: p.numel() for name in AFFINES if (p := getattr(layer, name)).requires_grad}
     return sizes

@@ -9,6 +9,7 @@ References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996)
 MM Algorithms (2005), for the quadratics that touch the penalty from above.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -124,6 +125,12 @@ class Problem:
         weight = None if self.share is None else self.share[rows]
         strength = self.roughness.strength
         return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, strength)
+
+    def twin(self) -> "Problem":
+        """Returns the same problem for another network, whose roughness is weighed by itself."""
+        twin = copy.copy(self)
+        twin.roughness = copy.copy(self.roughness)
+        return twin
 
     def share_of(self, part: slice) -> Tensor | float:
         """Returns what each of these samples counts in the mean."""

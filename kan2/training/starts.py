@@ -45,9 +45,10 @@ def best_start(work: MultKAN, problem: Problem, restarts: int, seed: int) -> Mul
             fit_grids_(candidate, problem.features)
         if not runs:
             sample = problem.subsample(max(300, SAMPLES_A_PARAMETER * candidate.n_parameters), generator)
-        solver = LevenbergMarquardt(candidate, sample)
+        own = sample.twin()
+        solver = LevenbergMarquardt(candidate, own)
         solver.restart()
-        runs.append(Training(candidate, sample, solver, Options(steps=0)))
+        runs.append(Training(candidate, own, solver, Options(steps=0)))
     for steps, share in ROUNDS:
         for run in runs:
             run.advance(steps)

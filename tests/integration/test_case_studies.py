@@ -11,6 +11,8 @@ import pytest
 
 from case_studies import STUDIES
 from case_studies.__main__ import main
+from case_studies._base import CaseResult, Trial, row_of_trials
+from case_studies._results import study_section
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +46,13 @@ def test_all_runs_every_study_and_writes_the_page(tmp_path, capfd, monkeypatch):
     assert main(["all", *options]) == 2
     assert "## Case study: hidden_symmetry" in page.read_text()
     assert "unknown study 'broken'" in capfd.readouterr().err
+
+
+def test_a_seed_that_failed_altogether_counts_as_the_worst(tmp_path):
+    trials = [Trial("nothing", float("inf"), False, 1.0), Trial("x", 0.1, True, 1.0), Trial("x", 0.2, True, 1.0)]
+    CaseResult("one", [row_of_trials("task", trials, "rmse", "<= 1")]).write(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    assert "| inf (rmse) | 2.0e-01 | 2 of 3 |" in study_section(report, full=False)
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -23,8 +23,10 @@ def test_irrelevant_inputs_are_called_irrelevant():
     assert model.prune_irrelevant().spec.features == ("x1", "x3")
 
 
-def test_relevance_leaves_the_network_alone_and_repeats_itself():
-    model, _ = noisy("x1 + 0*x2", 2, n=200)
+@pytest.mark.parametrize("hidden", [[], [2]])
+def test_relevance_leaves_the_network_alone_and_repeats_itself(hidden):
+    model = MultKAN([2, *hidden, 1], seed=0)
+    model.fit(noisy("x1 + 0*x2", 2, n=200)[1], steps=10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert model.relevance(seed=3) == model.relevance(seed=3)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

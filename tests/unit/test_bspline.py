@@ -115,6 +115,14 @@ def test_copies_taken_right_after_a_new_grid_was_loaded(twin, loads):
     torch.testing.assert_close(scale, 7 / (basis.grid[:, -1] - basis.grid[:, 0]))
 
 
+def test_a_grid_without_versions_is_read_anew():
+    with torch.inference_mode():
+        basis = BSplineBasis(UNIFORM.clone(), 3)
+        basis.origin_and_scale()
+        basis.load_state_dict(BSplineBasis(2 * UNIFORM, 3).state_dict())
+        torch.testing.assert_close(basis.origin_and_scale()[0], 2 * UNIFORM[:, 0])
+
+
 @pytest.mark.parametrize(
     ("grid", "k"),
     [

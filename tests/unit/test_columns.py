@@ -1,12 +1,14 @@
 """Unrolled networks give what the layers give, values and gradients, and never a number that is out of date."""
 
 import copy
+import dataclasses
+import math
 
 import pytest
 import torch
 
 import kanpiler
-from kan2 import MultKAN
+from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions
 from kan2.columns import MAX_TERMS, Columns, can_unroll, read_numbers
 
 SOURCES = [
@@ -83,3 +85,37 @@ def test_type_of_the_network():
     net = kanpiler.compile("x/y + 1", trainable=False).float()
     assert net(torch.ones(2, 2)).dtype == torch.float32
     assert Columns(net.layers, read_numbers(net.layers))(torch.ones(2, 2)).tolist() == [[2.0], [2.0]]
+
+
+def frozen(formula):
+    return kanpiler.compile(formula, trainable=False)
+
+
+def test_another_layer_with_the_same_numbers_is_seen():
+    net, x = frozen("sin(x)"), torch.tensor([[0.5]], dtype=torch.float64)
+    net(x)
+    net.layers[0] = frozen("cos(x)").layers[0]
+    assert net(x).item() == pytest.approx(math.cos(0.5))
+
+
+def test_another_function_of_the_same_name_is_seen():
+    row = functions.register(functions.SymbolicFunction("twice", lambda u: 2 * u, lambda u: 2 * u, 3))
+    layer = LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "twice", free=""),))
+    net, x = MultKAN.from_spec(NetworkSpec((layer,), ("x",))).requires_grad_(False), torch.ones(1, 1)
+    assert net(x).item() == 2
+    functions.register(dataclasses.replace(row, torch=lambda u: 3 * u), replace=True)
+    assert net(x).item() == 3
+
+
+def test_outputs_that_are_inputs_are_copies():
+    x = torch.zeros(3, 1, dtype=torch.float64)
+    y = frozen("x")(x)
+    y += 1
+    assert not x.any()
+
+
+def test_one_scale_that_wants_a_gradient_gets_it():
+    net = frozen("sin(x)")
+    net.layers[0].node_bias.requires_grad_(True)
+    net(torch.ones(2, 1)).sum().backward()
+    assert net.layers[0].node_bias.grad.item() == 2

@@ -1,5 +1,7 @@
 """Data in all their forms, auxiliary variables, and what is refused."""
 
+from math import gamma
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +95,10 @@ def test_sampling_is_seeded_and_checked():
         sample_function("log(x)", {"x": (-1, 1)})
     with pytest.raises(DataError, match="n >= 1"):
         sample_function("x", {"x": (-1, 1)}, n=0)
+
+
+def test_gamma_has_its_sign():
+    data = sample_function("gamma(x)", {"x": (-0.9, -0.1)}, n=5)
+    expected = [gamma(float(x)) for x in data.X]
+    assert data.y[:, 0].tolist() == pytest.approx(expected)
+    assert max(expected) < 0

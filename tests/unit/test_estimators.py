@@ -1,5 +1,7 @@
 """The scikit-learn estimators: its own checks, names, weights, scales, pipelines."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,3 +165,18 @@ def test_formula_of_a_classifier_of_noisy_labels_costs_little():
     assert not any(edge.is_numeric for edge in model.spec.edges())
     found = model.predict(x)[:, 0] > 0
     assert np.mean(found == labels) > classifier.score(x, labels) - 0.02
+
+
+@pytest.mark.parametrize("kind", [KANRegressor, KANClassifier])
+def test_formulas_survive_pickling_and_know_the_weights(table, kind):
+    x = table.to_numpy()
+    y = x[:, 0] ** 2 if kind is KANRegressor else (x[:, 0] ** 2 > 1).astype(int)
+    weight = np.ones(len(y))
+    weight[:20] = 0
+    weight[20:40] = 1e-9
+    y[20:40] = y[20:40] + 5 if kind is KANRegressor else 1 - y[20:40]
+    fitted = kind(hidden=(), grid=3, steps=20).fit(x, y, sample_weight=weight)
+    formula = fitted.formula()
+    assert pickle.loads(pickle.dumps(fitted)).formula() == formula
+    if kind is KANRegressor:
+        assert str(formula) == "x1**2"

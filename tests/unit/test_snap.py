@@ -82,3 +82,17 @@ def test_standard_errors_are_those_of_linear_regression():
     for letter, value, error in zip("cd", solution[:, 0].tolist(), errors.tolist()):
         assert found[letter].value == pytest.approx(value, rel=1e-6)
         assert found[letter].error == pytest.approx(error, rel=1e-4)
+
+
+def test_constants_are_told_from_scales_of_nodes():
+    layers = tuple(
+        LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, f, free="a"),), affine_trainable=True)
+        for f in ("sin", "exp")
+    )
+    model = MultKAN.from_spec(NetworkSpec(layers, ("x",)))
+    with torch.no_grad():
+        for layer, a in zip(model.layers, (1.25, 0.75)):
+            layer.symbolic.affine[0, 0] = a
+    x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
+    found = uncertainties(model, (x, model(x).detach() + 0.01 * torch.cos(40 * x)))
+    assert [(c.layer, c.letter, c.value) for c in found] == [(0, "a", 1.25), (1, "a", 0.75)]

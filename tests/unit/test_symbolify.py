@@ -119,3 +119,20 @@ def test_a_node_that_nothing_reads_is_left_alone(monkeypatch):
     data = sample_function("sin(x)", {"x": (-2, 2)}, n=200)
     model.fit(data, steps=20)
     assert model.auto_symbolic().symbolic_formula() == sympy.sin(sympy.Symbol("x"))
+
+
+def test_unfix_needs_no_data_and_reaches_as_far_as_data_do():
+    x = torch.linspace(0, 10, 100, dtype=torch.float64)[:, None].repeat(1, 2)
+    model = MultKAN([2, 1], grid=5).fix_symbolic((0, 0, 0), "x^2", affine=(1, 0, 1, 0))
+    spline = model.unfix_symbolic((0, 0, 0), x)
+    torch.testing.assert_close(spline(x), model(x), atol=1e-6, rtol=1e-3)
+    sine = MultKAN([1, 1]).fix_symbolic((0, 0, 0), "sin", affine=(1, 0, 1, 0))
+    inside = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(sine.unfix_symbolic((0, 0, 0))(inside), sine(inside), atol=1e-3, rtol=0)
+
+
+def test_fixing_an_edge_of_a_frozen_layer_leaves_it_frozen():
+    model = MultKAN([2, 1])
+    model.layers[0].numeric.weight.requires_grad_(False)
+    fixed = model.fix_symbolic((0, 0, 0), "sin", affine=(1, 0, 1, 0))
+    assert not fixed.layers[0].numeric.weight.requires_grad

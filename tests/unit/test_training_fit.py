@@ -10,6 +10,10 @@ import torch
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, sample_function
 from kan2.training import fit
+from kan2.training import problem as problem_module
+from kan2.training.matrix_free import MatrixFreeEquations
+from kan2.training.parameters import ParameterVector
+from kan2.training.problem import Problem
 from tests.training import HELLO, XY, fitted, rmse, same, state, value
 
 
@@ -181,3 +185,25 @@ def test_more_parameters_than_a_matrix_serves(monkeypatch):
     monkeypatch.setattr(levenberg_marquardt, "LARGEST_DENSE", 10)
     free = fitted(steps=6, lamb=1e-4)[1]
     assert free.loss < 2 * dense.loss + 0.05
+
+
+def test_a_matrix_free_system_stays_where_it_was_made(monkeypatch):
+    monkeypatch.setattr(problem_module, "CHUNK_ENTRIES", 1)
+    model = MultKAN([2, 2, 1], seed=0)
+    problem, vector = Problem(HELLO.X, HELLO.y), ParameterVector(model)
+    evaluation = problem.restart(vector)
+    assert evaluation.linearisation is None
+    system, v = MatrixFreeEquations(problem, vector, evaluation), torch.ones(vector.size, dtype=torch.float64)
+    here = system.apply(v)
+    moved = vector.read() + 0.3
+    vector.write(moved)
+    torch.testing.assert_close(system.apply(v), here, rtol=0, atol=0)
+    assert torch.equal(vector.read(), moved)
+
+
+def test_frozen_scales_stay():
+    model = MultKAN([2, 1, 1], grid=4, affine_trainable=True)
+    model.layers[0].requires_grad_(False)
+    before = state(model.layers[0])
+    fit(model, HELLO, steps=3, update_grid=False)
+    assert same(state(model.layers[0]), before)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kan2 import MultKAN, sample_function
+from kan2.errors import TrainingError
 from kan2.training import fit
 from tests.training import HELLO, XY, value
 
@@ -23,6 +24,27 @@ def test_one_logit_separates_two_classes():
     model = MultKAN([2, 1], grid=3)
     fit(model, (HELLO.X, y), loss=torch.nn.BCEWithLogitsLoss(), steps=15)
     assert float(((value(model, HELLO.X)[:, 0] > 0) == (y > 0)).double().mean()) > 0.99
+
+
+def test_several_labels_of_one_sample_are_told_independently():
+    y = torch.stack([HELLO.X[:, 0] > 0, HELLO.X[:, 1] > 0.1, HELLO.X[:, 0] > -9], 1).double()
+    model = MultKAN([2, 3], grid=3)
+    fit(model, (HELLO.X, y), loss=torch.nn.BCEWithLogitsLoss(), steps=15)
+    assert float(((value(model, HELLO.X) > 0) == (y > 0)).double().mean()) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (torch.nn.CrossEntropyLoss(label_smoothing=0.1), {}),
+        (torch.nn.CrossEntropyLoss(weight=torch.ones(2)), {}),
+        (torch.nn.L1Loss(), {"sample_weight": torch.ones(300)}),
+        (torch.nn.MSELoss(reduction="sum"), {"sample_weight": torch.ones(300)}),
+    ],
+)
+def test_options_that_would_be_lost_are_refused(loss, options):
+    with pytest.raises(TrainingError, match="fit: expected"):
+        fit(MultKAN([2, 2]), (HELLO.X, torch.zeros(300)), loss=loss, **options)
 
 
 def test_a_robust_loss_resists_outliers():

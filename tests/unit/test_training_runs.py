@@ -6,7 +6,7 @@ import io
 import pytest
 import torch
 
-from kan2 import MultKAN, sample_function
+from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, sample_function
 from kan2.training import History, fit
 from tests.training import HELLO, fitted, rmse, same, state
 
@@ -73,13 +73,18 @@ def test_an_interrupt_inside_a_step_leaves_no_trial_point(monkeypatch):
     assert history.rmse == pytest.approx(rmse(model))
 
 
-@pytest.mark.parametrize(("opt", "grids"), [("LM", [3, 6]), ("LBFGS", [3]), ("Adam", [3])])
-def test_a_resumed_run_gives_the_same_bits(opt, grids, tmp_path):
+@pytest.mark.parametrize(
+    ("opt", "grids", "frozen"),
+    [("LM", [3, 6], False), ("LM", [3, 6], True), ("LBFGS", [3], False), ("Adam", [3], False)],
+)
+def test_a_resumed_run_gives_the_same_bits(opt, grids, frozen, tmp_path):
     options = {"opt": opt, "grids": grids, "steps": 12, "tolerance": 0.0, "validation": 0.2}
     options |= {"batch": 64} if opt == "Adam" else {}
     whole = MultKAN([2, 2, 1], grid=3)
+    if frozen:
+        whole.layers[1].requires_grad_(False)
+    path, half, again = tmp_path / "run.pt", copy.deepcopy(whole), copy.deepcopy(whole)
     expected = fit(whole, HELLO, **options)
-    path, half = tmp_path / "run.pt", MultKAN([2, 2, 1], grid=3)
 
     def crash(network, history):
         if len(history) == (18 if opt == "LM" else 9):
@@ -87,7 +92,6 @@ def test_a_resumed_run_gives_the_same_bits(opt, grids, tmp_path):
 
     with pytest.raises(OSError, match="power cut"):
         fit(half, HELLO, **options, checkpoint=path, checkpoint_every=4, callbacks=[crash])
-    again = MultKAN([2, 2, 1], grid=3)
     history = fit(again, HELLO, **options, checkpoint=path, checkpoint_every=4, resume=True)
     assert same(state(whole), state(again))
     assert history["loss"] == expected["loss"]
@@ -119,3 +123,11 @@ def test_printing_a_progress_bar_to_a_given_console():
     with ProgressBar(10, Console(file=stream)):
         pass
     assert "0/10" in stream.getvalue()
+
+
+def test_a_validation_loss_that_is_no_number_is_no_best():
+    layer = LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "log"),))
+    model = MultKAN.from_spec(NetworkSpec((layer,), ("x",)))
+    x = torch.linspace(0.5, 2, 50, dtype=torch.float64)[:, None]
+    fit(model, (x, 3 * x.log()), validation=(torch.tensor([[-5.0]]), torch.tensor([0.0])), steps=20)
+    torch.testing.assert_close(model(x).detach(), 3 * x.log())
