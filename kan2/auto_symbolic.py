@@ -18,7 +18,6 @@ from typing import Any
 from kan2.auto_prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms, without
 from kan2.compose import compose
 from kan2.data import Dataset
-from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.pareto import ParetoTable, complexity
 from kan2.reroute import parallels, reroute
@@ -102,9 +101,7 @@ def auto_symbolic(
         >>> print(auto_symbolic(model).report.pareto.recommended.formula)
         exp(-2*x)
     """
-    data = model.samples(data, "auto_symbolic")
-    if not isinstance(data, Dataset) or len(data.y) != len(data.X):
-        raise DataError("auto_symbolic: expected samples with targets (X, y), got none. Pass the training data.")
+    data = model.samples(data, "auto_symbolic", needs_targets=True)
     search = _Search(model, data, library, weight_simple, max_growth, tries, steps, sample_weight, accuracy)
     search.drop_idle_edges()
     search.straighten()

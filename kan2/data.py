@@ -90,7 +90,13 @@ def as_dataset(data: Any, names: Sequence[str] | None = None) -> Dataset:
         torch.Size([2, 1])
     """
     if isinstance(data, Dataset):
-        return data if names is None else replace(data, inputs=tuple(names))
+        if names is None:
+            return data
+        if len(names) != len(data.inputs):
+            raise ShapeError(
+                f"data: expected {len(data.inputs)} names of inputs, got {len(names)}: {', '.join(names)}."
+            )
+        return replace(data, inputs=tuple(names))
     test: tuple[Any, Any] | None = None
     if isinstance(data, Mapping):
         if missing := [key for key in ("train_input", "train_label") if key not in data]:
@@ -217,7 +223,8 @@ def sample_function(
     generator = torch.Generator().manual_seed(seed)
     low, high = torch.tensor([list(map(float, r)) for r in ranges.values()], dtype=torch.float64).T
     x = low + (high - low) * torch.rand(n + n_test, len(inputs), dtype=torch.float64, generator=generator)
-    y = f(x)
+    with torch.no_grad():
+        y = f(x)
     y = y[:, None] if y.ndim == 1 else y
     if not bool(torch.isfinite(y).all()):
         raise DataError(
@@ -225,7 +232,8 @@ def sample_function(
         )
     if noise:
         scatter = torch.randn(n, y.shape[1], dtype=torch.float64, generator=generator)
-        y = torch.cat([y[:n] + noise * y[:n].std(0) * scatter, y[n:]])
+        spread = y[:n].std(0) if n > 1 else 0.0
+        y = torch.cat([y[:n] + noise * spread * scatter, y[n:]])
     tests = (x[n:], y[n:]) if n_test else (None, None)
     return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1])
 

@@ -47,12 +47,6 @@ def symbolic_formula(
         >>> symbolic_formula(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x", "y"))))
         y**2 + sin(x)
     """
-    splines = [str((edge.layer, edge.target, edge.source)) for edge in model.spec.edges() if edge.is_numeric]
-    if splines:
-        shown = ", ".join(splines[:8]) + (", ..." if len(splines) > 8 else "")
-        raise FormulaError(
-            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
-        )
     nodes = formulas(model)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
@@ -69,8 +63,17 @@ def formulas(model: MultKAN, forms: Mapping[str, Any] = MappingProxyType({})) ->
     Args:
         model: all edges symbolic.
         forms: by name, what stands for a function in place of its SymPy form.
+
+    Raises:
+        FormulaError: some edges are still splines.
     """
     spec = model.spec
+    splines = [str((edge.layer, edge.target, edge.source)) for edge in spec.edges() if edge.is_numeric]
+    if splines:
+        shown = ", ".join(splines[:8]) + (", ..." if len(splines) > 8 else "")
+        raise FormulaError(
+            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
+        )
     symbols = {name: sympy.Symbol(name) for name in spec.inputs}
     columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
     nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
@@ -103,7 +106,7 @@ def latex(model: MultKAN, *, digits: int | None = None, simplify: bool = False, 
     rows = [functions.get(term.function) for layer in model.spec.layers for term in layer.terms]
     forms = {row.name: _written(row.name, row.latex) for row in rows if row.latex}
     nodes = formulas(model, forms)
-    if simplify and not forms:
+    if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
@@ -114,7 +117,7 @@ def latex(model: MultKAN, *, digits: int | None = None, simplify: bool = False, 
 def _written(name: str, template: str) -> type[sympy.Function]:
     # A function that SymPy knows nothing about but how to write it.
     def _latex(self: sympy.Function, printer: Any, exp: str | None = None) -> str:
-        text = template.format(printer._print(self.args[0]))
+        text = template.format(*(printer._print(argument) for argument in self.args))
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
     return type(name, (sympy.Function,), {"_latex": _latex})
@@ -144,7 +147,12 @@ def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], forms: Mapping[str, Any
             for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
                 row = functions.get(term.function)
                 u = _linear(nodes[term.source], a, b)
-                f = forms[term.function](u) if term.function in forms else row.symbol(u, exact_form(p))
+                form = forms.get(term.function)
+                f = (
+                    row.symbol(u, exact_form(p))
+                    if form is None
+                    else form(u, *([] if row.shape is None else [exact_form(p)]))
+                )
                 parts[term.target].append(_linear(f, c, d))
         totals = _affine([_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias)
         products = [_joined(sympy.Mul, [totals[i] for i in group]) for group in spec.groups]

@@ -215,13 +215,16 @@ def revision() -> int:
     return len(_replaced)
 
 
-def _check_gradient(function: SymbolicFunction) -> None:
+def inner_point(function: SymbolicFunction) -> float:
+    """Returns a point inside the domain of a function."""
     low, high = function.domain
     if low > -inf:
-        point = (low + high) / 2 if high < inf else low + 1
-    else:
-        point = high - 1 if high < inf else 0.37
-    u = torch.tensor([point], dtype=torch.float64, requires_grad=True)
+        return (low + high) / 2 if high < inf else low + 1
+    return high - 1 if high < inf else 0.37
+
+
+def _check_gradient(function: SymbolicFunction) -> None:
+    u = torch.tensor([inner_point(function)], dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         value = function(u)
     if not value.requires_grad or value.shape != u.shape:

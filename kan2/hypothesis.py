@@ -108,10 +108,7 @@ def try_function(model: MultKAN, edge: EdgeIndex, function: str, data: Any = Non
 
 
 def _samples(model: MultKAN, data: Any, where: str) -> Dataset:
-    samples = model.samples(data, where)
-    if len(samples.y) != len(samples.X):
-        raise DataError(f"{where}: expected samples with targets (X, y), got none. Pass the training data.")
-    return samples
+    return model.samples(data, where, needs_targets=True)
 
 
 def _compare(smaller: MultKAN, larger: MultKAN, data: Dataset, steps: int, where: str) -> Verdict:

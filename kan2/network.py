@@ -206,15 +206,16 @@ class MultKAN(Verbs, nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("data", "report", "_columns")}
 
-    def samples(self, data: Any = None, where: str = "samples") -> Dataset:
+    def samples(self, data: Any = None, where: str = "samples", needs_targets: bool = False) -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
 
         Args:
             data: a Dataset, (X, y), a dict with train_input and train_label, X alone, or None.
             where: name of the verb, for the error message.
+            needs_targets: refuse X alone, instead of taking the outputs of the network for targets.
 
         Raises:
-            DataError: no data were given and the network was not trained.
+            DataError: no data were given and the network was not trained, or targets are missing.
         """
         if data is None:
             if self.data is None:
@@ -223,6 +224,8 @@ class MultKAN(Verbs, nn.Module):
                 )
             return self.data
         if not isinstance(data, Dataset | tuple | list | dict):
+            if needs_targets:
+                raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")
             x = self.prepare(data)
             x = as_dataset((x, x), self.spec.inputs).X
             with torch.no_grad():

@@ -29,7 +29,6 @@ from kan2.data import Dataset
 from kan2.edits.choose import choose
 from kan2.edits.expand import add_splines
 from kan2.edits.prune import prune_input
-from kan2.errors import DataError
 from kan2.network import MultKAN
 from kan2.spec import NetworkSpec
 
@@ -86,9 +85,7 @@ def relevance(
         >>> relevance(model).relevant
         ('x1',)
     """
-    samples = model.samples(data, "relevance")
-    if len(samples.y) != len(samples.X):
-        raise DataError("relevance: expected samples with targets (X, y), got none. Pass the training data.")
+    samples = model.samples(data, "relevance", needs_targets=True)
     n = len(model.spec.features)
     generator = torch.Generator().manual_seed(seed)
     count = min(n, LARGEST_SHADOWS) if n_shadows is None else n_shadows
@@ -150,7 +147,7 @@ def prune_irrelevant(model: MultKAN, data: Any = None, **options: Any) -> MultKA
         data: training samples with targets; by default those of the last fit.
         options: of `relevance`.
     """
-    samples = model.samples(data, "prune_irrelevant")
+    samples = model.samples(data, "prune_irrelevant", needs_targets=True)
     found = relevance(model, samples, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 

@@ -147,8 +147,14 @@ def _describe(row: SymbolicFunction) -> dict[str, Any]:
 
 def _restore(row: dict[str, Any]) -> None:
     if row["name"] in functions.names():
-        if _is_built_in(functions.get(row["name"])):
+        present = functions.get(row["name"])
+        if _is_built_in(present):
             raise SerializationError(f"a function {row['name']!r} of its own; register it before reading.")
+        if any(_describe(present)[key] != row[key] for key in ("sympy", "shape", "domain")):
+            raise SerializationError(
+                f"the function {row['name']!r} = {row['sympy']}, but another one of this name is registered. "
+                "Read the file in another session, or register its function with replace=True before."
+            )
         return
     variables = ["x"] if row["shape"] is None else ["x", "p"]
     expression = parse_expression(row["sympy"], names=variables)

@@ -82,8 +82,8 @@ def fit_curves(
     results: list[list[CurveFit]] = []
     for i in range(len(values)):
         if is_constant[i]:
-            flat = (0.0, 0.0, 0.0, float(mean[i]))
-            results.append([CurveFit(row.name, flat, row.shape or 0.0, 1.0, row.complexity) for row in rows])
+            flat = [(0.0, functions.inner_point(row), 0.0, float(mean[i])) for row in rows]
+            results.append([CurveFit(row.name, f, row.shape or 0.0, 1.0, row.complexity) for row, f in zip(rows, flat)])
             continue
         finite = torch.isfinite(error[i]).nonzero()[:, 0].tolist()
         results.append(
@@ -191,5 +191,11 @@ def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tup
 @lru_cache(maxsize=1024)
 def _parity(row: SymbolicFunction, shape: float) -> int:
     # 1 for an even function, -1 for an odd one, 0 for others.
-    left, right = row(torch.tensor([-0.37, 0.37], dtype=torch.float64), shape).tolist()
-    return 1 if left == right else -1 if left == -right else 0
+    u = torch.tensor([0.05, 0.37, 0.81, 1.3, 2.9, 7.7], dtype=torch.float64)
+    left, right = row(-u, shape), row(u, shape)
+    finite = torch.isfinite(left) & torch.isfinite(right)
+    left, right = left[finite], right[finite]
+    if len(left) < 2 or bool((right == right[0]).all()):
+        return 0
+    tolerance = 1e-13 * float(right.abs().amax())
+    return next((sign for sign in (1, -1) if float((left - sign * right).abs().amax()) <= tolerance), 0)

@@ -44,12 +44,17 @@ def cut(expressions: Sequence[sympy.Expr]) -> tuple[tuple[sympy.Expr, ...], tupl
 
     Returns:
         The expressions with symbols in place of the parts, and the parts.
+
+    Raises:
+        UnsupportedExpression: a derivative, an integral or the like could not be carried out.
     """
     parts: dict[Any, Part] = {}
 
     def visit(node: Any) -> Any:
         if not node.args or node.is_number:
             return node
+        if isinstance(node, sympy.Derivative | sympy.Integral | sympy.Sum | sympy.Product | sympy.Subs | sympy.Limit):
+            raise UnsupportedExpression(f"compile: {node} has no closed form.")
         if isinstance(node, sympy.Function) and not _has_network(node):
             if node not in parts:
                 parts[node] = Part(sympy.Symbol(f"part{len(parts) + 1}"), node)
@@ -96,7 +101,9 @@ def train(part: Part, domain: Domain) -> MultKAN:
 
 
 @torch.no_grad()
-def join(inputs: tuple[str, ...], parts: Sequence[Part], trained: Sequence[MultKAN], rest: MultKAN) -> MultKAN:
+def join(
+    inputs: tuple[str, ...], parts: Sequence[Part], trained: Sequence[MultKAN], rest: MultKAN, trainable: bool = True
+) -> MultKAN:
     """Puts the parts in front of the rest of the formula, in one network.
 
     Args:
@@ -104,27 +111,29 @@ def join(inputs: tuple[str, ...], parts: Sequence[Part], trained: Sequence[MultK
         parts: what the networks stand for.
         trained: one network of two layers for each part.
         rest: reads the inputs and then the parts.
+        trainable: whether training may change the edges that carry inputs on.
     """
+    free = "abcd" if trainable else ""
     m, like = len(inputs), rest.like.detach()
     # Every part has its own copies of its inputs, since the grid belongs to the source.
     sources = [inputs.index(name) for part in parts for name in part.inputs]
-    terms = tuple(SymbolicTerm(i, s, "x") for i, s in enumerate([*range(m), *sources]))
+    terms = tuple(SymbolicTerm(i, s, "x", free) for i, s in enumerate([*range(m), *sources]))
     layers = [KANLayer.from_spec(LayerSpec(m, m + len(sources), numeric=(), terms=terms), like)]
     for depth in range(2):
         blocks = [network.layers[depth] for network in trained]
-        layers.append(_block_layer(m, blocks, like))
+        layers.append(_block_layer(m, blocks, like, free))
     layers += list(rest.layers)
     return MultKAN.from_layers(NetworkSpec(tuple(layer.spec for layer in layers), inputs, rest.spec.outputs), layers)
 
 
-def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor) -> KANLayer:
+def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor, free: str) -> KANLayer:
     """Carries m inputs on and puts the blocks beside them."""
     basis = BasisSpec(grid=blocks[0].numeric.basis.n_intervals, k=blocks[0].numeric.basis.k)
     pairs, target, source = [], m, m
     for block in blocks:
         pairs += [(target + t, source + s) for t in range(block.spec.n_subnodes) for s in range(block.spec.n_in)]
         target, source = target + block.spec.n_subnodes, source + block.spec.n_in
-    terms = tuple(SymbolicTerm(i, i, "x") for i in range(m))
+    terms = tuple(SymbolicTerm(i, i, "x", free) for i in range(m))
     layer = KANLayer.from_spec(LayerSpec(source, target, numeric=tuple(pairs), terms=terms, basis=basis), like)
     assert layer.numeric is not None
     grid, weight = layer.numeric.basis.grid.clone(), layer.numeric.weight

@@ -107,14 +107,19 @@ def compile(
         raise CompileError(f"compile: expected edges='symbolic' or 'spline', got {edges!r}.")
     if approximate:
         program = parse(expr, inputs)
-        expressions, parts = cut(program.expressions)
+        expressions, parts = cut([carry_out(expression) for expression in program.expressions])
         if parts:
+            if edges != "symbolic":
+                raise CompileError(
+                    f"compile: expected edges='symbolic' beside approximate=True, got {edges!r}: splines follow exact "
+                    "functions. Leave one of the two out."
+                )
             intervals = check_domain(domain, program.inputs)
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
             rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize)
-            return join(program.inputs, parts, trained, rest)
+            return join(program.inputs, parts, trained, rest, trainable)
     stages = compile_stages(expr, inputs, domain, optimize)
     intervals = check_domain(domain, stages.program.inputs)
     for trouble in find_trouble(stages.schedule.plan, intervals, stages.harmless):

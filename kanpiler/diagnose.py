@@ -28,7 +28,6 @@ _ACCEPTED: dict[str, tuple[float, float, bool]] = {
     "acos": (-1, 1, True),
     "atanh": (-1, 1, False),
     "acosh": (1, inf, True),
-    "asech": (0, 1, False),
     "loggamma": (0, inf, False),
     "bessely": (0, inf, False),
     "besselk": (0, inf, False),
@@ -91,10 +90,11 @@ def find_trouble(plan: Plan, domain: Domain, harmless: Sequence[Any] = ()) -> tu
             value = torch.full((len(x),), factor.bias, dtype=x.dtype)
             for edge in factor.edges:
                 u = edge.a * values[edge.source] + edge.b
-                value = value + edge.c * functions.get(edge.function)(u, edge.shape)
+                f = functions.get(edge.function)(u, edge.shape)
+                value = value + edge.c * f
                 names = tuple(plan.inputs[i] for i in sorted(depends[edge.source]))
                 if all(name in domain for name in names) and not _is_harmless(plan, edge, harmless):
-                    trouble = _judge(plan, edge, u, x, names, domain)
+                    trouble = _judge(plan, edge, u, f, x, names, domain)
                     if trouble:
                         found.setdefault((trouble.function, trouble.argument), trouble)
             total = total * value
@@ -121,7 +121,13 @@ def _points(plan: Plan, domain: Domain) -> Any:
 
 
 def _judge(
-    plan: Plan, edge: PlanEdge, u: torch.Tensor, x: torch.Tensor, names: tuple[str, ...], domain: Domain
+    plan: Plan,
+    edge: PlanEdge,
+    u: torch.Tensor,
+    value: torch.Tensor,
+    x: torch.Tensor,
+    names: tuple[str, ...],
+    domain: Domain,
 ) -> Trouble | None:
     """Holds the arguments of one edge against what its function accepts."""
     accepted, poles = _ACCEPTED.get(edge.function), _POLES.get(edge.function)
@@ -130,10 +136,20 @@ def _judge(
         accepted = None if is_whole else (0.0, inf, edge.shape > 0)
         poles = (0.0, inf) if is_whole and edge.shape < 0 else None
     finite = torch.isfinite(u)
-    if (accepted is None and poles is None) or not finite.any():
+    if not finite.any():
         return None
     low, high = float(u[finite].min()), float(u[finite].max())
     where = ", ".join(f"{name} in ({domain[name][0]:g}, {domain[name][1]:g})" for name in names)
+    if edge.function in ("gamma", "polygamma") and low <= np.floor(min(high, 0.0)):
+        poles = (float(np.floor(min(high, 0.0))), inf)
+    if accepted is None and poles is None:
+        lost = finite & ~torch.isfinite(value)
+        if not lost.any():
+            return None
+        argument = _affine_text(edge, plan.nodes[edge.source].formula)
+        spot = float(u[lost][0])
+        text = f"{edge.function}({argument}) is not real and finite where {argument} = {spot:.6g}, for {where}."
+        return Trouble(edge.function, argument, names, text)
     if poles is not None:
         first, period = poles
         pole = first if period == inf else first + period * np.ceil((low - first) / period)

@@ -113,7 +113,7 @@ def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> 
         if isinstance(node, sympy.Piecewise):
             # Conditions are read over real symbols, or SymPy keeps them as they are.
             branches: Any = node.xreplace(reals)
-            return rewrite.piecewise(branches, visit, lambda e: _safe_point(e, inputs, domain))
+            return rewrite.piecewise(branches, visit, lambda e, pointed: _safe_point(e, inputs, domain, pointed))
         if isinstance(node, sympy.logic.boolalg.Boolean):
             raise UnsupportedExpression(f"compile: {node} is a condition, not a number. Use Piecewise or Heaviside.")
         args = [visit(argument) for argument in node.args]
@@ -166,12 +166,12 @@ def _check(expression: Any) -> None:
             raise UnsupportedExpression(f"compile: {node} is {kind} and has no exact network.")
 
 
-def _safe_point(expression: Any, inputs: Sequence[str], domain: Domain) -> dict[Any, Any]:
+def _safe_point(expression: Any, inputs: Sequence[str], domain: Domain, is_pointed: bool) -> dict[Any, Any]:
     """Finds a point at which an expression is finite; empty where it is finite on the whole domain."""
     points = sample(domain, inputs, 400)
     plain = expression.xreplace({sympy.Symbol(n, real=True): sympy.Symbol(n) for n in inputs})
     finite = np.isfinite(reference_values([plain], inputs, points)[:, 0])
-    if finite.all():
+    if finite.all() and (not is_pointed or plain.is_polynomial()):
         return {}
     if not finite.any():
         raise UnsupportedExpression(f"compile: {plain} is nowhere finite and real on the domain. Declare another one.")

@@ -156,7 +156,7 @@ def indicator(condition: Any, visit: Callable[[Any], Any]) -> Any:
 
 
 def piecewise(
-    expression: sympy.Piecewise, visit: Callable[[Any], Any], safe_point: Callable[[Any], dict[Any, Any]]
+    expression: sympy.Piecewise, visit: Callable[[Any], Any], safe_point: Callable[[Any, bool], dict[Any, Any]]
 ) -> Any:
     """Writes Piecewise as a sum of branches times indicators.
 
@@ -167,7 +167,8 @@ def piecewise(
     Args:
         expression: the Piecewise.
         visit: rewrites a part.
-        safe_point: finds a point, symbol -> number, at which a branch is finite; empty where it always is.
+        safe_point: finds a point, symbol -> number, at which a branch is finite; empty where it always is. Its second
+            argument says that the branch may be undefined at single points, which samples do not hit.
     """
     total, rest = Integer(0), Integer(1)
     branches: Any = expression.args
@@ -178,7 +179,8 @@ def piecewise(
         rest = rest * indicator(sympy.Not(condition), visit)
         if step == 0:
             continue
-        if step != 1 and (point := safe_point(value)):
+        is_pointed = condition not in (True, False) and condition.has(sympy.Eq, sympy.Ne)
+        if step != 1 and (point := safe_point(value, bool(is_pointed))):
             moved = {s: s * step + point[s] * (1 - step) for s in value.free_symbols}
             value = value.subs(moved, simultaneous=True)
         total += visit(value) * step

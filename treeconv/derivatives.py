@@ -236,9 +236,11 @@ def _symbolic(expression: sp.Expr, names: Sequence[str]) -> Function:
             f"convert: expected an expression in {', '.join(names)}, got also {', '.join(unknown)}. "
             "Give names= one name a column."
         )
-    arguments = [by_name.get(str(s), s) for s in symbols]
-    slopes = [sp.diff(expression, s) for s in arguments]
-    compiled = sp.lambdify(arguments, [expression, *slopes], modules="numpy", cse=True)
+    # Of a symbol that may be complex, SymPy has no derivative of |x| that could be evaluated.
+    arguments = [sp.Symbol(str(s), real=True) for s in symbols]
+    real: Any = expression.xreplace({by_name[str(s)]: s for s in arguments if str(s) in by_name})
+    slopes = [sp.diff(real, s) for s in arguments]
+    compiled = sp.lambdify(arguments, [real, *slopes], modules=["scipy", "numpy"], cse=True)
 
     def evaluate(points: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -53,7 +53,7 @@ def compare(first: MultKAN, second: MultKAN, data: Any = None) -> Comparison:
             targets, the errors are left out.
 
     Raises:
-        ShapeError: the networks differ in inputs or outputs.
+        ShapeError: the networks differ in inputs or outputs, or the targets are not those of their outputs.
 
     Example:
         >>> model = MultKAN([2, 3, 1])
@@ -67,6 +67,8 @@ def compare(first: MultKAN, second: MultKAN, data: Any = None) -> Comparison:
             f"{len(first.spec.outputs)} and {', '.join(second.spec.inputs)} -> {len(second.spec.outputs)}."
         )
     samples = first.samples(data, "compare")
+    if samples.y.shape[1] != len(first.spec.outputs):
+        raise ShapeError(f"compare: expected targets of {len(first.spec.outputs)} outputs, got {samples.y.shape[1]}.")
     before, after = first(samples.X), second(samples.X).to(first.like)
     moved = float((after - before).square().mean().sqrt())
     scatter = float((before - before.mean(0)).square().mean().sqrt())

@@ -23,7 +23,7 @@ def test_bessel_function_of_variable_order():
     domain = {"x": (0.3, 2), "y": (0.5, 2), "z": (0, 1)}
     with pytest.warns(kanpiler.ApproximationWarning, match=r"besselj\(x, y\) is a trained spline network"):
         net = kanpiler.compile("2*besselj(x, y)*z + 1", domain=domain, approximate=True, trainable=False)
-    assert not any(term.free for term in net.spec.layers[-1].terms)
+    assert not any(term.free for layer in net.spec.layers for term in layer.terms)
     points = np.random.default_rng(5).uniform([0.3, 0.5, 0], [2, 2, 1], (300, 3))
     expected = 2 * scipy.special.jv(points[:, 0], points[:, 1]) * points[:, 2] + 1
     found = net(torch.as_tensor(points)).detach().numpy()[:, 0]
@@ -39,3 +39,16 @@ def test_exact_formulas_stay_exact():
 def test_needs_a_domain():
     with pytest.raises(kanpiler.CompileError, match="needs the domain of x, y"):
         kanpiler.compile("besselj(x, y)", approximate=True)
+
+
+def test_what_can_be_carried_out_is_carried_out_before_parts_are_cut():
+    x = torch.tensor([[0.7]], dtype=torch.float64)
+    net = kanpiler.compile("Sum(besselj(k, x), (k, 1, 3))", domain={"x": (0.1, 2)}, approximate=True)
+    assert net(x).item() == pytest.approx(float(scipy.special.jv([1, 2, 3], 0.7).sum()))
+    with pytest.raises(kanpiler.CompileError, match="Derivative"):
+        kanpiler.compile("x + diff(besselj(x, y), x)", domain={"x": (0.3, 2), "y": (0.5, 2)}, approximate=True)
+
+
+def test_splines_for_exact_parts_are_refused():
+    with pytest.raises(kanpiler.CompileError, match="symbolic"):
+        kanpiler.compile("besselj(x, y)", domain={"x": (1, 2), "y": (1, 2)}, approximate=True, edges="spline")

@@ -102,3 +102,17 @@ def test_gamma_has_its_sign():
     expected = [gamma(float(x)) for x in data.X]
     assert data.y[:, 0].tolist() == pytest.approx(expected)
     assert max(expected) < 0
+
+
+def test_targets_of_a_network_carry_no_graph():
+    data = sample_function(MultKAN([2, 2, 1]), [(-1, 1)] * 2, n=20)
+    assert not data.y.requires_grad
+
+
+def test_noise_of_a_single_sample_is_none():
+    assert sample_function("x", {"x": (0, 1)}, n=1, noise=0.1).y.isfinite().all()
+
+
+def test_as_many_names_as_columns():
+    with pytest.raises(ShapeError, match="2 names"):
+        as_dataset(as_dataset(([[1.0, 2.0]], [0.0])), ["a"])

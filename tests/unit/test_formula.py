@@ -91,3 +91,8 @@ def test_every_function_of_the_table_has_a_formula_that_is_checked(name):
     values = reference_values([model.symbolic_formula()], ["x1"], points.numpy())
     assert name == "0" or model.symbolic_formula().has(x)
     torch.testing.assert_close(model(points).detach(), torch.as_tensor(values), rtol=1e-9, atol=1e-12)
+
+
+def test_latex_refuses_splines_unchecked_too():
+    with pytest.raises(FormulaError, match="still splines"):
+        MultKAN([2, 1]).latex(check=False)

@@ -200,3 +200,21 @@ def test_a_wrong_network_is_noticed():
     x, y = sympy.symbols("x y")
     with pytest.raises(kanpiler.VerificationError, match="formula"):
         verify(net, [x * sympy.sin(y) + sympy.Rational(1, 10**8)], ["x", "y"], {})
+
+
+def test_a_branch_with_a_pole_at_the_point_it_leaves_out():
+    net = kanpiler.compile("Piecewise((sin(x)/x, x != 0), (1, True))")
+    assert net(torch.tensor([[0.0], [0.5]], dtype=torch.float64))[:, 0].tolist() == pytest.approx([1, 0.9588510772])
+
+
+@pytest.mark.parametrize(
+    ("formula", "box"), [("acoth(x)", (-0.5, 0.5)), ("gamma(x)", (-1.5, 2)), ("asec(x)", (0.1, 2))]
+)
+def test_places_without_real_values_are_named(formula, box):
+    with pytest.warns(kanpiler.DomainWarning, match=formula.partition("(")[0]):
+        kanpiler.compile(formula, domain={"x": box})
+
+
+def test_ends_that_belong_to_a_domain_are_no_trouble():
+    kanpiler.compile("asech(x)", domain={"x": (0.5, 1)})
+    kanpiler.compile("gamma(x)", domain={"x": (0.5, 3)})

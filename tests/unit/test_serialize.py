@@ -150,3 +150,15 @@ def test_bad_files_are_refused(path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SerializationError):
         MultKAN.load(path)
+
+
+def test_another_function_of_the_same_name_is_refused(path):
+    row = SymbolicFunction("twofold", lambda u: 2 * u, lambda u: 2 * u, 3)
+    functions.register(row)
+    layer = LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "twofold"),))
+    MultKAN.from_spec(NetworkSpec((layer,), ("x",))).save(path)
+    functions.register(SymbolicFunction("twofold", lambda u: 3 * u, lambda u: 3 * u, 3), replace=True)
+    with pytest.raises(SerializationError, match="twofold"):
+        MultKAN.load(path)
+    functions.register(row, replace=True)
+    assert MultKAN.load(path)(torch.ones(1, 1)).item() == 2

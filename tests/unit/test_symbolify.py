@@ -7,7 +7,8 @@ import sympy
 import torch
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicFunction, SymbolicTerm, functions, sample_function
-from kan2.errors import EdgeError, UnknownNameError
+from kan2.errors import DataError, EdgeError, UnknownNameError
+from kan2.symbolic_fit import canonical
 
 
 def trained(formula, ranges, width, **options):
@@ -136,3 +137,28 @@ def test_fixing_an_edge_of_a_frozen_layer_leaves_it_frozen():
     model.layers[0].numeric.weight.requires_grad_(False)
     fixed = model.fix_symbolic((0, 0, 0), "sin", affine=(1, 0, 1, 0))
     assert not fixed.layers[0].numeric.weight.requires_grad
+
+
+def test_a_constant_edge_may_be_any_function():
+    model = MultKAN([1, 1])
+    with torch.no_grad():
+        model.layers[0].numeric.weight.zero_()
+    for name in ("log", "1/x", "acosh", "sqrt", "exp", "sin", "x^2", "x"):
+        assert model.fix_symbolic((0, 0, 0), name)([[0.5]]).item() == 0
+
+
+def test_parity_is_seen_beyond_one_pair_of_points():
+    row = functions.register(SymbolicFunction("hinge", lambda u: torch.relu(u - 1), lambda u: sympy.Max(u - 1, 0), 3))
+    assert canonical(row.name, (-1.0, 0.0, 1.0, 0.0)) == (-1.0, 0.0, 1.0, 0.0)
+    assert [canonical(name, (-2.0, 0.0, 1.0, 0.0))[::2] for name in ("cos", "tanh", "exp")] == [
+        (2.0, 1.0), (2.0, -1.0), (-2.0, 1.0)
+    ]  # fmt: skip
+
+
+def test_samples_without_targets_are_refused():
+    model = trained("sin(3*x1)", [(-1, 1)], [1, 1], steps=5)
+    x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
+    verbs = (model.auto_symbolic, model.relevance, lambda data: model.try_variables({"p": "x1**2"}, data))
+    for verb in verbs:
+        with pytest.raises(DataError, match="X alone"):
+            verb(x)

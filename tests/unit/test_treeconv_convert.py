@@ -262,3 +262,11 @@ def test_targets_must_fit():
         treeconv.convert(f, x, error=-1)
     with pytest.raises(ValueError, match=r"targets y of shape \(600, 1\)"):
         treeconv.convert(f, x, y=np.zeros((len(x), 2)))
+
+
+@pytest.mark.parametrize(
+    "formula", [sp.Abs(sp.Symbol("x1")) * sp.Symbol("x2"), sp.erf(sp.Symbol("x1")) * sp.Symbol("x2")]
+)
+def test_formulas_with_absolute_values_and_special_functions(formula):
+    x = np.random.default_rng(0).uniform(0.2, 1, (200, 2))
+    assert "product" in str(treeconv.convert(formula, x))
