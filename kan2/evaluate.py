@@ -11,8 +11,14 @@ import sympy
 import torch
 from torch import Tensor
 
-from kan2 import special
 from kan2.errors import UnknownNameError
+
+
+def _gamma(u: Tensor) -> Tensor:
+    # torch knows the logarithm of |gamma|; between the poles the sign alternates.
+    sign = torch.where(u < 0, 1 - 2 * torch.remainder(u.floor(), 2), torch.ones_like(u))
+    return sign * torch.exp(torch.lgamma(u))
+
 
 _UNARY: dict[Any, Callable[[Tensor], Tensor]] = {
     sympy.exp: torch.exp,
@@ -34,7 +40,7 @@ _UNARY: dict[Any, Callable[[Tensor], Tensor]] = {
     sympy.erf: torch.erf,
     sympy.floor: torch.floor,
     sympy.ceiling: torch.ceil,
-    sympy.gamma: special.gamma,
+    sympy.gamma: _gamma,
 }
 _MANY: dict[Any, Callable[[Tensor, Tensor], Tensor]] = {
     sympy.Add: torch.add,

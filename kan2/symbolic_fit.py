@@ -82,7 +82,7 @@ def fit_curves(
     results: list[list[CurveFit]] = []
     for i in range(len(values)):
         if is_constant[i]:
-            flat = [(0.0, functions.inner_point(row), 0.0, float(mean[i])) for row in rows]
+            flat = [(0.0, _finite_at(row), 0.0, float(mean[i])) for row in rows]
             results.append([CurveFit(row.name, f, row.shape or 0.0, 1.0, row.complexity) for row, f in zip(rows, flat)])
             continue
         finite = torch.isfinite(error[i]).nonzero()[:, 0].tolist()
@@ -90,6 +90,11 @@ def fit_curves(
             [CurveFit(rows[j].name, tuple(affine[i][j]), shapes[i][j], r2[i][j], rows[j].complexity) for j in finite]
         )
     return results
+
+
+def _finite_at(row: SymbolicFunction) -> float:
+    zero = torch.zeros(1, dtype=torch.float64)
+    return 0.0 if bool(torch.isfinite(row(zero, row.shape or 0.0)).all()) else functions.inner_point(row)
 
 
 def _fit_scaled(
