@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pandas
 import pytest
 import sympy as sp
 import torch
@@ -165,7 +166,6 @@ def test_samples_outside_the_domain_of_exchanged_inputs_are_dropped():
 
 
 def test_a_data_frame_names_its_columns():
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(samples(2), columns=["mass", "speed"])
     tree = treeconv.convert(lambda x: x[:, 0] * x[:, 1] ** 2, frame)
     assert tree.graph["names"] == ("mass", "speed")
@@ -196,7 +196,6 @@ def test_a_compiled_network_is_exact():
 
 
 def test_an_estimator_fitted_on_a_data_frame_gets_one():
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(samples(2), columns=["b", "a"])
     model = LinearRegression().fit(frame, frame["a"] + 2 * frame["b"])
     tree = treeconv.convert(model, frame, error=1e-6)
