@@ -18,7 +18,7 @@ import torch
 
 import kanpiler
 from case_studies._equations import with_units
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 BATCH = 10_000
 

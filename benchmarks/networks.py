@@ -9,7 +9,7 @@ import torch
 
 from benchmarks._timing import machine, medians, peak_mib, table, training_step
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
-from kan2.spec import BasisSpec, parse_width
+from kan2.core.spec import BasisSpec, parse_width
 
 WIDTHS: list[list[Any]] = [[2, 5, 1], [4, [5, 3], 1], [5, 20, 20, 1]]
 FUNCTIONS = ("sin", "x^2", "exp", "tanh")

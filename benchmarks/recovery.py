@@ -37,8 +37,8 @@ import kan2
 from benchmarks._timing import machine, table
 from benchmarks.hello import quiet_in_empty_folder
 from kan2 import functions
-from kan2.discover import discover
-from kan2.expressions import parse_expression
+from kan2._discover import discover
+from kan2.expressions.parse import parse_expression
 
 N = 1000
 SEEDS = range(10, 20)  # the method was developed on seeds 0 to 4

@@ -7,8 +7,8 @@ import torch
 
 from benchmarks._timing import machine
 from kan2 import MultKAN, functions, sample_function
-from kan2.special import SPECIAL
-from kan2.symbolify import suggest_all
+from kan2.functions.special import SPECIAL
+from kan2.symbolic.suggest import suggest_all
 
 ELEMENTARY = [name for name in functions.BUILT_IN if name != "0"]
 WHOLE = [*ELEMENTARY, *SPECIAL]
@@ -30,7 +30,7 @@ def main() -> str:
     data = sample_function("x1**2 + sin(3*x2) + x3*x4", [(-1, 1)] * 4, n=1000)
     model = MultKAN([4, 5, 1], grid=5)
     model.fit(data, steps=20)
-    edges = [(e.layer, e.target, e.source) for e in model.spec.edges()]
+    edges = [e.index for e in model.spec.edges()]
     start = time.process_time()
     suggest_all(model, edges, library=WHOLE)
     first = time.process_time() - start

@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 import sympy
 
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 Function = Callable[[np.ndarray], np.ndarray]
 X = sympy.Symbol("x")

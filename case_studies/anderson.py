@@ -37,7 +37,7 @@ import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._terms import Chosen, candidates, choose
 from kan2.estimators import KANClassifier
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 FIBONACCI = (1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
 FIRST_SEED = 10  # the search was developed on smaller ones

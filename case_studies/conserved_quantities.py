@@ -31,8 +31,8 @@ from torch import Tensor
 
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
-from kan2.bases import BSplineBasis, uniform_grid
-from kan2.data import compute_features
+from kan2.core.bases import BSplineBasis, uniform_grid
+from kan2.core.features import compute_features
 
 Term = tuple[int, ...]
 """A part of H: a function of one feature, or a product of functions of two."""

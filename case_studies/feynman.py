@@ -28,7 +28,7 @@ import kanpiler
 from case_studies._base import CaseResult, Row, Trial, row_of_trials, run_as_script
 from case_studies._baselines import rmse, tuned_mlp
 from case_studies._equations import EQUATIONS, Equation, with_units
-from kan2.data import as_dataset
+from kan2.core.data import as_dataset
 
 EXACT = 1e-9  # share of the spread that counts as rounding
 QUICK = ("I.18.4",)

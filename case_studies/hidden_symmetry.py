@@ -24,7 +24,7 @@ import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from kan2 import functions
-from kan2.symbolify import WEIGHT_SIMPLE
+from kan2.symbolic.suggest import WEIGHT_SIMPLE
 
 LOW, HIGH = 1.2, 3.0
 R = sympy.Symbol("r", positive=True)

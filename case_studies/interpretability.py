@@ -29,7 +29,7 @@ import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from kan2 import functions
 from kan2.estimators import KANClassifier
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 DEVIATIONS = 4.0  # standard deviations of chance that a correlation or an accuracy must exceed
 FAINT = 0.03  # share of the largest score below which a variable is not used

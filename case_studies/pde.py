@@ -31,7 +31,7 @@ from torch import Tensor, nn
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._burgers import LAYER, burgers, burgers_figure, cole_hopf
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 PI = torch.pi
 BOUNDARY = 100.0  # weight of the boundary; the paper weighs the inside by 0.01

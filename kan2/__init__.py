@@ -12,32 +12,87 @@ Axes. Every array has its axes in the order (batch, target, source, basis):
 
 An edge is `(layer, target, source)`; its activation is phi[layer, target, source].
 
+Names are loaded when they are first used, so that `import kan2` is quick; `dir(kan2)` lists them.
+
 References: Liu et al., KAN (arXiv 2404.19756); Liu et al., KAN 2.0 (arXiv 2408.10205).
 """
 
-from kan2 import special as special  # adds its rows to the table of functions
-from kan2.conv import KANConv2d as KANConv2d
-from kan2.data import Dataset as Dataset
-from kan2.data import augment as augment
-from kan2.data import sample_function as sample_function
-from kan2.discover import discover as discover
-from kan2.errors import Kan2Error as Kan2Error
-from kan2.functions import SymbolicFunction as SymbolicFunction
-from kan2.jets import Jet as Jet
-from kan2.layers import KANLayer as KANLayer
-from kan2.layers import chunked as chunked
-from kan2.network import LayerValues as LayerValues
-from kan2.network import MultKAN as MultKAN
-from kan2.snap import uncertainties as uncertainties
-from kan2.spec import BasisSpec as BasisSpec
-from kan2.spec import Edge as Edge
-from kan2.spec import LayerSpec as LayerSpec
-from kan2.spec import NetworkSpec as NetworkSpec
-from kan2.spec import SymbolicTerm as SymbolicTerm
-from kan2.structure import from_tree as from_tree
-from kan2.structure import tree as tree
-from kan2.training import History as History
-from kan2.training import fit as fit
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-load = MultKAN.load
-"""Reads a network that `MultKAN.save` wrote."""
+if TYPE_CHECKING:
+    from kan2 import estimators as estimators
+    from kan2 import functions as functions
+    from kan2 import plotting as plotting
+    from kan2._discover import discover as discover
+    from kan2.core.conv import KANConv2d as KANConv2d
+    from kan2.core.data import Dataset as Dataset
+    from kan2.core.data import augment as augment
+    from kan2.core.data import sample_function as sample_function
+    from kan2.core.jets import Jet as Jet
+    from kan2.core.jets import directional as directional
+    from kan2.core.jets import jet as jet
+    from kan2.core.jets import laplacian as laplacian
+    from kan2.core.layer import KANLayer as KANLayer
+    from kan2.core.layer import chunked as chunked
+    from kan2.core.network import LayerValues as LayerValues
+    from kan2.core.spec import BasisSpec as BasisSpec
+    from kan2.core.spec import Edge as Edge
+    from kan2.core.spec import LayerSpec as LayerSpec
+    from kan2.core.spec import NetworkSpec as NetworkSpec
+    from kan2.core.spec import SymbolicTerm as SymbolicTerm
+    from kan2.errors import Kan2Error as Kan2Error
+    from kan2.functions import SymbolicFunction as SymbolicFunction
+    from kan2.multkan import MultKAN as MultKAN
+    from kan2.multkan import from_tree as from_tree
+    from kan2.multkan import load as load
+    from kan2.multkan import tree as tree
+    from kan2.symbolic.snap import uncertainties as uncertainties
+    from kan2.training.fit import fit as fit
+    from kan2.training.history import History as History
+
+__version__ = "0.1.0"
+
+# What type checkers read above, for the interpreter; a test holds the two together.
+_NAMES = {
+    "kan2._discover": "discover",
+    "kan2.core.conv": "KANConv2d",
+    "kan2.core.data": "Dataset augment sample_function",
+    "kan2.core.jets": "Jet directional jet laplacian",
+    "kan2.core.layer": "KANLayer chunked",
+    "kan2.core.network": "LayerValues",
+    "kan2.core.spec": "BasisSpec Edge LayerSpec NetworkSpec SymbolicTerm",
+    "kan2.errors": "Kan2Error",
+    "kan2.functions": "SymbolicFunction",
+    "kan2.multkan": "MultKAN from_tree load tree",
+    "kan2.symbolic.snap": "uncertainties",
+    "kan2.training.fit": "fit",
+    "kan2.training.history": "History",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_MODULES = {
+    "estimators": "kan2.estimators",
+    "functions": "kan2.functions",
+    "plotting": "kan2.plotting",
+    # Where these were in earlier pages; new code reads kan2.jet, kan2.functions.smooth and kan2.core.bases.
+    "bases": "kan2.core.bases",
+    "jets": "kan2.core.jets",
+    "special": "kan2.functions.special",
+}
+
+_PUBLIC = sorted([*_HOMES, "estimators", "functions", "plotting"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'kan2' has no attribute {name!r}. dir(kan2) lists what there is.", name=name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(_PUBLIC)

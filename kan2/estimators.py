@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from kan2.network import MultKAN
-from kan2.spec import default_names
+from kan2.core.spec import default_names
+from kan2.multkan import MultKAN
 
 
 class _KANEstimator(BaseEstimator):

@@ -17,18 +17,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from kan2 import functions, special
+from kan2 import functions
+from kan2.core.network import AnyNetwork, Network
+from kan2.core.spec import NetworkSpec
 from kan2.errors import Kan2Error, SerializationError
-from kan2.evaluate import evaluate
-from kan2.expressions import parse_expression
+from kan2.expressions.evaluate import evaluate
+from kan2.expressions.parse import parse_expression
 from kan2.functions import SymbolicFunction
-from kan2.network import MultKAN
-from kan2.spec import NetworkSpec
 
 FORMAT = "kan2 network 1"
 
 
-def save(model: MultKAN, path: str | Path) -> None:
+def save(model: Network, path: str | Path) -> None:
     """Writes a network to one file, all at once: a crash leaves the old file or the new one.
 
     Args:
@@ -41,8 +41,9 @@ def save(model: MultKAN, path: str | Path) -> None:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "net.safetensors"
+        >>> from kan2 import MultKAN
         >>> save(MultKAN([2, 1]), path)
-        >>> load(path).width
+        >>> MultKAN.load(path).width
         [[2, 0], [1, 0]]
     """
     used = [functions.get(name) for name in sorted({t.function for layer in model.spec.layers for t in layer.terms})]
@@ -62,10 +63,11 @@ def save(model: MultKAN, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: str | Path, map_location: torch.device | str | None = None) -> MultKAN:
+def load(cls: type[AnyNetwork], path: str | Path, map_location: torch.device | str | None = None) -> AnyNetwork:
     """Reads a network that `save` wrote; it is the same bit for bit.
 
     Args:
+        cls: the class to build.
         path: of the file.
         map_location: device of the network; by default the CPU.
 
@@ -92,7 +94,7 @@ def load(path: str | Path, map_location: torch.device | str | None = None) -> Mu
             _restore(row)
         spec = NetworkSpec.from_json(metadata["spec"])
         like = next((t for name, t in tensors.items() if name.endswith("node_scale")))
-        model = MultKAN.from_spec(spec, dtype=like.dtype, device=like.device)
+        model = cls.from_spec(spec, dtype=like.dtype, device=like.device)
         _assign(model, tensors)
         frozen = set(json.loads(metadata["frozen"]))
         for name, parameter in model.named_parameters():
@@ -102,7 +104,7 @@ def load(path: str | Path, map_location: torch.device | str | None = None) -> Mu
     return model
 
 
-def _assign(model: MultKAN, tensors: dict[str, torch.Tensor]) -> None:
+def _assign(model: Network, tensors: dict[str, torch.Tensor]) -> None:
     expected = set(model.state_dict())
     if expected != set(tensors):
         wrong = ", ".join(sorted(expected ^ set(tensors)))
@@ -121,7 +123,7 @@ def _assign(model: MultKAN, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _is_built_in(row: SymbolicFunction) -> bool:
-    return functions.BUILT_IN.get(row.name) is row or special.ROWS.get(row.name) is row
+    return functions.BUILT_IN.get(row.name) is row
 
 
 def _describe(row: SymbolicFunction) -> dict[str, Any]:

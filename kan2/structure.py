@@ -16,15 +16,16 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from kan2.data import as_dataset
+from kan2.core.data import as_dataset
+from kan2.core.network import AnyNetwork, Network
+from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.errors import DataError, SpecError
-from kan2.network import MultKAN
-from kan2.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
+from kan2.training.fit import fit
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
 
 
-def tree_of(model: MultKAN, data: Any = None, **options: Any) -> Any:
+def tree_of(model: Network, data: Any = None, **options: Any) -> Any:
     """Returns the tree of a network's structure, see `treeconv.convert`; for several outputs a list.
 
     Args:
@@ -40,13 +41,22 @@ def tree_of(model: MultKAN, data: Any = None, **options: Any) -> Any:
     return treeconv.convert(model, samples.X, names=model.spec.inputs, **options)
 
 
-def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: int = 0, **options: Any) -> Any:
+def tree(
+    cls: type[Network],
+    data: Any,
+    y: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Any:
     """Returns the tree of the structure in data: trains a network on them and converts it.
 
     The error of the network is measured on test samples in the data or, where there are none, on a fifth of the samples
     that is held out. `tree.graph["model"]` is the network.
 
     Args:
+        cls: class of the network to train.
         data: (X, y), a Dataset or a dict; or X alone, with y beside it.
         y: (batch,) or (batch, output) targets, where data is X alone.
         names: names of the inputs.
@@ -60,8 +70,8 @@ def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: 
         DataError: fewer than 20 samples.
 
     Example:
-        >>> from kan2 import sample_function
-        >>> tree(sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
+        >>> import kan2
+        >>> kan2.tree(kan2.sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
         'product'
     """
     import treeconv
@@ -74,8 +84,10 @@ def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: 
         order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(x.device)
         held, kept = order[: n // 5], order[n // 5 :]
         x, targets, held_x, held_y = x[kept], targets[kept], x[held], targets[held]
-    model = MultKAN([x.shape[1], 2 * x.shape[1] + 1, targets.shape[1]], grid=5, inputs=samples.inputs, seed=seed)
-    model.fit((x, targets), steps=100)
+    spec = NetworkSpec.from_width([x.shape[1], 2 * x.shape[1] + 1, targets.shape[1]], inputs=samples.inputs)
+    model = cls.from_spec(spec)
+    model.reset_parameters(seed=seed)
+    fit(model, (x, targets), steps=100)
     if not {"y", "error"} & set(options):
         options["error"] = _errors(model, held_x, held_y)
     result = treeconv.convert(model, samples.X, names=samples.inputs, **options)
@@ -84,7 +96,7 @@ def tree(data: Any, y: Any = None, *, names: Sequence[str] | None = None, seed: 
     return result
 
 
-def _errors(model: MultKAN, x: Tensor, y: Tensor) -> list[float]:
+def _errors(model: Network, x: Tensor, y: Tensor) -> list[float]:
     from treeconv.calibration import model_error
 
     x, y = x.to(model.like), y.to(model.like)
@@ -104,6 +116,7 @@ class _Node:
 
 
 def from_tree(
+    cls: type[AnyNetwork],
     tree: nx.DiGraph,
     *,
     grid: int = 5,
@@ -112,13 +125,14 @@ def from_tree(
     separable: str = "sum",
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
-) -> MultKAN:
+) -> AnyNetwork:
     """Builds a network with the wiring of a tree, ready to be trained.
 
     A separable node F(f(x) + g(y)) is as well F(log(e^f(x) e^g(y))), a function of a product. Both wirings can be
     trained to the same error; a formula may be simple in one of them alone.
 
     Args:
+        cls: class of the network.
         tree: as `treeconv.convert` gives it: edges from child to parent, `kind` on every node, names and root in
             `tree.graph`. Inputs without effect are accepted as columns and not read.
         grid: number of grid intervals of the splines.
@@ -132,10 +146,10 @@ def from_tree(
         SpecError: the graph is not such a tree, or `separable` is something else.
 
     Example:
-        >>> import treeconv, torch
+        >>> import kan2, treeconv, torch
         >>> x = torch.rand(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> tree = treeconv.convert(lambda x: x[:, 0] * torch.sin(x[:, 1] + x[:, 2]), x, names=["a", "b", "c"])
-        >>> from_tree(tree).width
+        >>> kan2.from_tree(tree).width
         [[3, 0], [2, 0], [0, 1]]
     """
     if not isinstance(tree, nx.DiGraph):
@@ -148,10 +162,8 @@ def from_tree(
     nodes = _plan(tree, root, hidden, separable)
     depth = nodes[-1].level
     layers = _schedule(nodes, names, depth, BasisSpec(grid=grid, k=k))
-    model = MultKAN.from_spec(NetworkSpec(layers, inputs=names), dtype=dtype)
-    generator = torch.Generator().manual_seed(seed)
-    for layer in model.layers:
-        layer.reset_parameters(generator=generator)
+    model = cls.from_spec(NetworkSpec(layers, inputs=names), dtype=dtype)
+    model.reset_parameters(seed=seed)
     return model
 
 

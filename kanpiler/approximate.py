@@ -15,9 +15,11 @@ import numpy as np
 import sympy
 import torch
 
-from kan2 import BasisSpec, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, fit
-from kan2.layers import KANLayer
-from kan2.reference_values import reference_values
+from kan2.core.layer import KANLayer
+from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
+from kan2.expressions.reference_values import reference_values
+from kan2.multkan import MultKAN
+from kan2.training.fit import fit
 from kanpiler.domain import Domain, sample
 from kanpiler.errors import ApproximationWarning, CompileError, UnsupportedExpression
 from kanpiler.normalize import normalize

@@ -10,8 +10,6 @@ from typing import Any
 
 import sympy
 
-import kan2.special  # noqa: F401  (adds the special functions to the table)
-
 _SAME_NAME = """
 exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sign erf erfc erfi sec csc cot asec acsc acot
 sech csch coth asech acsch acoth floor gamma loggamma sinc airyai airybi airyaiprime airybiprime elliptic_k elliptic_e

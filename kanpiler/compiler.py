@@ -10,10 +10,10 @@ from typing import Any
 
 import sympy
 
-from kan2 import MultKAN
+from kan2.multkan import MultKAN
 from kanpiler.approximate import cut, join, train
-from kanpiler.diagnose import find_trouble
-from kanpiler.domain import check_domain
+from kanpiler.diagnose import Trouble, find_trouble
+from kanpiler.domain import Domain, check_domain
 from kanpiler.emit import emit
 from kanpiler.errors import CompileError, DomainWarning, UnsupportedExpression
 from kanpiler.normalize import carry_out, normalize
@@ -32,17 +32,23 @@ class Stages:
         program: what was read, with derivatives, integrals and sums carried out.
         normal: the normal form of each output.
         schedule: the plan and its layers.
+        intervals: the declared domain, checked: input name -> (low, high).
     """
 
     program: Program
     normal: tuple[sympy.Expr, ...]
     schedule: Schedule
+    intervals: Domain
 
     @property
     def harmless(self) -> list[Any]:
         """The second arguments of atan2, by which the normal form divides even where they are zero."""
         angles: Any = {angle for expression in self.program.expressions for angle in expression.atoms(sympy.atan2)}
         return [normalize(angle.args[1], self.program.inputs, {}) for angle in angles]
+
+    def trouble(self) -> tuple[Trouble, ...]:
+        """Returns where the formula is not finite and real on the domain."""
+        return find_trouble(self.schedule.plan, self.intervals, self.harmless)
 
 
 def compile_stages(
@@ -55,7 +61,7 @@ def compile_stages(
         expressions = tuple(carry_out(expression) for expression in program.expressions)
         program = Program(expressions, program.inputs, program.outputs)
         normal = tuple(normalize(expression, program.inputs, intervals) for expression in expressions)
-        return Stages(program, normal, best_schedule(normal, program.inputs, optimize))
+        return Stages(program, normal, best_schedule(normal, program.inputs, optimize), intervals)
     except RecursionError:
         raise UnsupportedExpression("compile: the formula is nested too deeply. Compile its parts.") from None
 
@@ -121,10 +127,13 @@ def compile(
             rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize)
             return join(program.inputs, parts, trained, rest, trainable)
     stages = compile_stages(expr, inputs, domain, optimize)
-    intervals = check_domain(domain, stages.program.inputs)
-    for trouble in find_trouble(stages.schedule.plan, intervals, stages.harmless):
+    for trouble in stages.trouble():
         warnings.warn(f"compile: {trouble.message}", DomainWarning, stacklevel=2)
     network = emit(stages.schedule, stages.program.outputs, trainable)
     if verify:
-        verify_network(network, stages.program.expressions, stages.program.inputs, intervals)
-    return network if edges == "symbolic" else emit_splines(stages.schedule, stages.program.outputs, intervals, grid)
+        verify_network(network, stages.program.expressions, stages.program.inputs, stages.intervals)
+    return (
+        network
+        if edges == "symbolic"
+        else emit_splines(stages.schedule, stages.program.outputs, stages.intervals, grid)
+    )

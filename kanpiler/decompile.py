@@ -6,8 +6,8 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.3.
 import numpy as np
 import sympy
 
-from kan2 import MultKAN
-from kan2.formula import symbolic_formula
+from kan2.multkan import MultKAN
+from kan2.symbolic.formula import symbolic_formula
 
 
 def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:

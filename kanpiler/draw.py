@@ -5,18 +5,17 @@ Reference: Sugiyama, Tagawa, Toda, Methods for visual understanding of hierarchi
 
 from typing import TYPE_CHECKING, Any
 
+from kanpiler.compiler import Stages
 from kanpiler.plan import PlanEdge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kanpiler.explain import Explanation
-
 _OPERATORS = {"Add": "+", "Mul": "×", "Pow": "^"}
 INK, INPUT, SUM, PRODUCT = "#20242c", "#dbe7f5", "#ffffff", "#f7dfc6"
 
 
-def draw(explanation: "Explanation") -> "Figure":
+def draw(stages: Stages) -> "Figure":
     """Draws the parsed tree on the left and the layered plan on the right.
 
     Returns:
@@ -24,13 +23,13 @@ def draw(explanation: "Explanation") -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    tree = _tree_layout(explanation)
-    network = _network_layout(explanation)
+    tree = _tree_layout(stages)
+    network = _network_layout(stages)
     widths = [_span(tree[0]), 1.6 * _span(network[0])]
     height = max(max((y for _, y in layout[0].values()), default=0) for layout in (tree, network)) + 1
     figure = Figure(figsize=(2 + 0.85 * sum(widths), 1.2 + 0.95 * height), layout="constrained")
     axes = figure.subplots(1, 2, width_ratios=[w + 1 for w in widths])
-    titles = ("Parsed", f"Network: {explanation.size()}")
+    titles = ("Parsed", f"Network: {stages.schedule.size()}")
     for axis, (places, links, labels, colours), title in zip(axes, (tree, network), titles):
         _draw(axis, places, links, labels, colours)
         axis.set_title(title, fontsize=10, color=INK)
@@ -59,7 +58,7 @@ def _draw(axis: Any, places: Any, links: Any, labels: Any, colours: Any) -> None
     axis.set_axis_off()
 
 
-def _tree_layout(explanation: "Explanation") -> tuple[Any, Any, Any, Any]:
+def _tree_layout(stages: Stages) -> tuple[Any, Any, Any, Any]:
     places: dict[int, tuple[float, float]] = {}
     links, labels, colours = [], {}, {}
     column = 0.0
@@ -82,14 +81,14 @@ def _tree_layout(explanation: "Explanation") -> tuple[Any, Any, Any, Any]:
         links.extend((child, key, "", 0.5) for child in children)
         return key
 
-    for expression in explanation.stages.program.expressions:
+    for expression in stages.program.expressions:
         place(expression, 0)
     lowest = min(y for _, y in places.values())
     return {key: (x, y - lowest) for key, (x, y) in places.items()}, links, labels, colours
 
 
-def _network_layout(explanation: "Explanation") -> tuple[Any, Any, Any, Any]:
-    schedule, program = explanation.stages.schedule, explanation.stages.program
+def _network_layout(stages: Stages) -> tuple[Any, Any, Any, Any]:
+    schedule, program = stages.schedule, stages.program
     plan = schedule.plan
     places: dict[tuple[int, int], tuple[float, float]] = {}
     order: dict[tuple[int, int], float] = {}

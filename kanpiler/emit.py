@@ -5,7 +5,9 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 
 from collections.abc import Sequence
 
-from kan2 import BasisSpec, LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm
+from kan2.core.network import LayerValues
+from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
+from kan2.multkan import MultKAN
 from kanpiler.plan import PlanEdge, PlanFactor
 from kanpiler.schedule import Schedule
 

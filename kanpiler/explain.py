@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kanpiler.compiler import Stages, compile_stages
-from kanpiler.diagnose import Trouble, find_trouble
-from kanpiler.domain import check_domain
+from kanpiler.diagnose import Trouble
+from kanpiler.draw import draw
 from kanpiler.plan import PlanEdge, PlanFactor, PlanNode
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class Explanation:
 
     def size(self) -> str:
         """Nodes, edges, depth and width."""
-        s = self.stages.schedule
-        return f"{s.n_nodes} nodes, {s.n_edges} edges ({s.n_passes} pass-throughs), depth {s.depth}, width {s.width}"
+        return self.stages.schedule.size()
 
     def __str__(self) -> str:
         parts = {
@@ -91,9 +90,7 @@ class Explanation:
 
     def plot(self) -> "Figure":
         """Draws the parsed tree and the layered plan side by side."""
-        from kanpiler.draw import draw
-
-        return draw(self)
+        return draw(self.stages)
 
 
 def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | None = None) -> Explanation:
@@ -114,8 +111,7 @@ def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | N
         f = n1 + 1
     """
     stages = compile_stages(expr, inputs, domain, optimize)
-    intervals = check_domain(domain, stages.program.inputs)
-    return Explanation(stages, find_trouble(stages.schedule.plan, intervals, stages.harmless))
+    return Explanation(stages, stages.trouble())
 
 
 def _tree(expression: Any, indent: str) -> list[str]:

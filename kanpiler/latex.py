@@ -1,9 +1,9 @@
 r"""LaTeX formulas: a grammar of its own for what stands in papers.
 
-The text is rewritten as a calculator-style formula, which `kan2.expressions` reads; so what is allowed and how errors
-look is decided in one place. Understood are \frac, \sqrt[n]{}, powers, \left \right and |...|, functions with and
-without parentheses (`\sin 2x`, `\sin^2 x`, `\log_2 x`), Greek letters, \operatorname, subscripts (`x_1`, `E_{kin}`),
-\sum and \prod with whole-number limits, \int with limits and `\,dx`, \exp, `e^{...}`, \pi, \cdot, \times.
+The text is rewritten as a calculator-style formula, which `kan2.expressions.parse` reads; so what is allowed and how
+errors look is decided in one place. Understood are \frac, \sqrt[n]{}, powers, \left \right and |...|, functions with
+and without parentheses (`\sin 2x`, `\sin^2 x`, `\log_2 x`), Greek letters, \operatorname, subscripts (`x_1`,
+`E_{kin}`), \sum and \prod with whole-number limits, \int with limits and `\,dx`, \exp, `e^{...}`, \pi, \cdot, \times.
 
 Reference: https://www.latex-project.org/help/documentation/
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import sympy
 
-from kan2.expressions import MAX_DEPTH, MAX_TEXT, parse_expression
+from kan2.expressions.parse import MAX_DEPTH, MAX_TEXT, parse_expression
 from kanpiler.errors import ParseError
 
 _GREEK = """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from kan2.reference_values import reference_values
+from kan2.expressions.reference_values import reference_values
 from kanpiler import rewrite
 from kanpiler.catalog import row_of
 from kanpiler.domain import Domain, sample

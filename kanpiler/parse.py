@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from kan2.expressions import ExpressionError, parse_expression
+from kan2.expressions.parse import ExpressionError, parse_expression
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
 
 _EQUATION = re.compile(r"\s*\$?\s*\\?([^\W\d]\w*?)(?:_\{(\w+)\})?\s*=(?!=)(.*)", re.DOTALL)

@@ -6,7 +6,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 from dataclasses import dataclass
 from typing import Any
 
-from kan2 import MultKAN
+from kan2.multkan import MultKAN
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Schedule:
         """Number of nodes of the widest layer after the inputs."""
         return max(len(self.alive(level)) for level in range(1, self.depth + 1))
 
+    def size(self) -> str:
+        """Says how large the network is: nodes, edges, depth and width."""
+        passes = f"{self.n_edges} edges ({self.n_passes} pass-throughs)"
+        return f"{self.n_nodes} nodes, {passes}, depth {self.depth}, width {self.width}"
+
     def alive(self, level: int) -> list[int]:
         """Nodes whose value is there in a layer of nodes, in the order of the plan; outputs in their own order."""
         if level == self.depth:

@@ -11,7 +11,8 @@ from itertools import product
 import numpy as np
 import torch
 
-from kan2 import BasisSpec, MultKAN
+from kan2.core.spec import BasisSpec
+from kan2.multkan import MultKAN
 from kanpiler.domain import Domain, sample
 from kanpiler.emit import emit
 from kanpiler.errors import CompileError
@@ -54,7 +55,7 @@ def emit_splines(schedule: Schedule, outputs: tuple[str, ...], domain: Domain, g
         network = emit(schedule, outputs, basis=BasisSpec(grid=n, k=k))
         # The last layer first: every source still takes the values that it takes in the formula.
         for edge in reversed(list(network.spec.edges())):
-            network = network.unfix_symbolic((edge.layer, edge.target, edge.source), x)
+            network = network.unfix_symbolic(edge.index, x)
         with torch.no_grad():
             error = ((network(x) - expected).square().mean(0).sqrt() / scale).max()
         if error <= RELATIVE_RMSE:

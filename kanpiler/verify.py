@@ -15,7 +15,7 @@ import sympy
 import torch
 from torch import nn
 
-from kan2.reference_values import reference_values
+from kan2.expressions.reference_values import reference_values
 from kanpiler.domain import Domain, sample
 from kanpiler.errors import VerificationError
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from kan2.attribution import attribute
+from kan2.analysis.attribution import attribute
+from kan2.core.network import AnyNetwork, Network
 from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
 from kan2.errors import EdgeError
-from kan2.network import MultKAN
 
 
-def swap(model: MultKAN, layer: int, i: int, j: int) -> MultKAN:
+def swap(model: AnyNetwork, layer: int, i: int, j: int) -> AnyNetwork:
     """Returns the same function with two nodes of a hidden layer exchanged.
 
     Args:
@@ -32,6 +32,7 @@ def swap(model: MultKAN, layer: int, i: int, j: int) -> MultKAN:
         EdgeError: no such layer or nodes, or one is an addition node and the other a product.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> model = MultKAN([2, [1, 2], 1], mult_arity=[[], [2, 3], []])
         >>> swap(model, 1, 1, 2).spec.layers[0].arities
         (3, 2)
@@ -49,7 +50,7 @@ def swap(model: MultKAN, layer: int, i: int, j: int) -> MultKAN:
     return reorder(model, layer, order)
 
 
-def reorder(model: MultKAN, layer: int, order: Sequence[int]) -> MultKAN:
+def reorder(model: AnyNetwork, layer: int, order: Sequence[int]) -> AnyNetwork:
     """Returns the same function with the nodes of a hidden layer in another order.
 
     Args:
@@ -74,7 +75,7 @@ def reorder(model: MultKAN, layer: int, order: Sequence[int]) -> MultKAN:
     return assemble(model, layers)
 
 
-def connection_cost(model: MultKAN, data: Any = None) -> float:
+def connection_cost(model: Network, data: Any = None) -> float:
     """Returns the sum over edges of score times distance.
 
     Args:
@@ -94,7 +95,7 @@ def wiring_cost(strengths: Sequence[np.ndarray]) -> float:
     return _cost(strengths, [_places(n) for n in _sizes(strengths)])
 
 
-def auto_swap(model: MultKAN, data: Any = None) -> MultKAN:
+def auto_swap(model: AnyNetwork, data: Any = None) -> AnyNetwork:
     """Returns the same function with its hidden nodes arranged for a low connection cost.
 
     With its neighbours where they are, the best arrangement of a layer is an assignment problem, which is solved
@@ -170,7 +171,7 @@ def _assign(
     return result
 
 
-def _strengths(model: MultKAN, data: Any) -> list[np.ndarray]:
+def _strengths(model: Network, data: Any) -> list[np.ndarray]:
     """Returns the scores of edges, (node, source) for each layer: the edges into a product are added up."""
     result = []
     for scores, spec in zip(attribute(model, data).edges, model.spec.layers):

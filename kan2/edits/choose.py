@@ -11,14 +11,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kan2.edges import BasisEdges
+from kan2.core.edges import BasisEdges
+from kan2.core.layer import AFFINES, KANLayer
+from kan2.core.network import AnyNetwork, Network
 from kan2.edits.rewire import copy_flags
 from kan2.errors import EdgeError
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
-from kan2.types import EdgeIndex
-
-AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def choose(
     return new
 
 
-def assemble(model: MultKAN, layers: Sequence[KANLayer], **changes: object) -> MultKAN:
+def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -> AnyNetwork:
     """Returns a network of new layers with the names and the data of another one.
 
     Args:
@@ -100,30 +97,14 @@ def assemble(model: MultKAN, layers: Sequence[KANLayer], **changes: object) -> M
     return new.train(model.training)
 
 
-def check_edge(model: MultKAN, edge: EdgeIndex, where: str) -> None:
-    """Raises EdgeError unless (layer, target, source) is an edge that carries something."""
-    if not (isinstance(edge, tuple | list) and len(edge) == 3):
-        raise EdgeError(f"{where}: expected an edge (layer, target, source), got {edge!r}.")
-    layer, target, source = edge
-    if not 0 <= layer < len(model.layers):
-        raise EdgeError(f"{where}: expected a layer below {len(model.layers)}, got {layer} in edge {tuple(edge)}.")
-    if (target, source) not in model.spec.layers[layer].active_pairs:
-        spec = model.spec.layers[layer]
-        raise EdgeError(
-            f"{where}: expected an edge that carries something, got {tuple(edge)}. Layer {layer} has "
-            f"{spec.n_subnodes} targets, {spec.n_in} sources and {len(spec.active_pairs)} such edges; "
-            "an edge is (layer, target, source)."
-        )
-
-
-def check_hidden(model: MultKAN, layer: int, where: str) -> None:
+def check_hidden(model: Network, layer: int, where: str) -> None:
     """Raises EdgeError unless `layer` counts a hidden layer of nodes."""
     if not (isinstance(layer, int) and 1 <= layer < len(model.layers)):
         hidden = f"between 1 and {len(model.layers) - 1}" if len(model.layers) > 1 else "but the network has none"
         raise EdgeError(f"{where}: expected a hidden layer of nodes, {hidden}, got {layer!r}. The inputs are layer 0.")
 
 
-def check_nodes(model: MultKAN, layer: int, nodes: Collection[int], where: str) -> None:
+def check_nodes(model: Network, layer: int, nodes: Collection[int], where: str) -> None:
     """Raises EdgeError unless these are nodes of a layer of nodes."""
     n = sum(model.spec.width[layer])
     if bad := [i for i in nodes if not (isinstance(i, int) and 0 <= i < n)]:

@@ -12,19 +12,19 @@ from typing import Literal
 
 import torch
 
-from kan2.edges import BasisEdges
+from kan2.core.edges import BasisEdges
+from kan2.core.layer import KANLayer
+from kan2.core.network import AnyNetwork
+from kan2.core.spec import LayerSpec, SymbolicTerm
 from kan2.edits.choose import NodeChoice, assemble, check_hidden, choices, choose
 from kan2.edits.rewire import rewire, terms_of
 from kan2.errors import EdgeError, unknown_name
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
-from kan2.spec import LayerSpec, SymbolicTerm
 
 Pair = tuple[int, int]
 
 
 def expand_width(
-    model: MultKAN,
+    model: AnyNetwork,
     layer: int,
     n_nodes: int = 1,
     sum_bool: bool = True,
@@ -32,7 +32,7 @@ def expand_width(
     *,
     noise_scale: float = 0.5,
     seed: int = 0,
-) -> MultKAN:
+) -> AnyNetwork:
     """Returns the same function with more nodes in a hidden layer.
 
     The edges into a new node are random splines, those out of it are zero, so that training can use them at once. New
@@ -51,6 +51,7 @@ def expand_width(
         EdgeError: no such hidden layer, or a number is out of range.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> expand_width(MultKAN([2, [3, 1], 1]), 1, 2).width
         [[2, 0], [5, 1], [1, 0]]
     """
@@ -74,7 +75,7 @@ def expand_width(
     return assemble(model, [*layers[: layer - 1], below, above, *layers[layer + 1 :]])
 
 
-def expand_depth(model: MultKAN, layer: int | None = None) -> MultKAN:
+def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
     """Returns the same function with one more layer of nodes.
 
     The new layer has one addition node for each node of the layer before it, joined by symbolic edges f(x) = x;
@@ -88,6 +89,7 @@ def expand_depth(model: MultKAN, layer: int | None = None) -> MultKAN:
         EdgeError: no such layer of nodes.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> expand_depth(MultKAN([2, [3, 1], 1]), 1).width
         [[2, 0], [3, 1], [4, 0], [1, 0]]
     """
@@ -111,12 +113,12 @@ def expand_depth(model: MultKAN, layer: int | None = None) -> MultKAN:
 
 
 def perturb(
-    model: MultKAN,
+    model: AnyNetwork,
     mag: float = 0.1,
     mode: Literal["non-intrusive", "minimal", "all"] = "non-intrusive",
     *,
     seed: int = 0,
-) -> MultKAN:
+) -> AnyNetwork:
     """Returns the network with trainable splines added to its edges, beside what they carry.
 
     Args:
@@ -130,6 +132,7 @@ def perturb(
         UnknownNameError: no such mode.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> model = MultKAN([2, 3, 1])
         >>> x = torch.ones(1, 2, dtype=torch.float64)
         >>> bool(perturb(model)(x) == model(x)), bool(perturb(model, mode="all")(x) == model(x))

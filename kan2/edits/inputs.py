@@ -6,14 +6,14 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
 import copy
 from collections.abc import Mapping
 
+from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble, choose
 from kan2.edits.expand import add_splines
 from kan2.errors import SpecError
-from kan2.expressions import parse_expression
-from kan2.network import MultKAN
+from kan2.expressions.parse import parse_expression
 
 
-def augment(model: MultKAN, definitions: Mapping[str, str]) -> MultKAN:
+def augment(model: AnyNetwork, definitions: Mapping[str, str]) -> AnyNetwork:
     """Returns the same function that also reads auxiliary variables, through splines that are zero so far.
 
     The network still takes the original columns, and its formula is in the original variables.
@@ -27,6 +27,7 @@ def augment(model: MultKAN, definitions: Mapping[str, str]) -> MultKAN:
         ExpressionError: a definition cannot be read, or uses an undeclared variable.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> augment(MultKAN([2, 1], inputs=["v", "c"]), {"beta": "v/c"}).spec.features
         ('v', 'c', 'beta')
     """

@@ -7,19 +7,19 @@ import copy
 import re
 from typing import Any
 
-from kan2.attribution import edge_statistics, finite_trace
-from kan2.edits.choose import assemble, check_edge, check_hidden, check_nodes, choices, choose
+from kan2.analysis.attribution import edge_statistics, finite_trace
+from kan2.core.layer import KANLayer
+from kan2.core.network import AnyNetwork
+from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
 from kan2.edits.prune import check_connected
 from kan2.edits.simplify import drop_edges
 from kan2.errors import EdgeError
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
 from kan2.types import EdgeIndex
 
 Pair = tuple[int, int]
 
 
-def remove_edge(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN:
+def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetwork:
     """Returns the network without one edge, numeric or symbolic; its nodes stay, see `simplify`.
 
     Args:
@@ -31,15 +31,16 @@ def remove_edge(model: MultKAN, edge: EdgeIndex, data: Any = None) -> MultKAN:
         EdgeError: no such edge, or an output would lose its last path to the inputs.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> model = MultKAN([2, 2, 1])
         >>> model.spec.n_edges, remove_edge(model, (0, 1, 0)).spec.n_edges
         (6, 5)
     """
-    check_edge(model, edge, "remove_edge")
+    model.spec.check_edge(edge, "remove_edge")
     return _without(model, {edge[0]: [(edge[1], edge[2])]}, data, "remove_edge")
 
 
-def remove_node(model: MultKAN, layer: int, node: int, data: Any = None) -> MultKAN:
+def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> AnyNetwork:
     """Returns the network without one hidden node; the nodes after it move up by one.
 
     Args:
@@ -53,6 +54,7 @@ def remove_node(model: MultKAN, layer: int, node: int, data: Any = None) -> Mult
         EdgeError: no such node, or an output would lose its last path to the inputs.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> remove_node(MultKAN([2, [2, 1], 1]), 1, 0).width
         [[2, 0], [1, 1], [1, 0]]
     """
@@ -71,7 +73,7 @@ def remove_node(model: MultKAN, layer: int, node: int, data: Any = None) -> Mult
     return assemble(new, layers)
 
 
-def module(model: MultKAN, start_layer: int, chain: str) -> MultKAN:
+def module(model: AnyNetwork, start_layer: int, chain: str) -> AnyNetwork:
     """Returns the network with a group of nodes cut off from all others: no edge enters or leaves the group.
 
     Args:
@@ -85,6 +87,7 @@ def module(model: MultKAN, start_layer: int, chain: str) -> MultKAN:
             the inputs.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> model = module(MultKAN([4, 2, 1]), 0, "[0,1]->[0]")
         >>> model.spec.layers[0].active_pairs
         ((0, 0), (0, 1), (1, 2), (1, 3))
@@ -106,7 +109,9 @@ def module(model: MultKAN, start_layer: int, chain: str) -> MultKAN:
     return _without(model, cuts, None, "module", keep_means=False)
 
 
-def _without(model: MultKAN, dropped: dict[int, list[Pair]], data: Any, where: str, keep_means: bool = True) -> MultKAN:
+def _without(
+    model: AnyNetwork, dropped: dict[int, list[Pair]], data: Any, where: str, keep_means: bool = True
+) -> AnyNetwork:
     layers: list[KANLayer] = [copy.deepcopy(layer) for layer in model.layers]
     records = None if data is None else finite_trace(model, data, where)
     for i, pairs in dropped.items():

@@ -8,25 +8,25 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.1.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Tensor
 
-from kan2.attribution import edge_statistics, finite_trace, output_scores
+from kan2.analysis.attribution import edge_statistics, finite_trace, output_scores
+from kan2.core.network import AnyNetwork, Network
 from kan2.edits.choose import assemble, check_nodes, choose
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError, unknown_name
-from kan2.network import MultKAN
 
 
 def prune(
-    model: MultKAN,
+    model: AnyNetwork,
     data: Any = None,
     node_th: float = 1e-2,
     edge_th: float = 3e-2,
     input_th: float | None = None,
-) -> MultKAN:
+) -> AnyNetwork:
     """Returns the network without hidden nodes, then edges, then inputs whose scores are below thresholds.
 
     Args:
@@ -41,7 +41,7 @@ def prune(
         EdgeError: every output is constant on the samples.
 
     Example:
-        >>> from kan2 import LayerSpec, NetworkSpec, SymbolicTerm
+        >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
         >>> hidden = LayerSpec(2, 2, numeric=(), terms=(SymbolicTerm(0, 0, "sin"), SymbolicTerm(1, 1, "x^2")))
         >>> output = LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x"), SymbolicTerm(0, 1, "0")))
         >>> model = MultKAN.from_spec(NetworkSpec((hidden, output)))
@@ -53,8 +53,8 @@ def prune(
 
 
 def prune_node(
-    model: MultKAN, data: Any = None, threshold: float = 1e-2, active: Sequence[Sequence[int]] | None = None
-) -> MultKAN:
+    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[Sequence[int]] | None = None
+) -> AnyNetwork:
     """Returns the network without hidden nodes of low score.
 
     Args:
@@ -82,7 +82,7 @@ def prune_node(
     return scores.restrict(keep, protect=False)
 
 
-def prune_edge(model: MultKAN, data: Any = None, threshold: float = 3e-2) -> MultKAN:
+def prune_edge(model: AnyNetwork, data: Any = None, threshold: float = 3e-2) -> AnyNetwork:
     """Returns the network without edges of low score.
 
     Args:
@@ -99,8 +99,8 @@ def prune_edge(model: MultKAN, data: Any = None, threshold: float = 3e-2) -> Mul
 
 
 def prune_input(
-    model: MultKAN, data: Any = None, threshold: float = 1e-2, active: Sequence[int | str] | None = None
-) -> MultKAN:
+    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[int | str] | None = None
+) -> AnyNetwork:
     """Returns the network that reads only the features that matter; it still takes all input columns.
 
     Args:
@@ -131,10 +131,10 @@ def prune_input(
     return assemble(new, layers, features=tuple(features[i] for i in sources))
 
 
-class _Scores:
+class _Scores(Generic[AnyNetwork]):
     """Scores of every output, with shares for the factors of products, and what is needed to remove edges by them."""
 
-    def __init__(self, model: MultKAN, data: Any, where: str) -> None:
+    def __init__(self, model: AnyNetwork, data: Any, where: str) -> None:
         records = finite_trace(model, data, where)
         self.model, self.where = model, where
         self.statistics = [edge_statistics(record.layer, record.inputs) for record in records]
@@ -146,7 +146,7 @@ class _Scores:
                 "Train the network first, or pass samples with a spread."
             )
 
-    def restrict(self, keep: list[Tensor], *, protect: bool) -> MultKAN:
+    def restrict(self, keep: list[Tensor], *, protect: bool) -> AnyNetwork:
         """Returns the network with only these (target, source) edges, and the best path of each output if asked."""
         if protect:
             for output in self.varying:
@@ -175,7 +175,7 @@ class _Scores:
         return path
 
 
-def reached_outputs(model: MultKAN) -> set[int]:
+def reached_outputs(model: Network) -> set[int]:
     """Returns the outputs to which a path of edges leads from a feature."""
     reached = set(range(model.spec.layers[0].n_in))
     for layer in model.spec.layers:
@@ -184,7 +184,7 @@ def reached_outputs(model: MultKAN) -> set[int]:
     return reached
 
 
-def check_connected(before: MultKAN, after: MultKAN, where: str) -> None:
+def check_connected(before: Network, after: Network, where: str) -> None:
     """Raises EdgeError if an output has lost its last path to the inputs."""
     if lost := sorted(reached_outputs(before) - reached_outputs(after)):
         names = ", ".join(before.spec.outputs[i] for i in lost)

@@ -9,11 +9,11 @@ Reference: Liu et al., KAN (arXiv 2404.19756), section 2.4.
 import copy
 from dataclasses import replace
 
+from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
-from kan2.network import MultKAN
 
 
-def refine(model: MultKAN, grid: int, k: int | None = None) -> MultKAN:
+def refine(model: AnyNetwork, grid: int, k: int | None = None) -> AnyNetwork:
     """Returns the network with another number of grid intervals.
 
     Args:
@@ -25,6 +25,7 @@ def refine(model: MultKAN, grid: int, k: int | None = None) -> MultKAN:
         SpecError: grid or k is out of range.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> refine(MultKAN([2, 1], grid=5), 10).spec.layers[0].basis.grid
         10
     """

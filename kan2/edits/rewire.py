@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from kan2.edges import BasisEdges, SymbolicEdges
-from kan2.layers import KANLayer
-from kan2.spec import LayerSpec, SymbolicTerm
+from kan2.core.edges import BasisEdges, SymbolicEdges
+from kan2.core.layer import KANLayer
+from kan2.core.spec import LayerSpec, SymbolicTerm
 
 
 @dataclass(frozen=True)

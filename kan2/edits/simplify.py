@@ -12,15 +12,15 @@ from math import prod
 import torch
 from torch import Tensor
 
+from kan2.core.layer import KANLayer
+from kan2.core.network import AnyNetwork
 from kan2.edits.choose import NodeChoice, assemble, choose
 from kan2.edits.rewire import rewire, terms_of
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
 
 Pair = tuple[int, int]
 
 
-def simplify(model: MultKAN) -> MultKAN:
+def simplify(model: AnyNetwork) -> AnyNetwork:
     """Returns the same function without dead ends, constant nodes and constant factors.
 
     Inputs and outputs stay, and every hidden layer keeps at least one node.
@@ -29,7 +29,7 @@ def simplify(model: MultKAN) -> MultKAN:
         model: left as it is.
 
     Example:
-        >>> from kan2 import LayerSpec, NetworkSpec, SymbolicTerm
+        >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
         >>> hidden = LayerSpec(1, 2, numeric=(), terms=(SymbolicTerm(0, 0, "sin"),))
         >>> output = LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x"), SymbolicTerm(0, 1, "x")))
         >>> simplify(MultKAN.from_spec(NetworkSpec((hidden, output)))).width

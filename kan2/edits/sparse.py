@@ -7,14 +7,14 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.3, trick B.
 
 import torch
 
+from kan2.core.layer import KANLayer
+from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
 from kan2.edits.simplify import drop_edges
 from kan2.errors import EdgeError
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
 
 
-def sparse(model: MultKAN, neighbours: int = 1) -> MultKAN:
+def sparse(model: AnyNetwork, neighbours: int = 1) -> AnyNetwork:
     """Returns the network with only the edges between nearest nodes: each has at least one way in and one way out.
 
     Args:
@@ -25,6 +25,7 @@ def sparse(model: MultKAN, neighbours: int = 1) -> MultKAN:
         EdgeError: neighbours is not a whole number from one on.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> model = sparse(MultKAN([4, 2, 1]))
         >>> model.spec.layers[0].active_pairs, model.spec.n_edges
         (((0, 0), (0, 1), (1, 2), (1, 3)), 6)

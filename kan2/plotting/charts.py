@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from kan2.attribution import attribute
-from kan2.edits.choose import check_edge
-from kan2.network import MultKAN
+from kan2.analysis.attribution import attribute
+from kan2.core.network import Network
 from kan2.plotting.curves import finite_range, layer_inputs
 from kan2.types import EdgeIndex
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kan2.pareto import ParetoRow, ParetoTable
+    from kan2.discovery.pareto import ParetoRow, ParetoTable
     from kan2.training.history import History
 
 N_POINTS = 401
@@ -22,7 +21,7 @@ N_RUG = 200  # samples shown as ticks below an activation
 
 
 @torch.no_grad()
-def plot_edge(model: MultKAN, edge: EdgeIndex, data: Any = None) -> "Figure":
+def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
     """Draws one activation, its parts, and where the samples lie.
 
     Args:
@@ -34,12 +33,13 @@ def plot_edge(model: MultKAN, edge: EdgeIndex, data: Any = None) -> "Figure":
         EdgeError: there is nothing on this edge.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> [line.get_label() for line in plot_edge(MultKAN([2, 1]), (0, 0, 1)).axes[0].lines]
         ['activation', 'base', 'spline']
     """
     from kan2.plotting.figure import new_figure
 
-    check_edge(model, edge, "plot_edge")
+    model.spec.check_edge(edge, "plot_edge")
     index, target, source = edge
     layer, inputs = model.layers[index], layer_inputs(model, data)[index]
     low, high = finite_range(inputs)
@@ -72,7 +72,7 @@ def plot_edge(model: MultKAN, edge: EdgeIndex, data: Any = None) -> "Figure":
     return figure
 
 
-def plot_scores(model: MultKAN, data: Any = None) -> "Figure":
+def plot_scores(model: Network, data: Any = None) -> "Figure":
     """Draws the attribution scores of features and of hidden nodes as bars.
 
     Args:

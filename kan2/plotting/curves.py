@@ -7,16 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.edits.choose import check_edge
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
+from kan2.core.layer import KANLayer
+from kan2.core.network import Network
 from kan2.types import EdgeIndex
 
 N_SAMPLES = 256  # points that stand for data where there are none
 
 
 @torch.no_grad()
-def layer_inputs(model: MultKAN, data: Any = None) -> list[Float[Tensor, "batch source"]]:
+def layer_inputs(model: Network, data: Any = None) -> list[Float[Tensor, "batch source"]]:
     """Returns what each layer reads on samples.
 
     Args:
@@ -62,7 +61,7 @@ def layer_curves(
     return x.cpu().double().numpy(), torch.where(torch.isfinite(y), y, torch.nan).cpu().double().numpy()
 
 
-def get_fun(model: MultKAN, edge: EdgeIndex, data: Any = None, n: int = 201) -> tuple[np.ndarray, np.ndarray]:
+def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> tuple[np.ndarray, np.ndarray]:
     """Returns points (x, y) of one activation over the range of its source.
 
     Args:
@@ -75,17 +74,18 @@ def get_fun(model: MultKAN, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         EdgeError: there is nothing on this edge.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> x, y = get_fun(MultKAN([2, 1], grid_range=(0, 2)), (0, 0, 1), n=3)
         >>> x.tolist()
         [0.0, 1.0, 2.0]
     """
-    check_edge(model, edge, "get_fun")
+    model.spec.check_edge(edge, "get_fun")
     index, target, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data)[index], n)
     return x[:, source], y[:, target, source]
 
 
-def get_range(model: MultKAN, edge: EdgeIndex, data: Any = None) -> tuple[float, float, float, float]:
+def get_range(model: Network, edge: EdgeIndex, data: Any = None) -> tuple[float, float, float, float]:
     """Returns (x_min, x_max, y_min, y_max) of one activation.
 
     Args:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kan2.attribution import attribute
+from kan2.analysis.attribution import attribute
+from kan2.core.network import Network
+from kan2.core.spec import LayerSpec
 from kan2.errors import ShapeError
-from kan2.network import MultKAN
 from kan2.plotting.curves import layer_curves, layer_inputs
 from kan2.plotting.layout import LayerLayout, Layout, lay_out
-from kan2.spec import LayerSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ CHARACTER = 0.085  # width of a character of a label, in inches
 
 
 def plot(
-    model: MultKAN,
+    model: Network,
     data: Any = None,
     *,
     beta: float = 3.0,
@@ -58,6 +58,7 @@ def plot(
         ShapeError: the number of labels does not match.
 
     Example:
+        >>> from kan2 import MultKAN
         >>> plot(MultKAN([2, [2, 1], 1])).axes[0].get_xlabel()
         ''
     """
@@ -81,7 +82,7 @@ def plot(
     return pen.figure
 
 
-def _opacity(model: MultKAN, data: Any, beta: float) -> list[np.ndarray]:
+def _opacity(model: Network, data: Any, beta: float) -> list[np.ndarray]:
     if data is None and model.data is None:
         return [np.ones((layer.n_subnodes, layer.n_in)) for layer in model.spec.layers]
     scores = attribute(model, data, outputs="max").edges

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kan2.network import MultKAN
+from kan2.core.network import Network
 from kan2.plotting.diagram import plot
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Film:
         frames: (text, network) of each picture.
 
     Example:
-        >>> from kan2 import sample_function
+        >>> from kan2 import MultKAN, sample_function
         >>> data = sample_function("x**2", {"x": (-1, 1)}, n=50)
         >>> film = Film(data, every=2)
         >>> history = MultKAN([1, 1]).fit(data, steps=4, callbacks=[film])
@@ -37,9 +37,9 @@ class Film:
 
     def __init__(self, data: Any, every: int = 1) -> None:
         self.data, self.every = data, max(1, every)
-        self.frames: list[tuple[str, MultKAN]] = []
+        self.frames: list[tuple[str, Network]] = []
 
-    def __call__(self, model: MultKAN, history: "History") -> None:
+    def __call__(self, model: Network, history: "History") -> None:
         row = history.rows[-1]
         if row["step"] % self.every == 0:
             self.frames.append((f"step {row['step']}, loss {row['loss']:.2e}", copy.deepcopy(model)))

@@ -10,7 +10,7 @@ from math import ceil
 
 import numpy as np
 
-from kan2.spec import LayerSpec, NetworkSpec
+from kan2.core.spec import LayerSpec, NetworkSpec
 
 MAX_WIDTH = 13.0  # from here on icons are stacked
 NODE_PITCH = 0.55

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from kan2.core.network import Network
+from kan2.core.spec import NetworkSpec
 from kan2.errors import SerializationError
-from kan2.network import MultKAN
-from kan2.spec import NetworkSpec
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 
@@ -44,7 +44,7 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
         state = torch.load(path, weights_only=True)
         if state["version"] != VERSION:
             raise ValueError(f"version {state['version']}")
-        network = _unpack(state["network"])
+        network = _unpack(type(run.work), state["network"])
     except Exception as error:
         raise SerializationError(f"fit: expected {path} to be a checkpoint of a run, got {error!r}.") from error
     if network.width != run.work.width:
@@ -52,7 +52,7 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
     for name in ("kept", "best"):
         if state[name] is not None:
             *numbers, packed = state[name]
-            setattr(run, name, (*numbers, Snapshot.of(_unpack(packed))))
+            setattr(run, name, (*numbers, Snapshot.of(_unpack(type(run.work), packed))))
     run.work.layers, run.work.spec = network.layers, network.spec
     run.solver.set_state(state["solver"])
     run.stage, run.step_in_stage, run.n_moves, run.n_idle, run.last_move, run.is_settled = state["place"]
@@ -61,21 +61,21 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
         run.start -= run.history.rows[-1]["seconds"]
 
 
-def _pack(model: MultKAN) -> dict[str, Any]:
+def _pack(model: Network) -> dict[str, Any]:
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     numbers = {name: value.clone() for name, value in model.state_dict().items()}
     return {"spec": model.spec.to_json(), "numbers": numbers, "frozen": frozen}
 
 
-def _unpack(packed: dict[str, Any]) -> MultKAN:
-    model = MultKAN.from_spec(NetworkSpec.from_json(packed["spec"]))
+def _unpack(cls: type[Network], packed: dict[str, Any]) -> Network:
+    model = cls.from_spec(NetworkSpec.from_json(packed["spec"]))
     model.load_state_dict(packed["numbers"])
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in packed["frozen"])
     return model.to(next(iter(packed["numbers"].values())))
 
 
-def _pack_snapshot(work: MultKAN, snapshot: Snapshot) -> dict[str, Any]:
+def _pack_snapshot(work: Network, snapshot: Snapshot) -> dict[str, Any]:
     present = Snapshot.of(work)
     snapshot.restore_(work)
     packed = _pack(work)

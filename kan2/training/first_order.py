@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan2.network import MultKAN
-from kan2.penalties import edge_scales, feature_covariance
+from kan2.core.network import Network
+from kan2.training.penalties import edge_scales, feature_covariance
 from kan2.training.problem import Evaluation, Problem
 
 DEFAULT_RATES = {"LBFGS": 1.0, "Adam": 1e-2}
 LARGEST_FAILURES = 3
 
 
-def objective(model: MultKAN, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def objective(model: Network, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Returns loss plus penalty, and the loss, on all samples or on some rows, with gradients."""
     chosen = slice(None) if rows is None else rows
     share = None if problem.share is None else problem.share[chosen]
@@ -54,7 +54,7 @@ class FirstOrder:
 
     def __init__(
         self,
-        model: MultKAN,
+        model: Network,
         problem: Problem,
         opt: str,
         lr: float | Callable[[int], float] | None = None,

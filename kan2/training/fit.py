@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kan2.data import as_dataset
+from kan2.core.data import as_dataset
+from kan2.core.network import Network
 from kan2.errors import TrainingError, unknown_name
-from kan2.network import MultKAN
-from kan2.penalties import Penalty
 from kan2.training.checkpoint import load_checkpoint, save_checkpoint
 from kan2.training.first_order import FirstOrder
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Callback, Options, Solver, Training
 from kan2.training.losses import CallableLoss, make_loss
+from kan2.training.penalties import Penalty
 from kan2.training.preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training.problem import Problem
 from kan2.training.progress import ProgressBar
@@ -38,7 +38,7 @@ DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
 
 @torch.enable_grad()
 def fit(
-    model: MultKAN,
+    model: Network,
     data: Any = None,
     opt: str = "LM",
     steps: int | None = None,
@@ -51,7 +51,7 @@ def fit(
     restarts: int = 1,
     sample_weight: Any = None,
     test: Any = None,
-    lr: float | None = None,
+    lr: float | Callable[[int], float] | None = None,
     batch: int | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
@@ -75,9 +75,9 @@ def fit(
 
     Args:
         model: the network; unchanged if anything fails.
-        data: (X, y), a Dataset, or a dict with train_input and train_label; X is (batch, input), y (batch,) or
-            (batch, output). A Dataset made by `augment` teaches the network its auxiliary variables.
-            A torch DataLoader is read once, and its batch size is taken for `batch`.
+        data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit. X is
+            (batch, input), y (batch,) or (batch, output). A Dataset made by `augment` teaches the network its
+            auxiliary variables. A torch DataLoader is read once, and its batch size is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
         steps: largest number of steps on each grid; by default 200, for Adam 1000.
         lamb: strength of the sparsity penalty, >= 0.
@@ -89,7 +89,7 @@ def fit(
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
         sample_weight: (batch,) non-negative weights; not beside a callable loss.
         test: (X, y) to report the error on; overrides test samples in `data`.
-        lr: learning rate of LBFGS and Adam.
+        lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
         tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
             before the last grid); 0 uses all steps.
@@ -144,7 +144,7 @@ def fit(
         return run.history
     if isinstance(data, DataLoader):
         data, batch = read_loader(data), batch or data.batch_size
-    data = as_dataset(data)
+    data = as_dataset(model.data if data is None else data)
     if test is not None:
         held = as_dataset(test)
         data = replace(data, X_test=held.X, y_test=held.y)

@@ -11,16 +11,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.edges import BasisEdges
+from kan2.core.edges import BasisEdges
+from kan2.core.layer import chunked
+from kan2.core.network import Network
+from kan2.core.spec import LayerSpec
 from kan2.errors import GridWarning
-from kan2.layers import chunked
-from kan2.network import MultKAN
-from kan2.spec import LayerSpec
 
 
 @torch.no_grad()
 def fit_grids_(
-    model: MultKAN,
+    model: Network,
     features: Float[Tensor, "batch feature"],
     grid: int | None = None,
     *,
@@ -77,7 +77,7 @@ def holds(
     return bool(((least >= low - slack) & (most <= high + slack) & (most - least >= usage * width)).all())
 
 
-def supported_grid(model: MultKAN, features: Float[Tensor, "batch feature"], grid: int | None) -> int | None:
+def supported_grid(model: Network, features: Float[Tensor, "batch feature"], grid: int | None) -> int | None:
     """Returns the finest grid, at most the wanted one, that the samples can support; warns where it is coarser.
 
     A spline with more coefficients than its input has different values is not determined by them.
@@ -123,7 +123,7 @@ class Snapshot:
     layers: Sequence[tuple[LayerSpec, BasisEdges | None, dict[str, Tensor]]]
 
     @classmethod
-    def of(cls, model: MultKAN) -> "Snapshot":
+    def of(cls, model: Network) -> "Snapshot":
         """Takes a snapshot of a network."""
         return cls(
             [
@@ -133,7 +133,7 @@ class Snapshot:
         )
 
     @torch.no_grad()
-    def restore_(self, model: MultKAN) -> None:
+    def restore_(self, model: Network) -> None:
         """Puts a network back into the state of the snapshot."""
         for layer, (spec, numeric, numbers) in zip(model.layers, self.layers):
             layer.spec, layer.numeric = spec, numeric

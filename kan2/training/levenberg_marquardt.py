@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan2.network import MultKAN
+from kan2.core.network import Network
 from kan2.training.matrix_free import LARGEST_DENSE, MatrixFreeEquations
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, NormalEquations, Problem
@@ -38,7 +38,7 @@ class LevenbergMarquardt:
         message: why `step` returned False.
     """
 
-    def __init__(self, model: MultKAN, problem: Problem, damping: float = 1e-2) -> None:
+    def __init__(self, model: Network, problem: Problem, damping: float = 1e-2) -> None:
         self.model, self.problem, self.damping = model, problem, damping
         self.message = ""
 

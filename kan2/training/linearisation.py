@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.layers import KANLayer
-from kan2.training.parameters import AFFINES, ParameterVector, Slot
+from kan2.core.layer import AFFINES, KANLayer
+from kan2.training.parameters import ParameterVector, Slot
 
 
 class Linearisation:

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from kan2.data import Dataset
+from kan2.core.data import Dataset
+from kan2.core.layer import chunked
+from kan2.core.network import Network
 from kan2.errors import TrainingError
-from kan2.layers import chunked
-from kan2.network import MultKAN
 from kan2.training.first_order import FirstOrder
 from kan2.training.grids import Snapshot, fit_grids_, holds, supported_grid
 from kan2.training.history import History
@@ -36,7 +36,8 @@ MARGIN_WORTH = 0.4  # the same where grids were given a margin
 MARGIN = 0.01  # room at either end of a grid when a stage ends, as a share of its range
 OVERHANG = 0.02  # how far activations may leave a grid between steps, as a share of its range
 
-Callback = Callable[[MultKAN, History], Any]
+Callback = Callable[[Any, History], Any]
+"""Called with the network and the history after each step."""
 
 
 class Solver(Protocol):
@@ -86,7 +87,7 @@ class Training:
 
     def __init__(
         self,
-        work: MultKAN,
+        work: Network,
         problem: Problem,
         solver: Solver,
         options: Options,
@@ -310,7 +311,7 @@ class Training:
         )
 
 
-def minimise(model: MultKAN, problem: Problem, steps: int, damping: float = 1e-2) -> None:
+def minimise(model: Network, problem: Problem, steps: int, damping: float = 1e-2) -> None:
     """Makes up to `steps` Levenberg-Marquardt steps in place, with grids as they are and no record.
 
     Args:

@@ -12,10 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
-
-AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
+from kan2.core.layer import AFFINES, KANLayer
+from kan2.core.network import Network
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class ParameterVector:
         18
     """
 
-    def __init__(self, model: MultKAN) -> None:
+    def __init__(self, model: Network) -> None:
         self.model = model
         self.slots: list[Slot] = []
         self.pairs: list[Tensor | None] = []

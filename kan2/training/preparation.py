@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kan2.data import Dataset, as_dataset
+from kan2.core.data import Dataset, as_dataset
+from kan2.core.network import Network
 from kan2.errors import DataError, ShapeError, UnknownNameError
-from kan2.network import MultKAN
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
 
 
-def adopt_names(work: MultKAN, data: Dataset) -> None:
+def adopt_names(work: Network, data: Dataset) -> None:
     """Gives a fresh network the names of the data; one that has names of its own keeps them."""
     spec = work.spec
     n_in = spec.layers[0].n_in
@@ -91,7 +91,7 @@ def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:
     return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
 
 
-def commit(model: MultKAN, work: MultKAN) -> None:
+def commit(model: Network, work: Network) -> None:
     """Hands the trained numbers, grids and names to the caller's network."""
     work = work.to(model.like.dtype)
     old, new = model.state_dict(), work.state_dict()

@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2 import functions, jets
-from kan2.derivatives import derivatives
-from kan2.layers import KANLayer
-from kan2.network import MultKAN
+from kan2 import functions
+from kan2.core import jets
+from kan2.core.layer import KANLayer
+from kan2.core.network import Network
+from kan2.functions.derivatives import derivatives
 from kan2.training.parameters import ParameterVector
 
 
@@ -66,7 +67,7 @@ class Probe:
         model: the network.
     """
 
-    def __init__(self, model: MultKAN) -> None:
+    def __init__(self, model: Network) -> None:
         self.model = model
         self.layers = [_Tap(layer) for layer in model.layers]
 
@@ -90,7 +91,7 @@ class Probe:
         return jets.laplacian(self, x)  # type: ignore[arg-type]
 
     def directional(self, x: Any, v: Any, order: int = 2) -> jets.Jet:
-        """Returns derivatives along a direction, as `kan2.jets.directional` does."""
+        """Returns derivatives along a direction, as `kan2.core.jets.directional` does."""
         return jets.directional(self, x, v, order)  # type: ignore[arg-type]
 
     def first_inputs(self) -> Float[Tensor, "batch feature"]:
@@ -141,8 +142,8 @@ def _term_columns(terms: Any, x: Tensor, order: int, alpha: Tensor) -> Float[Ten
         a, b, c, d, p = copies.unbind(-1)
         u = a * x[:, terms.source] + b
         total = d.new_zeros(())
-        for name, start, stop in terms.blocks:
-            index = terms.order[start:stop]
+        for name, start, stop in terms.terms.blocks:
+            index = terms.terms.order[start:stop]
             values = derivatives(functions.get(name), u[:, index], p[:, index], order)[order]
             values = c[:, index] * a[:, index] ** order * values + (d[:, index] if order == 0 else 0)
             total = total + (alpha[:, terms.target[index], terms.source[index]] * values).sum()

@@ -18,14 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.bases import BSplineBasis
-from kan2.layers import chunked
-from kan2.linalg import damped_solver
-from kan2.network import MultKAN
-from kan2.penalties import Penalty, difference_matrix, edge_scales
+from kan2.core.bases import BSplineBasis
+from kan2.core.layer import chunked
+from kan2.core.linalg import damped_solver
+from kan2.core.network import Network
 from kan2.training.linearisation import Adjoints, Linearisation
 from kan2.training.losses import Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
+from kan2.training.penalties import Penalty, difference_matrix, edge_scales
 
 CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
 
@@ -210,7 +210,7 @@ class Problem:
         return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
 
     @torch.no_grad()
-    def output(self, model: MultKAN) -> Float[Tensor, "batch output"]:
+    def output(self, model: Network) -> Float[Tensor, "batch output"]:
         """Returns the outputs at all samples."""
         nodes, basis = self.features, self._first_basis(model)
         for i, layer in enumerate(model.layers):
@@ -223,7 +223,7 @@ class Problem:
                 nodes = chunked(layer, nodes)
         return nodes
 
-    def residuals(self, model: MultKAN) -> list[Float[Tensor, " batch"]]:
+    def residuals(self, model: Network) -> list[Float[Tensor, " batch"]]:
         """Returns the weighted residuals of a squared error, in the order of `NormalEquations.residuals`."""
         root_share = self.share_of(slice(None)) ** 0.5
         return [z * root_share for _, z in self.loss.pseudo_residuals(self.output(model), self.y)]
@@ -242,7 +242,7 @@ class Problem:
             part = slice(start, start + rows)
             yield part, Linearisation(vector, self.features[part])
 
-    def _first_basis(self, model: MultKAN) -> Tensor | None:
+    def _first_basis(self, model: Network) -> Tensor | None:
         # The samples do not move, so the first layer's basis is worth keeping for as long as its grid stays.
         edges = model.layers[0].numeric
         if edges is None or len(self) * edges.weight[0].numel() > CHUNK_ENTRIES:
@@ -252,7 +252,7 @@ class Problem:
                 self._first = (edges.basis, edges.features(self.features))
         return self._first[1]
 
-    def _penalty(self, model: MultKAN, moments: "Moments") -> Tensor:
+    def _penalty(self, model: Network, moments: "Moments") -> Tensor:
         layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]
         with torch.no_grad():
             scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]

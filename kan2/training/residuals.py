@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kan2.core.network import Network
 from kan2.errors import ShapeError, TrainingError
-from kan2.network import MultKAN
-from kan2.penalties import Penalty
 from kan2.training.losses import SquaredError
 from kan2.training.parameters import ParameterVector
+from kan2.training.penalties import Penalty
 from kan2.training.probes import Probe, dense_jacobian, pull
 from kan2.training.problem import Evaluation, NormalEquations, Problem
 
@@ -55,7 +55,7 @@ class ResidualProblem(Problem):
 
     def __init__(
         self,
-        model: MultKAN,
+        model: Network,
         residual: Residual,
         weights: Mapping[str, float] | Sequence[float] | None = None,
         penalty: Penalty = Penalty(),  # noqa: B008
@@ -116,7 +116,7 @@ class ResidualProblem(Problem):
         return self.evaluate(vector)
 
     @torch.no_grad()
-    def residuals(self, model: MultKAN) -> list[Tensor]:
+    def residuals(self, model: Network) -> list[Tensor]:
         return list(self._columns(model))
 
     def normal_equations(self, vector: ParameterVector, evaluation: Evaluation) -> NormalEquations:

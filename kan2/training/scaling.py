@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.core.network import Network
 from kan2.errors import SpecError
-from kan2.network import MultKAN
 
 
-def scale_inputs_(model: MultKAN, x: Float[Tensor, "batch input"]) -> None:
+def scale_inputs_(model: Network, x: Float[Tensor, "batch input"]) -> None:
     """Makes an untrained network read standardised inputs, in place.
 
     Raises:
@@ -32,7 +32,7 @@ def scale_inputs_(model: MultKAN, x: Float[Tensor, "batch input"]) -> None:
 
 
 @torch.no_grad()
-def scale_outputs_(model: MultKAN, y: Float[Tensor, "batch output"]) -> None:
+def scale_outputs_(model: Network, y: Float[Tensor, "batch output"]) -> None:
     """Replaces the function f of an untrained network by mean + deviation f, in place."""
     means, deviations = _moments(y)
     last = model.layers[-1]

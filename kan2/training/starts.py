@@ -12,7 +12,7 @@ from math import ceil
 
 import torch
 
-from kan2.network import MultKAN
+from kan2.core.network import Network
 from kan2.training.grids import fit_grids_
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Options, Training
@@ -24,7 +24,7 @@ SAMPLES_A_PARAMETER = 5
 SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
 
 
-def best_start(work: MultKAN, problem: Problem, restarts: int, seed: int) -> MultKAN:
+def best_start(work: Network, problem: Problem, restarts: int, seed: int) -> Network:
     """Returns the network that did best among random initialisations, the present one included.
 
     Args:
@@ -58,7 +58,7 @@ def best_start(work: MultKAN, problem: Problem, restarts: int, seed: int) -> Mul
 
 
 def stages(
-    model: MultKAN, problem: Problem, grids: Sequence[int] | None, starts_coarse: bool, may_start_coarse: bool
+    model: Network, problem: Problem, grids: Sequence[int] | None, starts_coarse: bool, may_start_coarse: bool
 ) -> list[int] | None:
     """Returns the grids to go through; None for the present ones.
 

@@ -6,7 +6,7 @@ import pytest
 from case_studies._burgers import cole_hopf
 from case_studies._terms import candidates, choose
 from case_studies.anderson import hamiltonian, is_edge
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 
 def test_hamiltonian_of_long_hops_equals_a_double_loop():

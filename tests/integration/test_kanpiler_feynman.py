@@ -9,7 +9,7 @@ import torch
 
 import kanpiler
 from case_studies._equations import with_units
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 EQUATIONS = with_units()
 

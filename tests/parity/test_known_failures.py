@@ -28,7 +28,7 @@ def all_identity(width, **options) -> MultKAN:
     generator = torch.Generator().manual_seed(0)
     for edge in list(model.spec.edges()):
         affine = torch.randn(4, generator=generator).tolist()
-        model = model.fix_symbolic((edge.layer, edge.target, edge.source), "x", affine=affine)
+        model = model.fix_symbolic(edge.index, "x", affine=affine)
     return model
 
 
@@ -130,7 +130,7 @@ def test_b9d_functions_of_users_work_everywhere(tmp_path):
 
     with pytest.raises(SpecError, match="smooth"):  # torch knows no gradient of it
         kan2.functions.register(row("my_j1", torch.special.bessel_j1, lambda u: sympy.besselj(1, u)))
-    j1 = kan2.special.smooth(scipy.special.j1, lambda u: kan2.special.bessel_j0(u) - j1(u) / u)
+    j1 = kan2.functions.special.smooth(scipy.special.j1, lambda u: kan2.functions.special.bessel_j0(u) - j1(u) / u)
     lorentz = row("my_lorentz", lambda u: 1 / (1 + u * u), lambda u: 1 / (1 + u**2))
     x = torch.linspace(0.1, 4, 200, dtype=torch.float64)[:, None]
     for function in (row("my_j1", j1, lambda u: sympy.besselj(1, u)), lorentz):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from strategies import networks, samples
 from torch.func import jacrev, vmap
 
-from kan2.jets import directional, jet, laplacian
+from kan2.core.jets import directional, jet, laplacian
 
 
 def close(a: torch.Tensor, b: torch.Tensor) -> None:

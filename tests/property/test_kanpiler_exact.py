@@ -11,7 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import kanpiler
-from kan2.reference_values import reference_values
+from kan2.expressions.reference_values import reference_values
 from kanpiler.limits import time_limit
 
 SYMBOLS = sympy.symbols("x y z")

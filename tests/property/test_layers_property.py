@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from kan2 import KANLayer
-from kan2.bases import KINDS
+from kan2.core.bases import KINDS
 from kan2.errors import SpecError
 
 VALUES = st.one_of(

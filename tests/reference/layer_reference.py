@@ -5,8 +5,8 @@ from math import prod
 import torch
 
 from kan2 import functions
-from kan2.bases import BASE_FUNCTIONS
-from kan2.layers import KANLayer
+from kan2.core.bases import BASE_FUNCTIONS
+from kan2.core.layer import KANLayer
 
 
 def slow_forward(layer: KANLayer, x: torch.Tensor) -> torch.Tensor:

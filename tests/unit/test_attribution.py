@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, attribution
-from kan2.attribution import attribute, edge_statistics, feature_score
+from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
+from kan2.analysis import attribution
+from kan2.analysis.attribution import attribute, edge_statistics, feature_score
 from kan2.errors import DataError, UnknownNameError
 
 

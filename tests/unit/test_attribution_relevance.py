@@ -43,7 +43,7 @@ def test_relevance_and_hypotheses_need_targets():
 def test_interaction_is_the_mixed_derivative():
     model = MultKAN([3, [1, 1], 1])
     for edge in list(model.spec.edges()):
-        model = model.fix_symbolic((edge.layer, edge.target, edge.source), "0", affine=(1, 0, 1, 0))
+        model = model.fix_symbolic(edge.index, "0", affine=(1, 0, 1, 0))
     for edge, function in (((0, 0, 2), "sin"), ((0, 1, 0), "x"), ((0, 2, 1), "x"), ((1, 0, 0), "x"), ((1, 0, 1), "x")):
         model = model.fix_symbolic(edge, function, affine=(1, 0, 1, 0))
     x = torch.rand(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1

@@ -4,10 +4,10 @@ import pytest
 import torch
 from reference.gradients import check_gradients
 
-from kan2.bases import BASE_FUNCTIONS, KINDS, make_basis
+from kan2.core.bases import BASE_FUNCTIONS, KINDS, make_basis
+from kan2.core.layer import KANLayer
+from kan2.core.spec import BasisSpec
 from kan2.errors import SpecError, UnknownNameError
-from kan2.layers import KANLayer
-from kan2.spec import BasisSpec
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -9,9 +9,9 @@ import torch
 from reference.bspline_reference import basis_values
 from reference.gradients import check_gradients
 
-from kan2.bases import BSplineBasis, data_ranges, make_basis, sample_quantiles
+from kan2.core.bases import BSplineBasis, data_ranges, make_basis, sample_quantiles
+from kan2.core.spec import BasisSpec
 from kan2.errors import SpecError
-from kan2.spec import BasisSpec
 
 UNIFORM = torch.stack([torch.linspace(a, b, 8, dtype=torch.float64) for a, b in ((-1, 1), (2, 5))])
 ADAPTIVE = torch.tensor([[-1.0, -0.7, -0.1, 0.0, 0.05, 0.4, 0.9, 1.0], [2, 2.5, 2.6, 3, 3.2, 4, 4.9, 5]]).double()

@@ -9,7 +9,7 @@ import torch
 
 import kanpiler
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions
-from kan2.columns import MAX_TERMS, Columns, can_unroll, read_numbers
+from kan2.core.straight_line import MAX_TERMS, Columns, can_unroll, read_numbers
 
 SOURCES = [
     "x",

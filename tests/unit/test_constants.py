@@ -7,7 +7,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kan2.constants import exact_form, simple_candidates
+from kan2.expressions.constants import exact_form, simple_candidates
 
 
 @pytest.mark.parametrize(("value", "form"), [

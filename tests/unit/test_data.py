@@ -9,7 +9,8 @@ import sympy
 import torch
 
 from kan2 import MultKAN, augment, sample_function
-from kan2.data import as_dataset, resolve_auxiliary
+from kan2.core.data import as_dataset
+from kan2.core.features import resolve_auxiliary
 from kan2.errors import DataError, Kan2Error, ShapeError
 
 

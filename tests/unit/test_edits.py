@@ -7,7 +7,7 @@ from strategies import samples
 from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm
 from kan2.edits.arrange import connection_cost, reorder
 from kan2.errors import EdgeError, SpecError, UnknownNameError
-from kan2.expressions import ExpressionError
+from kan2.expressions.parse import ExpressionError
 
 
 def symbolic(*layers: LayerSpec, **names) -> MultKAN:

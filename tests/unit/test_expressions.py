@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from kan2.errors import Kan2Error
-from kan2.expressions import ExpressionError, parse_expression
+from kan2.expressions.parse import ExpressionError, parse_expression
 
 x, y = sympy.symbols("x y")
 

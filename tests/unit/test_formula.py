@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, functions, sample_function
 from kan2.errors import FormulaError
-from kan2.formula import round_floats
-from kan2.reference_values import reference_values
+from kan2.expressions.reference_values import reference_values
+from kan2.symbolic.formula import round_floats
 from tests.strategies import networks, samples
 
 
@@ -57,7 +57,7 @@ def test_splines_are_named_not_dropped():
 def test_removed_edges_and_nodes_leave_the_formula():
     model = MultKAN([2, 2, 1], grid=3)
     for edge in list(model.spec.edges()):
-        model = model.fix_symbolic((edge.layer, edge.target, edge.source), "x", fit=False)
+        model = model.fix_symbolic(edge.index, "x", fit=False)
     x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
     assert model.symbolic_formula() == 2 * sympy.Symbol("x1") + 2 * sympy.Symbol("x2")
     smaller = model.remove_node(1, 0)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from kan2 import KANConv2d, KANLayer, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, chunked
-from kan2.bases import KINDS
-from kan2.jets import directional, jet, laplacian
-from kan2.penalties import edge_scales, feature_covariance
+from kan2.core.bases import KINDS
+from kan2.core.jets import directional, jet, laplacian
+from kan2.training.penalties import edge_scales, feature_covariance
 
 pytestmark = [
     pytest.mark.gpu,

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions
-from kan2.derivatives import CLOSED, derivatives
+from kan2.core.jets import directional, jet, laplacian
 from kan2.errors import ShapeError, SpecError
-from kan2.jets import directional, jet, laplacian
+from kan2.functions.derivatives import CLOSED, derivatives
 
 
 def formula_net() -> MultKAN:

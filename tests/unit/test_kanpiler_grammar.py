@@ -10,7 +10,7 @@ import sympy
 import torch
 
 import kanpiler
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 
 ELEMENTARY = """
 sin(x) cos(x) tan(x/3) sec(x) csc(x) cot(x) asin(x/4) acos(x/4) atan(x) asec(x+2) acsc(x+2) acot(x) sinh(x) cosh(x)

@@ -4,7 +4,7 @@ import pytest
 import sympy
 
 import kanpiler
-from kan2.expressions import parse_expression
+from kan2.expressions.parse import parse_expression
 from kanpiler.latex import parse_latex
 
 

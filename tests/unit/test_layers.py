@@ -15,10 +15,10 @@ from torch import nn
 from torch.func import functional_call, jacrev, stack_module_state, vmap
 
 from kan2 import KANLayer, MultKAN, chunked
-from kan2.bases.compiled import can_compile
-from kan2.bases.fused import fused
+from kan2.core.edges.compiled import can_compile
+from kan2.core.edges.fused import fused
 from kan2.errors import ShapeError, SpecError, UnknownNameError
-from kan2.penalties import edge_scales, feature_covariance
+from kan2.training.penalties import edge_scales, feature_covariance
 
 
 def make(n_in: int = 3, n_out: int = 2, **options) -> KANLayer:
@@ -55,8 +55,8 @@ def fused_way(request, monkeypatch) -> str:
     """Each of the two ways of the fused step: compiled loops, which need numba, and passes of tensor operations."""
     if request.param == "loops":
         pytest.importorskip("numba")
-    monkeypatch.setattr("kan2.bases.compiled.IS_AVAILABLE", request.param == "loops")
-    monkeypatch.setattr("kan2.bases.fused.BLOCK", 64)  # so that small batches exercise several blocks
+    monkeypatch.setattr("kan2.core.edges.compiled.IS_AVAILABLE", request.param == "loops")
+    monkeypatch.setattr("kan2.core.edges.fused.BLOCK", 64)  # so that small batches exercise several blocks
     return request.param
 
 
@@ -67,7 +67,7 @@ def test_fused_equals_plain(base_fun, k, grid, batch, generator, fused_way):
     edges = layer.numeric
     x = (torch.rand(batch, 4, generator=generator, dtype=torch.float64) * 4 - 2).requires_grad_()
     seed = torch.randn(batch, 3, generator=generator, dtype=torch.float64)
-    a, b = fused(x, edges.weight, edges), edges.plain(x, edges.weight)
+    a, b = fused(x, edges.weight, edges.expansion), edges.expansion.sums(x, edges.weight)
     close(a, b)
     for mine, wanted in zip(*(torch.autograd.grad(y, (x, edges.weight), seed) for y in (a, b)), strict=True):
         close(mine, wanted)
@@ -78,11 +78,11 @@ def test_fused_at_the_ends_of_the_grid_and_of_the_numbers(dtype, fused_way):
     layer = make(1, 1, dtype=dtype, grid=4)
     edges = layer.numeric
     x = torch.tensor([-1.0, 1.0, -0.5, 0.0, -1e30, 1e30, -1 - 1e-6, 1 - 1e-7], dtype=dtype)[:, None].requires_grad_()
-    ways = fused(x, edges.weight, edges), edges.plain(x, edges.weight)
+    ways = fused(x, edges.weight, edges.expansion), edges.expansion.sums(x, edges.weight)
     torch.testing.assert_close(*ways, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(*(torch.autograd.grad(y.sum(), x)[0] for y in ways), rtol=1e-5, atol=1e-5)
     nan = torch.full((3, 1), float("nan"), dtype=dtype)
-    assert fused(nan, edges.weight, edges).isnan().all()
+    assert fused(nan, edges.weight, edges.expansion).isnan().all()
 
 
 @pytest.mark.parametrize("base_fun", ["silu", "zero"])
@@ -101,7 +101,7 @@ def test_derivatives_of_features_either_way(base_fun, k, generator, fused_way):
 
 def test_many_inputs_on_many_threads_take_the_passes(monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr("kan2.bases.compiled.LARGEST", 10)
+    monkeypatch.setattr("kan2.core.edges.compiled.LARGEST", 10)
     few, many = torch.zeros(5, 2), torch.zeros(6, 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert (can_compile(few), can_compile(many)) == (True, False)

@@ -165,7 +165,7 @@ def test_a_film_is_written_only_when_it_is_saved(tmp_path):
 
 
 def test_the_pareto_chart_marks_the_recommended_row():
-    from kan2.pareto import ParetoTable
+    from kan2.discovery.pareto import ParetoTable
     from kan2.plotting import plot_pareto
 
     table = ParetoTable(100)

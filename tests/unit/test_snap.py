@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 
 from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, sample_function, uncertainties
-from kan2.edits.gauge import fix_gauge
 from kan2.errors import DataError, FormulaError
-from kan2.snap import snap_constants
+from kan2.symbolic.gauge import fix_gauge
+from kan2.symbolic.snap import snap_constants
 from tests.strategies import networks, samples
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from kan2 import BasisSpec, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
+from kan2.core.spec import parse_width
 from kan2.errors import EdgeError, SpecError, UnknownNameError
-from kan2.spec import parse_width
 
 
 def test_json_round_trip_keeps_everything():

@@ -9,9 +9,9 @@ import sympy
 import torch
 
 from kan2 import functions
-from kan2.special import SPECIAL
-from kan2.symbolic_polish import evaluate
-from kan2.tabulate import table
+from kan2.functions.interpolation import table
+from kan2.functions.special import SPECIAL
+from kan2.symbolic.polish import evaluate
 
 u, v = sympy.symbols("u v")
 STEPS = {"floor", "ceil", "heaviside"}

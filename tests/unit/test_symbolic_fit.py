@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kan2 import functions
 from kan2.functions import DEFAULT_LIBRARY
-from kan2.symbolic_fit import canonical, fit_curves, grid_points
+from kan2.symbolic.curves import canonical, fit_curves, grid_points
 
 CURVES = {
     "sin": (lambda x: torch.sin(math.pi * x + 0.3), -1.0, 1.0),

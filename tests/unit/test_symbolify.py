@@ -8,7 +8,7 @@ import torch
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicFunction, SymbolicTerm, functions, sample_function
 from kan2.errors import DataError, EdgeError, UnknownNameError
-from kan2.symbolic_fit import canonical
+from kan2.symbolic.curves import canonical
 
 
 def trained(formula, ranges, width, **options):
@@ -114,7 +114,9 @@ def test_an_edge_that_no_function_fits_stays_a_spline():
 
 
 def test_a_node_that_nothing_reads_is_left_alone(monkeypatch):
-    monkeypatch.setattr("kan2.auto_symbolic._Search.drop_idle_edges", lambda _: None)  # it rarely leaves such a node
+    monkeypatch.setattr(
+        "kan2.discovery.symbolify._Search.drop_idle_edges", lambda _: None
+    )  # it rarely leaves such a node
     layers = LayerSpec(1, 2), LayerSpec(2, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x"),))
     model = MultKAN.from_spec(NetworkSpec(layers))
     data = sample_function("sin(x)", {"x": (-2, 2)}, n=200)

@@ -86,7 +86,7 @@ def test_a_penalty_makes_networks_sparse():
     data = sample_function("sin(pi*x)", XY, n=300)
     model = MultKAN([2, 1], grid=5)
     fit(model, data, lamb=1e-3)
-    from kan2.penalties import edge_scales, feature_covariance
+    from kan2.training.penalties import edge_scales, feature_covariance
 
     edges = model.layers[0].numeric
     scales = edge_scales(edges, feature_covariance(edges.features(data.X)))[0].detach()

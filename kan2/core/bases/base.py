@@ -1,0 +1,143 @@
+"""What every basis of numeric activations offers.
+
+A basis holds the *grid* of every source: G + 1 increasing points whose ends are the range on which the functions are
+meant to be used. It evaluates its functions and their derivatives of any order, and carries coefficients over to
+another basis. A new basis is one file with one class that fills in `n_basis` and `forward`.
+
+Reference: Boyd, Chebyshev and Fourier Spectral Methods (2001), chapter 3.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kan2.core.linalg import lstsq
+from kan2.errors import SpecError
+
+try:
+    from torch._C import _are_functorch_transforms_active as in_transform
+except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
+
+    def in_transform() -> bool:
+        """Says whether torch.func is transforming the code that runs."""
+        return True
+
+
+class Basis(nn.Module):
+    """The functions of all source nodes of a layer.
+
+    Args:
+        grid: (source, G + 1) strictly increasing grid points, G >= 1.
+        k: polynomial order of splines, 0 to 5; other bases read it as that many functions more.
+
+    Attributes:
+        needs_uniform_grid: whether only the ends of the grid and the number of its points matter.
+
+    Raises:
+        SpecError: the grid is not finite and increasing, or k is out of range.
+    """
+
+    grid: Float[Tensor, "source points"]
+    needs_uniform_grid = True
+
+    def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
+        super().__init__()
+        where = type(self).__name__
+        if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 5:
+            raise SpecError(f"{where}: expected an order k between 0 and 5, got {k!r}.")
+        if (
+            grid.ndim != 2
+            or grid.shape[1] < 2
+            or not bool(torch.isfinite(grid).all())
+            or bool((grid.diff() <= 0).any())
+        ):
+            raise SpecError(
+                f"{where}: expected finite, strictly increasing grid points for each source, at least two, "
+                f"got shape {tuple(grid.shape)}."
+            )
+        self.k = k
+        self.register_buffer("grid", grid.detach().clone())
+
+    @property
+    def n_source(self) -> int:
+        """Number of source nodes."""
+        return self.grid.shape[0]
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of grid intervals G."""
+        return self.grid.shape[1] - 1
+
+    @property
+    def n_basis(self) -> int:
+        """Number of functions a source."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        return f"source={self.n_source}, grid={self.n_intervals}, k={self.k}"
+
+    def forward(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source basis"]:
+        """Evaluates all functions, or a derivative of them, at x.
+
+        Args:
+            x: points; anything finite. A point that is not a number gives values that are not numbers.
+            order: which derivative with respect to x, 0 or more.
+        """
+        raise NotImplementedError
+
+    def _unit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        # x on a scale where the range of every source is 0 to 1, and the factor of that scale.
+        low = self.grid[:, 0]
+        factor = 1 / (self.grid[:, -1] - low)
+        return (x - low) * factor, factor
+
+    def collocation(self, points: Float[Tensor, "batch source"]) -> Float[Tensor, "source batch basis"]:
+        """Returns the basis as one matrix a source, for least squares."""
+        return self(points).transpose(0, 1)
+
+    def refined(self, n_intervals: int, k: int | None = None) -> Self:
+        """Returns a basis on the same range whose points divide, or thin out, the points of this grid evenly.
+
+        Where n_intervals is a multiple of the present number, every old point is a point of the new grid.
+        """
+        rank = torch.arange(n_intervals + 1, dtype=self.grid.dtype, device=self.grid.device)
+        rank = rank * self.n_intervals / n_intervals
+        left = rank.floor().long().clamp(max=self.n_intervals - 1)
+        grid = self.grid[:, left] + (rank - left) * (self.grid[:, left + 1] - self.grid[:, left])
+        grid[:, -1] = self.grid[:, -1]
+        return type(self)(grid, self.k if k is None else k)
+
+    def on_grid(self, grid: Float[Tensor, "source points"]) -> Self:
+        """Returns a basis of the same kind and order on another grid."""
+        return type(self)(grid, self.k)
+
+    def select(self, sources: Sequence[int]) -> Self:
+        """Returns the basis of these sources, in this order; a source may be listed several times."""
+        return self.on_grid(self.grid[list(sources)])
+
+    def transfer_to(self, other: "Basis") -> Float[Tensor, "source new old"]:
+        """Returns the matrices that turn coefficients of this basis into coefficients of another one.
+
+        The transfer is exact where the other basis can represent every function of this one on its range, such as
+        splines whose grid contains every point of this grid; otherwise it is the least-squares fit on a dense set of
+        points over the range of the other grid.
+        """
+        n = max(8 * other.n_basis, 8 * self.n_basis, 64)
+        low, high = other.grid[:, :1], other.grid[:, -1:]
+        # Chebyshev points: dense at the ends, where the boundary functions are small.
+        t = (1 - torch.cos(torch.linspace(0, torch.pi, n, dtype=low.dtype, device=low.device))) / 2
+        points = (low + (high - low) * t).T
+        return lstsq(other.collocation(points), self.collocation(points))
+
+
+def uniform_grid(
+    low: Float[Tensor, " source"], high: Float[Tensor, " source"], n_intervals: int
+) -> Float[Tensor, "source points"]:
+    """Returns n_intervals equal intervals from low to high for each source."""
+    steps = torch.arange(n_intervals + 1, dtype=low.dtype, device=low.device) / n_intervals
+    grid = low[:, None] + (high - low)[:, None] * steps
+    grid[:, -1] = high
+    return grid

@@ -1,0 +1,267 @@
+"""Data as users have them, made into one checked record.
+
+A `Dataset` holds samples X (one row each) and targets y, optional test samples, the names of the columns, and the
+definitions of *auxiliary variables*: features that are computed from the inputs, such as gamma = 1/sqrt(1 - (v/c)^2),
+and offered to the network beside them.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import sympy
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.core.features import compute_features
+from kan2.core.spec import default_names
+from kan2.errors import DataError, ShapeError
+from kan2.expressions.evaluate import evaluate
+from kan2.expressions.parse import parse_expression
+
+DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any]"
+"""A Dataset, a pair (X, y) of arrays, tensors or data frames, or a dict with train_input and train_label."""
+
+
+@dataclass(frozen=True, repr=False)
+class Dataset:
+    """Samples with names; immutable.
+
+    Attributes:
+        X: (batch, input) samples.
+        y: (batch, output) targets.
+        inputs: names of the columns of X.
+        outputs: names of the columns of y; empty where unknown.
+        auxiliary: (name, definition) of the injected features.
+        X_test: test samples, or None.
+        y_test: test targets, or None.
+    """
+
+    X: Float[Tensor, "batch input"]
+    y: Float[Tensor, "batch output"]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    auxiliary: tuple[tuple[str, str], ...] = ()
+    X_test: Float[Tensor, "test input"] | None = None
+    y_test: Float[Tensor, "test output"] | None = None
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(self.outputs) or f"{self.y.shape[1]} outputs"
+        auxiliary = "".join(f", {name} = {text}" for name, text in self.auxiliary)
+        test = "" if self.X_test is None else f", {len(self.X_test)} test samples"
+        return f"Dataset({len(self)} samples, {', '.join(self.inputs)} -> {outputs}{auxiliary}{test})"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the inputs and of the auxiliary variables."""
+        return self.inputs + tuple(name for name, _ in self.auxiliary)
+
+    @property
+    def features(self) -> Float[Tensor, "batch feature"]:
+        """The inputs with the auxiliary variables beside them."""
+        return compute_features(self.X, self.inputs, self.auxiliary, self.feature_names)
+
+    def to(self, like: Tensor) -> "Dataset":
+        """Returns the data with the type and device of `like`."""
+        moved = {n: t.to(like) for n in ("X", "y", "X_test", "y_test") if (t := getattr(self, n)) is not None}
+        return replace(self, **moved)
+
+
+def as_dataset(data: Any, names: Sequence[str] | None = None) -> Dataset:
+    """Reads data in any of the usual forms.
+
+    Args:
+        data: a Dataset; a pair (X, y); or a mapping with `train_input` and `train_label` and, optionally, `test_input`
+            and `test_label`. X is (batch, input); y is (batch,) or (batch, output).
+        names: names of the inputs; by default the column names of a data frame, or x1, x2, ...
+
+    Raises:
+        DataError: no rows, values that are not finite, or another kind of object.
+        ShapeError: X is not a table, or y has another number of rows.
+
+    Example:
+        >>> as_dataset(([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])).y.shape
+        torch.Size([2, 1])
+    """
+    if isinstance(data, Dataset):
+        if names is None:
+            return data
+        if len(names) != len(data.inputs):
+            raise ShapeError(
+                f"data: expected {len(data.inputs)} names of inputs, got {len(names)}: {', '.join(names)}."
+            )
+        return replace(data, inputs=tuple(names))
+    test: tuple[Any, Any] | None = None
+    if isinstance(data, Mapping):
+        if missing := [key for key in ("train_input", "train_label") if key not in data]:
+            raise DataError(
+                f"data: expected a dict with train_input and train_label, got the keys {', '.join(map(str, data))} "
+                f"without {' and '.join(missing)}. Pass (X, y) instead, or rename the keys."
+            )
+        x, y = data["train_input"], data["train_label"]
+        if "test_input" in data and "test_label" in data:
+            test = data["test_input"], data["test_label"]
+    elif isinstance(data, tuple | list) and len(data) == 2:
+        x, y = data
+    else:
+        raise DataError(f"data: expected (X, y), a Dataset or a dict with train_input, got {type(data).__name__}.")
+    inputs = tuple(names) if names is not None else _column_names(x)
+    outputs = _column_names(y) or ((str(y.name),) if getattr(y, "name", None) is not None else ())
+    X, Y = _table(x, "X"), _targets(y, len(x), "y")
+    inputs = inputs or default_names("x", X.shape[1])
+    if len(inputs) != X.shape[1]:
+        raise ShapeError(f"data: expected {len(inputs)} columns ({', '.join(inputs)}), got {X.shape[1]}.")
+    result = Dataset(X, Y, inputs, outputs)
+    if test is None:
+        return result
+    X_test, y_test = _table(test[0], "test_input"), _targets(test[1], len(test[0]), "test_label")
+    if X_test.shape[1] != X.shape[1] or y_test.shape[1] != Y.shape[1]:
+        raise ShapeError(
+            f"data: expected test data with {X.shape[1]} inputs and {Y.shape[1]} outputs like the training data, "
+            f"got {X_test.shape[1]} and {y_test.shape[1]}."
+        )
+    return replace(result, X_test=X_test, y_test=y_test)
+
+
+def augment(data: DataLike, definitions: Mapping[str, str], names: Sequence[str] | None = None) -> Dataset:
+    """Injects auxiliary variables into data.
+
+    A network trained on the result remembers the definitions: it accepts the original columns, and its formula is in
+    the original variables.
+
+    Args:
+        data: a Dataset, (X, y), or a pykan-style dict.
+        definitions: for each new variable its formula in the inputs and in variables defined before it.
+        names: names of the inputs, where the data carry none.
+
+    Raises:
+        DataError: a name is taken already, or a feature is not finite on some sample.
+        ExpressionError: a definition cannot be read, or uses an undeclared variable.
+
+    Example:
+        >>> data = augment(([[3.0, 4.0]], [5.0]), {"r2": "a**2 + b**2"}, names=["a", "b"])
+        >>> data.features.tolist()
+        [[3.0, 4.0, 25.0]]
+    """
+    result = as_dataset(data, names)
+    for name, text in definitions.items():
+        if name in result.feature_names:
+            raise DataError(f"augment: expected a new name, got {name!r}, which the data have. Choose another name.")
+        parse_expression(text, names=result.feature_names)
+        result = replace(result, auxiliary=(*result.auxiliary, (name, text)))
+    finite = torch.isfinite(result.features).all(0)
+    if not bool(finite.all()):
+        bad = [name for name, ok in zip(result.feature_names, finite.tolist()) if not ok]
+        rows = int((~torch.isfinite(result.features)).any(1).sum())
+        raise DataError(
+            f"augment: expected finite features, got nan or infinity in {', '.join(bad)} on {rows} of {len(result)} "
+            "samples. Restrict the data to where the definition holds, or change the definition."
+        )
+    return result
+
+
+def sample_function(
+    f: Callable[[Tensor], Tensor] | str | sympy.Expr,
+    ranges: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]],
+    n: int = 1000,
+    *,
+    n_test: int = 1000,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Dataset:
+    """Samples a function uniformly on a box.
+
+    Args:
+        f: a callable from (batch, input) to (batch,) or (batch, output), or a formula.
+        ranges: (low, high) of each input, by name or in order.
+        n: number of training samples, >= 1.
+        n_test: number of test samples, noiseless.
+        noise: standard deviation of Gaussian noise on the training targets, as a share of their own.
+        seed: seed of the generator used.
+
+    Example:
+        >>> data = sample_function("x*sin(y)", {"x": (-1, 1), "y": (0, 3)}, n=10)
+        >>> data.X.shape, data.inputs
+        (torch.Size([10, 2]), ('x', 'y'))
+    """
+    if not isinstance(ranges, Mapping):
+        ranges = dict(zip(default_names("x", len(ranges)), ranges))
+    if n < 1 or n_test < 0 or not ranges:
+        raise DataError(f"sample_function: expected n >= 1, n_test >= 0 and a range for each input, got {n}, {n_test}.")
+    inputs = tuple(ranges)
+    if not callable(f):
+        expression = parse_expression(f, names=inputs) if isinstance(f, str) else f
+        f = _as_callable(expression, inputs)
+    generator = torch.Generator().manual_seed(seed)
+    low, high = torch.tensor([list(map(float, r)) for r in ranges.values()], dtype=torch.float64).T
+    x = low + (high - low) * torch.rand(n + n_test, len(inputs), dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        y = f(x)
+    y = y[:, None] if y.ndim == 1 else y
+    if not bool(torch.isfinite(y).all()):
+        raise DataError(
+            "sample_function: expected finite values on the whole box, got nan or infinity. Narrow the box."
+        )
+    if noise:
+        scatter = torch.randn(n, y.shape[1], dtype=torch.float64, generator=generator)
+        spread = y[:n].std(0) if n > 1 else 0.0
+        y = torch.cat([y[:n] + noise * spread * scatter, y[n:]])
+    tests = (x[n:], y[n:]) if n_test else (None, None)
+    return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1])
+
+
+def _as_callable(expression: sympy.Expr, inputs: Sequence[str]) -> Callable[[Tensor], Tensor]:
+    return lambda x: evaluate(expression, dict(zip(inputs, x.unbind(-1)))).expand(x.shape[0])
+
+
+def to_tensor(values: Any, where: str) -> Tensor:
+    """Converts arrays, lists, data frames and tensors to a floating-point tensor."""
+    if isinstance(values, Tensor):
+        return values if values.is_floating_point() else values.double()
+    try:
+        return torch.from_numpy(np.array(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: expected numbers, got {type(values).__name__} ({error}).") from error
+
+
+def _column_names(table: Any) -> tuple[str, ...]:
+    columns = getattr(table, "columns", None)
+    return () if columns is None else tuple(str(c) for c in columns)
+
+
+def _table(values: Any, where: str) -> Tensor:
+    table = to_tensor(values, where)
+    if table.ndim != 2:
+        raise ShapeError(
+            f"{where}: expected a table (samples, variables), got shape {tuple(table.shape)}. "
+            "One variable is a column: reshape(-1, 1)."
+        )
+    return _checked(table, where)
+
+
+def _targets(values: Any, n_rows: int, where: str) -> Tensor:
+    table = to_tensor(values, where)
+    if table.ndim not in (1, 2) or table.shape[0] != n_rows:
+        raise ShapeError(
+            f"{where}: expected {n_rows} targets, shape ({n_rows},) or ({n_rows}, outputs), got {tuple(table.shape)}."
+        )
+    return _checked(table[:, None] if table.ndim == 1 else table, where)
+
+
+def _checked(table: Tensor, where: str) -> Tensor:
+    if table.numel() == 0:
+        raise DataError(f"{where}: expected at least one sample and one column, got shape {tuple(table.shape)}.")
+    if not bool(torch.isfinite(table).all()):
+        row, column = (~torch.isfinite(table)).nonzero()[0].tolist()
+        raise DataError(
+            f"{where}: expected finite numbers, got {float(table[row, column])} in row {row}, column {column}. "
+            "Remove or impute such rows."
+        )
+    return table

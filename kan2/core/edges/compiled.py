@@ -1,0 +1,88 @@
+"""Features of numeric edges by compiled loops, where numba is installed (the extra `fast`).
+
+For small batches the passes over all inputs in `kan2.core.edges.fused` take longer to start than to carry out. Here one
+loop locates each input, evaluates its k + 1 B-splines and writes them into the feature matrix; another gathers the
+gradient of that matrix. Nothing but the features is kept for the way back.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.core.bases.base_functions import BASE_FUNCTIONS
+from kan2.core.bases.bspline import BSplineBasis
+from kan2.core.edges.expansion import Expansion
+
+IS_AVAILABLE = find_spec("numba") is not None
+LARGEST = 2**17  # inputs; the loops run on one thread, the passes of more inputs on all
+
+
+def can_compile(x: Tensor) -> bool:
+    """Says whether the compiled loops are there, and the faster way for these inputs."""
+    return IS_AVAILABLE and x.device.type == "cpu" and (x.numel() <= LARGEST or torch.get_num_threads() == 1)
+
+
+def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Tensor, "batch feature"]:
+    """Evaluates the base function and the B-splines on uniform grids; x is contiguous."""
+    from kan2.core.edges.loops import loops
+
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    result = x.new_empty(x.shape[0], x.shape[1] * (expansion.has_base + basis.n_basis))
+    is_silu = expansion.base_fun == "silu"
+    write_features, _ = loops(basis.k, x.dtype)
+    write_features(
+        x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu, result.numpy()
+    )
+    if expansion.has_base and not is_silu:
+        result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x)  # type: ignore[misc]
+    return result
+
+
+def input_gradient(
+    gradient: Float[Tensor, "batch feature"], x: Float[Tensor, "batch source"], expansion: Expansion
+) -> Float[Tensor, "batch source"]:
+    """Returns the gradient of x for the gradient of its features."""
+    from kan2.core.edges.loops import loops
+
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    result = torch.empty_like(x)
+    is_silu = expansion.base_fun == "silu"
+    _, gather_gradient = loops(basis.k, x.dtype)
+    numbers = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu
+    gather_gradient(*numbers, gradient.numpy(), result.numpy())
+    if expansion.has_base and not is_silu:
+        base = BASE_FUNCTIONS[expansion.base_fun]
+        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))  # type: ignore[misc]
+    return result
+
+
+class Derivatives(torch.autograd.Function):
+    """(x, expansion, order) -> derivatives of the features (batch, source, feature), order >= 1; x is contiguous."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "batch source"], expansion: Expansion, order: int) -> Tensor:
+        from kan2.core.edges.loops import derivative_loop
+
+        basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+        ctx.save_for_backward(x)
+        ctx.expansion, ctx.order = expansion, order
+        result = x.new_empty(x.shape[0], x.shape[1] * (expansion.has_base + basis.n_basis))
+        at = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals
+        is_silu = expansion.base_fun == "silu" and order <= 2
+        derivative_loop(basis.k, x.dtype, order)(*at, int(expansion.has_base), is_silu, result.numpy())
+        result = result.view(*x.shape, -1)
+        if expansion.has_base and not is_silu:
+            result[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x, order)  # type: ignore[misc]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Float[Tensor, "batch source feature"]) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return (gradient * Derivatives.apply(x, ctx.expansion, ctx.order + 1)).sum(-1), None, None
+
+
+derivatives: Callable[..., Tensor] = Derivatives.apply

@@ -1,0 +1,141 @@
+"""The loops of `kan2.core.edges.compiled`, in the part of Python that numba compiles.
+
+The first use of an order and a type takes a second or two; what was compiled is kept on disk.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+
+from kan2.core.bases.bspline import BSplineBasis
+
+
+def compile_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Has numba compile a function when it is called first, and keep the result on disk where it may write."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        return numba.njit(cache=True, **options)(loop)
+    except RuntimeError:  # no folder to write to
+        return numba.njit(**options)(loop)
+
+
+@compile_loop
+def locate(x, low, scale, n_grid):
+    """Returns interval, position inside it, and what goes beyond the grid; not-a-number stays what it is."""
+    t = (x - low) * scale
+    if t >= n_grid:
+        return n_grid - 1, 1.0, t - n_grid
+    if t >= 0:
+        m = int(t)
+        return m, t - m, 0.0
+    if t < 0:
+        return 0, 0.0, t - 0.0
+    return 0, t - 0.0, 0.0
+
+
+def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
+    """Returns the (power, local) coefficients of the k + 1 functions of an interval, or of a derivative of them."""
+    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
+    for _ in range(min(order, k + 1)):
+        table = table[1:] * torch.arange(1, len(table))[:, None]
+    # Beyond its order a spline has no derivative but zero.
+    return (table if len(table) else torch.zeros(1, k + 1)).to(dtype).numpy()
+
+
+@lru_cache(maxsize=16)
+def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Returns the loops for an order and a type, which are constants to the compiler, as are the coefficients.
+
+    The first writes the features (batch, source * feature) of x (batch, source); the second writes the gradient of x
+    for a gradient of the features. `lead` is the column of the first B-spline, 0 or 1; with `is_silu`, column 0 is
+    x s(x) with the logistic function s.
+    """
+    pieces, slopes = coefficients(k, dtype), coefficients(k, dtype, 1)
+    one = pieces.dtype.type(1)
+
+    @compile_loop
+    def write_features(x, low, scale, n_grid, lead, is_silu, features):
+        n_batch, n_source = x.shape
+        n_features = features.shape[1] // n_source
+        for i in range(n_batch):
+            for j in range(n_source * n_features):
+                features[i, j] = 0
+            for s in range(n_source):
+                m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
+                at = s * n_features
+                if is_silu:
+                    features[i, at] = x[i, s] / (one + math.exp(-x[i, s]))
+                at += lead + m
+                for j in range(k + 1):
+                    value = pieces[k, j]
+                    for p in range(k):
+                        value = value * u + pieces[k - 1 - p, j]
+                    features[i, at + j] = value
+                if excess != 0:
+                    for j in range(k + 1):
+                        slope = slopes[k - 1, j]
+                        for p in range(k - 1):
+                            slope = slope * u + slopes[k - 2 - p, j]
+                        features[i, at + j] += excess * slope
+
+    @compile_loop
+    def gather_gradient(x, low, scale, n_grid, lead, is_silu, gradient, result):
+        n_batch, n_source = x.shape
+        n_features = gradient.shape[1] // n_source
+        for i in range(n_batch):
+            for s in range(n_source):
+                m, u, _ = locate(x[i, s], low[s], scale[s], n_grid)
+                at = s * n_features + lead + m
+                total = 0.0
+                for j in range(k + 1):
+                    slope = slopes[k - 1, j]
+                    for p in range(k - 1):
+                        slope = slope * u + slopes[k - 2 - p, j]
+                    total += slope * gradient[i, at + j]
+                total *= scale[s]
+                if is_silu:
+                    q = one / (one + math.exp(-x[i, s]))
+                    total += gradient[i, s * n_features] * q * (one + x[i, s] * (one - q))
+                result[i, s] = total
+
+    return write_features, gather_gradient
+
+
+@lru_cache(maxsize=32)
+def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., None]:
+    """Returns the loop that writes derivatives of an order >= 1 of all features (batch, source * feature) of x.
+
+    With `is_silu`, order 1 or 2, also those of x s(x) with the logistic function s.
+    """
+    pieces, degree = coefficients(k, dtype, order), k - order
+    one = pieces.dtype.type(1)
+
+    @compile_loop
+    def write_derivatives(x, low, scale, n_grid, lead, is_silu, features):
+        n_batch, n_source = x.shape
+        n_features = features.shape[1] // n_source
+        for i in range(n_batch):
+            for j in range(n_source * n_features):
+                features[i, j] = 0
+            for s in range(n_source):
+                m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
+                if is_silu:
+                    q = one / (one + math.exp(-x[i, s]))
+                    if order == 1:
+                        features[i, s * n_features] = q * (one + x[i, s] * (one - q))
+                    else:
+                        features[i, s * n_features] = q * (one - q) * (one + one + x[i, s] * (one - q - q))
+                # Straight continuations bend nowhere.
+                if degree >= 0 and (excess == 0 or order == 1):
+                    for j in range(k + 1):
+                        value = pieces[degree, j]
+                        for p in range(degree):
+                            value = value * u + pieces[degree - 1 - p, j]
+                        features[i, s * n_features + lead + m + j] = value * scale[s] ** order
+
+    return write_derivatives

@@ -1,0 +1,111 @@
+"""The numeric edges of one layer: all activations as one dense product of features and weights.
+
+Three ways evaluate them, the fastest that serves: compiled loops, the fused step, general tensor operations.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), equations 2.10 to 2.12.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kan2.core.bases import BASE_FUNCTIONS, Basis
+from kan2.core.edges.compiled import can_compile
+from kan2.core.edges.compiled import derivatives as compiled_derivatives
+from kan2.core.edges.expansion import Expansion
+from kan2.core.edges.fused import can_fuse, fused
+from kan2.core.spec import LayerSpec
+from kan2.errors import unknown_name
+
+
+class BasisEdges(nn.Module):
+    """The numeric activations of a layer.
+
+    Attributes:
+        basis: the basis of every source.
+        weight: (target, source, feature); feature 0 belongs to the base function unless that is "zero".
+        mask: (target, source) of zeros and ones, or None where every pair is numeric; made from the spec.
+    """
+
+    mask: Tensor | None
+
+    def __init__(self, spec: LayerSpec, basis: Basis) -> None:
+        super().__init__()
+        if spec.basis.base_fun not in BASE_FUNCTIONS:
+            raise unknown_name("base_fun", "base function", spec.basis.base_fun, BASE_FUNCTIONS)
+        self.base_fun = spec.basis.base_fun
+        self.basis = basis
+        like = basis.grid
+        self.weight = nn.Parameter(like.new_zeros(spec.n_subnodes, spec.n_in, self.has_base + basis.n_basis))
+        mask = None
+        if spec.numeric != "all":
+            mask = like.new_zeros(spec.n_subnodes, spec.n_in)
+            for target, source in spec.numeric:
+                mask[target, source] = 1
+        self.register_buffer("mask", mask, persistent=False)
+
+    @property
+    def expansion(self) -> Expansion:
+        """The edges without their weights, as they are now."""
+        return Expansion(self.basis, self.base_fun, self.mask)
+
+    @property
+    def has_base(self) -> bool:
+        """Whether feature 0 is the base function."""
+        return BASE_FUNCTIONS[self.base_fun] is not None
+
+    @property
+    def masked_weight(self) -> Float[Tensor, "target source feature"]:
+        """The weights, zero on pairs that are not numeric."""
+        return self.expansion.masked(self.weight)
+
+    def extra_repr(self) -> str:
+        return f"target={self.weight.shape[0]}, base_fun={self.base_fun}"
+
+    def features(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source feature"]:
+        """Evaluates the base function and the basis at x, or the order-th derivative of them."""
+        return self.expansion.features(x, order)
+
+    def feature_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> Float[Tensor, "batch source feature"]:
+        """Evaluates the order-th derivatives of all features by the fastest way, order >= 1."""
+        expansion = self.expansion
+        if can_fuse(expansion, self.weight, x) and can_compile(x):
+            return compiled_derivatives(x.contiguous(), expansion, order)
+        return expansion.features(x, order)
+
+    def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
+        expansion, weight = self.expansion, self.weight
+        if can_fuse(expansion, weight, x):
+            return fused(x.contiguous(), weight, expansion)
+        return expansion.sums(x, weight)
+
+    def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
+        """Returns what every edge contributes."""
+        return torch.einsum("nsf,tsf->nts", self.features(x), self.masked_weight)
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        weight = self.masked_weight.permute(1, 2, 0)
+        found = [self.feature_derivatives(x, r).transpose(0, 1) @ weight for r in range(1, order + 1)]
+        return [derivative.permute(1, 2, 0) for derivative in found]
+
+    def source_derivative(
+        self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch target"], order: int
+    ) -> Float[Tensor, "batch source"]:
+        """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s)."""
+        features = self.feature_derivatives(x, order)
+        return ((adjoint @ self.masked_weight.flatten(1)).view(features.shape) * features).sum(-1)
+
+    def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":
+        """Returns the same functions, as nearly as possible, in another basis."""
+        new = BasisEdges(spec, basis).to(self.weight)
+        transfer = self.basis.transfer_to(basis)
+        start = int(self.has_base)
+        with torch.no_grad():
+            new.weight[..., :start] = self.weight[..., :start]
+            new.weight[..., start:] = torch.einsum("sno,tso->tsn", transfer, self.weight[..., start:])
+        return new.requires_grad_(self.weight.requires_grad)

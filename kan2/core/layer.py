@@ -1,0 +1,268 @@
+"""One KAN layer: edges feed subnodes, subnodes feed nodes that add or multiply.
+
+x -> subnodes s_t = sum over sources of phi[t, source](x[source]) -> affine -> nodes: the first `n_sum` subnodes as they
+are, then products of consecutive subnodes -> affine. A `KANLayer(in_features, out_features)` without products takes
+the place of `nn.Linear`.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from kan2.core.bases import data_ranges, make_basis, sample_quantiles
+from kan2.core.bases.base import in_transform
+from kan2.core.edges import BasisEdges, SymbolicEdges
+from kan2.core.spec import BasisSpec, LayerSpec
+from kan2.errors import ShapeError
+
+AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
+"""The affines of a layer, with what leaves everything as it is."""
+
+
+class KANLayer(nn.Module):
+    """A layer of learnable functions of one variable, summed and multiplied.
+
+    Args:
+        in_features: number of source nodes.
+        out_features: number of addition nodes.
+        arities: number of factors of each multiplication node; the layer gives out_features + len(arities) columns.
+        grid: number of grid intervals, >= 1.
+        k: spline order, 0 to 5.
+        base_fun: "silu", "identity", "tanh" or "zero".
+        basis: "bspline", "chebyshev", "fourier" or "rbf".
+        grid_range: where the first grid lies, (low, high).
+        noise_scale: size of the random part of the initial splines.
+        generator: source of the initial weights; None takes torch's default generator, as `nn.Linear` does.
+        dtype: floating-point type; None takes torch's default.
+        device: where the parameters live.
+
+    Example:
+        >>> layer = KANLayer(3, 2, generator=torch.Generator().manual_seed(0))
+        >>> layer(torch.zeros(4, 5, 3)).shape
+        torch.Size([4, 5, 2])
+    """
+
+    subnode_scale: nn.Parameter
+    subnode_bias: nn.Parameter
+    node_scale: nn.Parameter
+    node_bias: nn.Parameter
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        arities: Sequence[int] = (),
+        grid: int = 5,
+        k: int = 3,
+        base_fun: str = "silu",
+        basis: str = "bspline",
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        noise_scale: float = 0.1,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun)
+        spec = LayerSpec(in_features, out_features, tuple(arities), basis=numeric)
+        self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
+        self.reset_parameters(noise_scale, generator)
+
+    @classmethod
+    def from_spec(cls, spec: LayerSpec, like: Tensor, grid_range: tuple[float, float] = (-1.0, 1.0)) -> "KANLayer":
+        """Builds a layer from its spec, with zero splines and identity affines, of the type and device of `like`."""
+        layer = cls.__new__(cls)
+        nn.Module.__init__(layer)
+        layer._build(spec, like, grid_range)
+        return layer
+
+    def _build(self, spec: LayerSpec, like: Tensor, grid_range: tuple[float, float]) -> None:
+        self.spec = spec
+        self.numeric: BasisEdges | None = None
+        self.symbolic: SymbolicEdges | None = None
+        if spec.numeric:
+            low, high = (like.new_full((spec.n_in,), end) for end in grid_range)
+            self.numeric = BasisEdges(spec, make_basis(spec.basis, low, high))
+        if spec.terms:
+            self.symbolic = SymbolicEdges(spec.terms, like)
+        for name, n in (("subnode", spec.n_subnodes), ("node", spec.n_out)):
+            for part, value in (("scale", 1.0), ("bias", 0.0)):
+                parameter = nn.Parameter(like.new_full((n,), value), requires_grad=spec.affine_trainable)
+                self.register_parameter(f"{name}_{part}", parameter)
+
+    def reset_parameters(self, noise_scale: float = 0.1, generator: torch.Generator | None = None) -> None:
+        """Draws new numeric activations: a random multiple of the base function plus a small random spline."""
+        if self.numeric is None:
+            return
+        weight = self.numeric.weight
+        start = int(self.numeric.has_base)
+        with torch.no_grad():
+            # Drawn on the CPU in float64, so that a seed means the same network for every type and device.
+            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            noise[..., :start] /= self.spec.n_in**0.5
+            noise[..., start:] *= noise_scale / self.spec.n_in**0.5
+            weight.copy_(noise)
+
+    @property
+    def in_features(self) -> int:
+        """Number of source nodes."""
+        return self.spec.n_in
+
+    @property
+    def out_features(self) -> int:
+        """Number of nodes the layer gives."""
+        return self.spec.n_out
+
+    def extra_repr(self) -> str:
+        return f"{self.spec.n_in} -> {self.spec.n_sum} sums, products {list(self.spec.arities)}"
+
+    def subnodes(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch subnode"]:
+        """Returns the sums over incoming edges, before the affine of the subnodes."""
+        if self.numeric is None and self.symbolic is None:
+            return x.new_zeros(x.shape[0], self.spec.n_subnodes)
+        if self.symbolic is None:
+            return self.numeric(x)  # type: ignore[misc]
+        terms = self.symbolic(x, self.spec.n_subnodes)
+        return terms if self.numeric is None else self.numeric(x) + terms
+
+    def nodes(self, subnodes: Float[Tensor, "batch subnode"], **affines: Tensor) -> Float[Tensor, "batch node"]:
+        """Returns the nodes for given subnodes: affine, products, affine.
+
+        Args:
+            subnodes: sums over incoming edges.
+            affines: tensors to use in place of the parameters of the same names.
+        """
+        own: dict[str, Tensor] = {name: getattr(self, name) for name in AFFINES}
+        subnode_scale, subnode_bias, node_scale, node_bias = (own | affines).values()
+        if not self.spec.arities:
+            # Sums only: the two affines are one.
+            bias = torch.addcmul(node_bias, subnode_bias, node_scale)
+            return torch.addcmul(bias, subnodes, subnode_scale * node_scale)
+        values = torch.addcmul(subnode_bias, subnodes, subnode_scale)
+        n_sum = self.spec.n_sum
+        factors = values[:, n_sum:].split(self.spec.arities, -1)
+        products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
+        values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
+        return torch.addcmul(node_bias, values, node_scale)
+
+    def _only_sums(self) -> bool:
+        # Whether the nodes are the subnodes as they are. Looked up by value, which needs no bookkeeping; elsewhere than
+        # on the CPU a look costs more than the affine.
+        if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
+            return False
+        # Parameters and nothing else: elsewhere tensors may stand in their place.
+        found = [self._parameters.get(name) for name in AFFINES]
+        parameters: list[Tensor] = [p for p in found if type(p) is nn.Parameter]  # type: ignore[misc]
+        if len(parameters) < len(AFFINES) or any(p.requires_grad or p.device.type != "cpu" for p in parameters):
+            return False
+        one, zero = _identity(self.spec.n_out, parameters[0].dtype)
+        return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))
+
+    def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
+        if x.shape[-1] != self.spec.n_in:
+            raise ShapeError(
+                f"KANLayer: expected {self.spec.n_in} columns in the last axis, got shape {tuple(x.shape)}."
+            )
+        if x.dtype != self.node_scale.dtype:
+            x = x.to(self.node_scale.dtype)
+        subnodes = self.subnodes(x if x.ndim == 2 else x.reshape(-1, self.spec.n_in))
+        nodes = subnodes if self._only_sums() else self.nodes(subnodes)
+        return nodes if x.ndim == 2 else nodes.reshape(*x.shape[:-1], self.spec.n_out)
+
+    def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:
+        """Returns what every edge contributes to its subnode."""
+        total = x.new_zeros(x.shape[0], self.spec.n_subnodes, self.spec.n_in)
+        if self.numeric is not None:
+            total = total + self.numeric.edge_values(x)
+        if self.symbolic is not None:
+            total = total + self.symbolic.edge_values(x, self.spec.n_subnodes)
+        return total
+
+    def edge_derivatives(
+        self, x: Float[Tensor, "batch source"], order: int
+    ) -> list[Float[Tensor, "batch target source"]]:
+        """Returns the derivatives of order 1 to `order` of every edge with respect to its source."""
+        found = [x.new_zeros(x.shape[0], self.spec.n_subnodes, self.spec.n_in)] * order
+        if order and self.numeric is not None:
+            found = self.numeric.edge_derivatives(x, order)
+        if order and self.symbolic is not None:
+            terms = self.symbolic.edge_derivatives(x, order, self.spec.n_subnodes)
+            found = [a + b for a, b in zip(found, terms)]
+        return found
+
+    def source_derivative(
+        self, x: Float[Tensor, "batch source"], adjoint: Float[Tensor, "batch subnode"], order: int
+    ) -> Float[Tensor, "batch source"]:
+        """Returns sum over targets of adjoint_t times the order-th derivative of edge (t, s), without edge arrays."""
+        parts = [e.source_derivative(x, adjoint, order) for e in (self.numeric, self.symbolic) if e is not None]
+        return sum(parts[1:], start=parts[0]) if parts else torch.zeros_like(x)
+
+    def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
+        """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
+
+        Args:
+            basis: the new basis.
+            x: samples of the sources that the grid shall cover; None keeps the present range, and then a grid with
+                the old points among its own represents the activations exactly.
+        """
+        spec = replace(self.spec, basis=basis)
+        if self.numeric is not None:
+            if x is None:
+                old = self.numeric.basis
+                same_kind = basis.kind == self.spec.basis.kind
+                new = (
+                    old.refined(basis.grid, basis.k)
+                    if same_kind
+                    else make_basis(basis, old.grid[:, 0], old.grid[:, -1])
+                )
+            else:
+                x = x.detach()
+                low, high = data_ranges(x, basis.margin, basis.grid)
+                new = make_basis(basis, low, high, sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None)
+            self.numeric = self.numeric.with_basis(spec, new)
+        self.spec = spec
+
+
+def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_384) -> Float[Tensor, "batch node"]:
+    """Applies a module to a long batch some rows at a time, so that memory does not grow with the batch.
+
+    What a chunk computed on the way is forgotten and computed again in the backward pass; the result and all gradients
+    are the same. Works for a `KANLayer`, a `MultKAN` and every other module that treats rows separately.
+
+    Args:
+        module: what is applied.
+        x: any number of rows.
+        rows: how many rows are held at once, >= 1.
+
+    Raises:
+        ShapeError: rows is smaller than one.
+
+    Example:
+        >>> layer = KANLayer(3, 2, generator=torch.Generator().manual_seed(0))
+        >>> x = torch.zeros(1000, 3)
+        >>> torch.equal(chunked(layer, x, rows=64), layer(x))
+        True
+    """
+    if rows < 1:
+        raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows}.")
+    if x.shape[0] <= rows:
+        return module(x)
+    if not torch.is_grad_enabled():
+        return torch.cat([module(part) for part in x.split(rows)])
+    return torch.cat(
+        [checkpoint(module, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(rows)]  # type: ignore[misc]
+    )
+
+
+@lru_cache(maxsize=64)
+def _identity(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.ones(n, dtype=dtype), torch.zeros(n, dtype=dtype)

@@ -1,0 +1,286 @@
+"""The network: a spec and the layers that hold its numbers. It evaluates, and knows its derivatives.
+
+A `Network` reads *features*, the selected inputs and auxiliary variables, and passes them through its `KANLayer`s.
+Nothing here trains, edits or draws: those are functions of the rooms above, which `kan2.multkan.MultKAN` offers as
+methods. What makes a network from a network builds `type(model)`, so that a `MultKAN` stays one.
+
+Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kan2.core.data import Dataset, as_dataset, to_tensor
+from kan2.core.features import compute_features
+from kan2.core.jets import Jet, jet, laplacian
+from kan2.core.layer import KANLayer
+from kan2.core.spec import NetworkSpec
+from kan2.core.straight_line import can_unroll, unrolled
+from kan2.core.trace import LayerTrace, Trace
+from kan2.errors import DataError, ShapeError, SpecError
+
+AnyNetwork = TypeVar("AnyNetwork", bound="Network")
+"""The class of a network that a function is given and of the one that it makes from it."""
+
+if TYPE_CHECKING:
+    from kan2.types import ArrayLike
+
+    class LayerList(nn.ModuleList):
+        """A ModuleList of which type checkers know what it holds."""
+
+        def __iter__(self) -> Iterator[KANLayer]: ...  # type: ignore[override]
+
+        def __getitem__(self, index: int) -> KANLayer: ...  # type: ignore[override]
+
+else:
+    LayerList = nn.ModuleList
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """The numbers of one symbolic layer, for `Network.from_values`; None stands for the identity.
+
+    Attributes:
+        affine: (term, 4), the numbers a, b, c, d of each term of the spec, in its order.
+        shape: (term,), the shape parameters; entries of functions without one are ignored.
+        subnode_scale, subnode_bias: (subnode,).
+        node_scale, node_bias: (node,).
+    """
+
+    affine: Any = None
+    shape: Any = None
+    subnode_scale: Any = None
+    subnode_bias: Any = None
+    node_scale: Any = None
+    node_bias: Any = None
+
+
+class Network(nn.Module):
+    """A Kolmogorov-Arnold network: made by `from_spec`, `from_values` or `from_layers`, evaluated by calling it.
+
+    Attributes:
+        spec: what the network is, frozen.
+        layers: its layers, inputs first.
+    """
+
+    spec: NetworkSpec
+    layers: LayerList
+    data: Dataset | None = None
+    """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
+    report: Any = None
+    """What the verb that made this network has to say about it, such as a `SymbolicReport`; likewise dropped."""
+
+    @classmethod
+    def from_spec(
+        cls, spec: NetworkSpec, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+    ) -> Self:
+        """Builds a network from its spec: zero splines, symbolic terms f(x), identity affines."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model._build(spec, torch.empty(0, dtype=dtype, device=device))
+        return model
+
+    @classmethod
+    def from_values(
+        cls, spec: NetworkSpec, values: Sequence[LayerValues], *, dtype: torch.dtype = torch.float64
+    ) -> Self:
+        """Builds a network from its spec and the numbers of its symbolic terms and affines.
+
+        Raises:
+            ShapeError: a number of layers, terms or nodes disagrees with the spec.
+        """
+        model = cls.from_spec(spec, dtype=dtype)
+        if len(values) != len(spec.layers):
+            raise ShapeError(f"from_values: expected values of {len(spec.layers)} layers, got {len(values)}.")
+        for i, (layer, given) in enumerate(zip(model.layers, values)):
+            for name in ("subnode_scale", "subnode_bias", "node_scale", "node_bias"):
+                _assign(getattr(layer, name), getattr(given, name), f"from_values: layer {i}, {name}")
+            if layer.symbolic is not None:
+                _assign(layer.symbolic.affine, given.affine, f"from_values: layer {i}, affine")
+                _assign(layer.symbolic.shape, given.shape, f"from_values: layer {i}, shape")
+        return model
+
+    @classmethod
+    def from_layers(cls, spec: NetworkSpec, layers: Sequence[KANLayer]) -> Self:
+        """Builds a network around given layers; their specs replace those of `spec`."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.spec = spec.replace_layers([layer.spec for layer in layers])
+        model.layers = LayerList(layers)
+        return model
+
+    def _build(self, spec: NetworkSpec, like: Tensor, grid_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        if not grid_range[0] < grid_range[1]:
+            raise SpecError(f"MultKAN: expected grid_range with low < high, got {grid_range!r}.")
+        self.spec = spec
+        self.layers = LayerList(KANLayer.from_spec(layer, like, grid_range) for layer in spec.layers)
+
+    @property
+    def width(self) -> list[list[int]]:
+        """Numbers of addition and multiplication nodes of each layer of nodes, inputs first."""
+        return self.spec.width
+
+    @property
+    def like(self) -> Tensor:
+        """A parameter: its type and device are those of the network."""
+        return self.layers[0].node_scale
+
+    def extra_repr(self) -> str:
+        return f"width={self.width}, inputs={list(self.spec.inputs)}"
+
+    def reset_parameters(self, noise_scale: float = 0.1, seed: int = 0) -> None:
+        """Draws new numeric activations in place, see `KANLayer.reset_parameters`.
+
+        Args:
+            noise_scale: size of the random part of the splines.
+            seed: seed of a generator of its own; the global random state is neither read nor moved.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.layers:
+            layer.reset_parameters(noise_scale, generator)
+
+    def prepare(self, x: "ArrayLike") -> Float[Tensor, "*batch input"]:
+        """Converts samples to the type and device of the network and checks the number of columns.
+
+        Raises:
+            ShapeError: the last axis does not match the inputs.
+        """
+        x = to_tensor(x, "Network").to(self.like)
+        n = len(self.spec.inputs)
+        if x.ndim == 0 or x.shape[-1] != n:
+            hint = " One variable is a column: reshape(-1, 1)." if n == 1 else ""
+            raise ShapeError(
+                f"MultKAN: expected {n} columns ({', '.join(self.spec.inputs)}) in the last axis, "
+                f"got shape {tuple(x.shape)}.{hint}"
+            )
+        return x
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("data", "report")}
+
+    def samples(self, data: Any = None, where: str = "samples", needs_targets: bool = False) -> Dataset:
+        """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
+
+        Args:
+            data: a Dataset, (X, y), a dict with train_input and train_label, X alone, or None.
+            where: name of the verb, for the error message.
+            needs_targets: refuse X alone, instead of taking the outputs of the network for targets.
+
+        Raises:
+            DataError: no data were given and the network was not trained, or targets are missing.
+        """
+        if data is None:
+            if self.data is None:
+                raise DataError(
+                    f"{where}: expected samples, got none, and the network has no data of a fit. Pass data."
+                )
+            return self.data
+        if not isinstance(data, Dataset | tuple | list | dict):
+            if needs_targets:
+                raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")
+            x = self.prepare(data)
+            x = as_dataset((x, x), self.spec.inputs).X
+            with torch.no_grad():
+                return Dataset(x, self(x), self.spec.inputs)
+        return as_dataset(data).to(self.like)
+
+    def features(self, x: "ArrayLike") -> Float[Tensor, "*batch feature"]:
+        """Returns what the first layer reads: selected inputs and auxiliary variables."""
+        x, spec = self.prepare(x), self.spec
+        if spec.features == spec.inputs:
+            return x
+        return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
+
+    def forward(self, x: "ArrayLike") -> Float[Tensor, "*batch output"]:
+        """Evaluates the network on (..., inputs); nothing is stored."""
+        nodes, layers = self.features(x), self.layers
+        if can_unroll(layers):
+            return unrolled(layers)(nodes)
+        for layer in layers:
+            nodes = layer(nodes)
+        return nodes
+
+    def trace(self, x: "ArrayLike") -> Trace:
+        """Evaluates the network on (batch, inputs) and returns what happened in every layer."""
+        nodes = self.features(x)
+        if nodes.ndim != 2:
+            raise ShapeError(f"trace: expected a table (samples, variables), got shape {tuple(nodes.shape)}.")
+        records = []
+        for layer in self.layers:
+            subnodes = layer.subnodes(nodes)
+            outputs = layer.nodes(subnodes)
+            records.append(LayerTrace(layer, nodes, subnodes, outputs))
+            nodes = outputs
+        return Trace(tuple(records))
+
+    def jet(self, x: "ArrayLike", order: int = 2) -> Jet:
+        """Returns value, gradient, Hessian (and third derivatives) with respect to the inputs, see `kan2.jet`."""
+        return jet(self, x, order)
+
+    def laplacian(self, x: "ArrayLike") -> Float[Tensor, "batch output"]:
+        """Returns the sum of second derivatives with respect to the inputs, see `kan2.laplacian`."""
+        return laplacian(self, x)
+
+    @torch.no_grad()
+    def predict(self, x: "ArrayLike") -> np.ndarray:
+        """Evaluates the network and returns a NumPy array (batch, output)."""
+        return self(x).cpu().numpy()
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether every edge is a symbolic function, as in a compiled network."""
+        return not any(layer.numeric_pairs for layer in self.spec.layers)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable numbers: weights of active numeric edges and free numbers of symbolic terms."""
+        total = 0
+        for layer in self.layers:
+            if layer.numeric is not None:
+                total += len(layer.spec.numeric_pairs) * layer.numeric.weight.shape[-1]
+            if layer.symbolic is not None:
+                total += int(layer.symbolic.free.sum())
+            if layer.spec.affine_trainable:
+                total += 2 * (layer.spec.n_subnodes + layer.spec.n_out)
+        return total
+
+    def summary(self) -> str:
+        """Returns a table of the layers as text.
+
+        Example:
+            >>> from kan2 import MultKAN
+            >>> print(MultKAN([2, [1, 1], 1]).summary())
+            layer  sources  sums  products  numeric  symbolic  grid  k
+                0        2     1       (2)        6         0     5  3
+                1        2     1         -        2         0     5  3
+            8 edges, 72 parameters, float64 on cpu, x1, x2 -> y
+        """
+        lines = ["layer  sources  sums  products  numeric  symbolic  grid  k"]
+        for i, layer in enumerate(self.spec.layers):
+            products = "(" + ",".join(map(str, layer.arities)) + ")" if layer.arities else "-"
+            lines.append(
+                f"{i:5}  {layer.n_in:7}  {layer.n_sum:4}  {products:>8}  {len(layer.numeric_pairs):7}  "
+                f"{len(layer.terms):8}  {layer.basis.grid:4}  {layer.basis.k}"
+            )
+        kind = str(self.like.dtype).removeprefix("torch.")
+        names = f"{', '.join(self.spec.inputs)} -> {', '.join(self.spec.outputs)}"
+        lines.append(
+            f"{self.spec.n_edges} edges, {self.n_parameters} parameters, {kind} on {self.like.device}, {names}"
+        )
+        return "\n".join(lines)
+
+
+def _assign(parameter: Tensor, values: Any, where: str) -> None:
+    if values is None:
+        return
+    values = to_tensor(values, where).detach().to(parameter)
+    if values.shape != parameter.shape:
+        raise ShapeError(f"{where}: expected shape {tuple(parameter.shape)}, got {tuple(values.shape)}.")
+    with torch.no_grad():
+        parameter.copy_(values)

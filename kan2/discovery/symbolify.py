@@ -1,0 +1,329 @@
+"""Symbolification of a whole network: choose, retrain, keep what holds, roll back what hurts.
+
+First the likeliest functions are tried for all spline edges together. Where that fails, the edges are visited from the
+inputs upwards, the clearest of a layer first: the best few functions are tried, the whole network is retrained after
+each, and the first that holds the error within a stated factor of the splines' is kept; then the edges that are left
+are tried together again. An edge for which no function holds stays a spline. At last numbers become exact, see
+`kan2.symbolic.snap`. Every network that was tried enters the Pareto table, see `kan2.discovery.pareto`.
+
+Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any, Generic
+
+from kan2.core.data import Dataset
+from kan2.core.network import AnyNetwork
+from kan2.discovery.compose import compose
+from kan2.discovery.pareto import ParetoTable, complexity
+from kan2.discovery.prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms, without
+from kan2.discovery.reroute import parallels, reroute
+from kan2.symbolic.fix import fix_symbolic
+from kan2.symbolic.snap import SnapReport, snap_constants
+from kan2.symbolic.suggest import Suggestions, suggest_all
+from kan2.types import EdgeIndex
+
+IDLE = 0.03  # share of a subnode below which an edge is tried without
+TOGETHER = 4  # combinations of functions that are tried for all edges together
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided for one edge: the function, or None where it stays a spline, and the error afterwards."""
+
+    edge: EdgeIndex
+    function: str | None
+    rmse: float
+
+
+@dataclass
+class SymbolicReport:
+    """What `auto_symbolic` did; prints as a table.
+
+    Attributes:
+        rmse_before: training error of the splines, root mean square.
+        choices: in the order they were made.
+        pareto: all networks that were tried, by complexity and error, with a recommended row.
+        snap: what became of the numbers; None where splines are left, or snapping was switched off.
+    """
+
+    rmse_before: float
+    choices: list[Choice] = field(default_factory=list)
+    pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
+    snap: SnapReport | None = None
+
+    def __str__(self) -> str:
+        lines = [f"splines: rmse {self.rmse_before:.3g}"]
+        lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
+        if self.snap is not None:
+            lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
+        return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)
+
+
+def auto_symbolic(
+    model: AnyNetwork,
+    data: Any = None,
+    *,
+    library: Sequence[str] | None = None,
+    weight_simple: float | None = None,
+    max_growth: float = 2.0,
+    tries: int = 4,
+    steps: int = 40,
+    snap: bool = True,
+    sample_weight: Any = None,
+    accuracy: float = 0.0,
+) -> AnyNetwork:
+    """Returns the network with its splines replaced by functions; `report` of the result says what was done.
+
+    An edge keeps its spline where no function of the library holds the error within `max_growth` of the splines'.
+
+    Args:
+        model: left as it is.
+        data: training samples; by default those of the last fit.
+        library: names of the functions to try; by default `functions.DEFAULT_LIBRARY`.
+        weight_simple: how many decades of 1 - R2 one unit of complexity must buy; by default 0.35.
+        max_growth: largest factor by which the error may exceed that of the splines, >= 1.
+        tries: how many functions are tried on an edge before it is left a spline.
+        steps: training steps after each choice.
+        snap: turn numbers into simple ones where the data allow it.
+        sample_weight: (batch,) non-negative weights.
+        accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
+
+    Raises:
+        DataError: there are no targets to train on.
+
+    Example:
+        >>> from kan2 import MultKAN, sample_function
+        >>> model = MultKAN([1, 1])
+        >>> history = model.fit(sample_function("exp(-2*x)", {"x": (0, 1)}, n=100))
+        >>> print(auto_symbolic(model).report.pareto.recommended.formula)
+        exp(-2*x)
+    """
+    data = model.samples(data, "auto_symbolic", needs_targets=True)
+    search = _Search(model, data, library, weight_simple, max_growth, tries, steps, sample_weight, accuracy)
+    search.drop_idle_edges()
+    search.straighten()
+    search.choose_all()
+    search.simplify()
+    return search.finish(snap)
+
+
+class _Search(Generic[AnyNetwork]):
+    """The network so far, what is asked of it, and the report.
+
+    Attributes:
+        model: the best network so far; never trained in place.
+        limit: the largest error that is accepted.
+    """
+
+    def __init__(
+        self,
+        model: AnyNetwork,
+        data: Dataset,
+        library: Sequence[str] | None,
+        weight_simple: float | None,
+        max_growth: float,
+        tries: int,
+        steps: int,
+        sample_weight: Any,
+        accuracy: float,
+    ) -> None:
+        self.model, self.data, self.sample_weight, self.accuracy = model, data, sample_weight, accuracy
+        self.library, self.weight_simple, self.tries, self.steps = library, weight_simple, tries, steps
+        self.scale = float(data.y.std(unbiased=False)) or 1.0
+        self.error = rmse(model, data, sample_weight)
+        floor = max(1e-13 * self.scale, accuracy * weighted_rms(data.y, sample_weight))
+        base = max(self.error, floor)
+        self.limit = max_growth * base
+        self.report = SymbolicReport(base, pareto=ParetoTable(len(data), floor))
+        self.report.pareto.add(model, self.error)
+
+    def choose_all(self) -> None:
+        """Goes on until every edge is a function, or resists."""
+        left: list[EdgeIndex] = []
+        if self._choose_together(TOGETHER):
+            return
+        while edges := self._spline_edges():
+            candidates = [edge for edge in edges if edge not in left]
+            if not candidates:
+                return
+            if self._choose_one(candidates, left):
+                # Edges that resisted get another chance when their neighbours have become functions.
+                left = []
+                if self._choose_together(max(1, TOGETHER // 2)):
+                    return
+
+    def _choose_together(self, n: int) -> bool:
+        edges = self._spline_edges()
+        if not edges:
+            return False
+        tables = self._suggestions(edges)
+        for ranks in _combinations([tables[edge].scores[: self.tries] for edge in edges], n):
+            rows = {edge: tables[edge].rows[rank] for edge, rank in zip(edges, ranks)}
+            trial = self.model
+            for edge, row in rows.items():
+                trial = fix_symbolic(trial, edge, row.function, affine=row.affine, shape=row.shape)
+            if self._try(trial):
+                self.report.choices += [Choice(edge, row.function, self.error) for edge, row in rows.items()]
+                return True
+        return False
+
+    def _choose_one(self, candidates: list[EdgeIndex], left: list[EdgeIndex]) -> bool:
+        tables = self._suggestions(candidates)
+        edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
+        for row in tables[edge].rows[: self.tries]:
+            if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
+                self.report.choices.append(Choice(edge, row.function, self.error))
+                return True
+        left.append(edge)
+        self.report.choices.append(Choice(edge, None, self.error))
+        return False
+
+    def simplify(self) -> None:
+        """Replaces edges by simpler ones as long as that lowers the information criterion."""
+        progressed = not self._spline_edges()
+        while progressed:
+            progressed = False
+            present = ParetoTable(len(self.data), self.report.pareto.floor).add(self.model, self.error)
+            for trial, edge, function in self._simpler():
+                if present is None or complexity(trial) >= present.complexity:
+                    continue
+                error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+                found = self.report.pareto.add(trial, error)
+                if found is not None and found.criterion < present.criterion:
+                    self.model, self.error, progressed = trial, error, True
+                    self.report.choices.append(Choice(edge, function, error))
+                    break
+
+    def _simpler(self) -> Iterator[tuple[AnyNetwork, EdgeIndex, str]]:
+        # Networks, yet untrained, in which one edge is missing, or a straight line from another source, or has another
+        # function.
+        for _, edge in ranked_edges(self.model, self.data):
+            trial = without(self.model, [edge], self.data)
+            if trial is not None:
+                yield trial, edge, "0"
+        for edge, source, affine in parallels(self.model, self.data):
+            yield reroute(self.model, edge, source, affine), edge, "x"
+        edges = [e.index for e in self.model.spec.edges() if len(e.functions) == 1]
+        tables = self._suggestions(edges) if edges else {}
+        for edge in edges:
+            for row in tables[edge].rows[: self.tries]:
+                trial = fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)
+                yield trial, edge, row.function
+
+    def _try(self, trial: AnyNetwork) -> bool:
+        # Retrains a network of our own; it becomes the model if its error is accepted.
+        error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+        self.report.pareto.add(trial, error)
+        if error > self.limit:
+            return False
+        self.model, self.error = trial, error
+        return True
+
+    def _suggestions(
+        self, edges: list[EdgeIndex], library: Sequence[str] | None = None, model: AnyNetwork | None = None
+    ) -> dict[EdgeIndex, Suggestions]:
+        model, library = model or self.model, library or self.library
+        noise = max((self.error / self.scale) ** 2, 1e-14)
+        return suggest_all(model, edges, self.data, library=library, weight_simple=self.weight_simple, noise=noise)
+
+    def _spline_edges(self) -> list[EdgeIndex]:
+        return [e.index for e in self.model.spec.edges() if e.is_numeric]
+
+    def drop_idle_edges(self) -> None:
+        """Drops edges that hardly contribute to their subnode, if the others can do without them."""
+        progressed = True
+        while progressed and self.model.spec.n_edges > 1:
+            progressed = False
+            for share, edge in ranked_edges(self.model, self.data):
+                if share >= IDLE:
+                    return
+                trial = try_without(self.model, [edge], self.data, self.limit, self.steps, self.sample_weight)
+                if trial is not None:
+                    self.model, self.error = trial, rmse(trial, self.data, self.sample_weight)
+                    self.report.choices.append(Choice(edge, "0", self.error))
+                    self.report.pareto.add(trial, self.error)
+                    progressed = True
+                    break
+
+    def straighten(self) -> None:
+        """Turns edges into straight lines whose bends another edge can take over.
+
+        What a spline reads may be bent at will if the spline unbends it: the only edge of an addition node entirely,
+        the factors of a product up to a common power. Such edges become straight lines first, and the others lose
+        their freedom.
+        """
+        for index, layer in enumerate(self.model.spec.layers[:-1]):
+            for node, group in enumerate(layer.groups):
+                readers = [e for e in self.model.spec.edges() if e.layer == index + 1 and e.source == node]
+                feeding = [[s for t, s in layer.active_pairs if t == target] for target in group]
+                if not readers or any(not e.is_numeric or e.functions for e in readers):
+                    continue
+                numeric = set(layer.numeric_pairs)
+                edges = [(index, t, f[0]) for t, f in zip(group, feeding) if len(f) == 1 and (t, f[0]) in numeric]
+                reader = [e.index for e in readers]
+                if len(group) == 1 and edges:
+                    self._shorten(edges[0], reader)
+                elif len(group) > 1 and len(reader) == 1 and self._straighten_one(reader):
+                    continue
+                elif len(edges) == len(group):
+                    self._straighten_one(edges)
+
+    def _shorten(self, edge: EdgeIndex, readers: list[EdgeIndex]) -> None:
+        # A composition may be too much for its grid, but not for a function.
+        composed = compose(self.model, edge, self.data)
+        trials: list[tuple[AnyNetwork, str | None]] = [(copy.deepcopy(composed), None)]
+        if len(readers) == 1:
+            rows = self._suggestions(readers, model=composed)[readers[0]].rows[:2]
+            for row in rows:
+                trial = fix_symbolic(composed, readers[0], row.function, affine=row.affine, shape=row.shape)
+                trials.append((trial, row.function))
+        for trial, function in trials:
+            if self._try(trial):
+                self.report.choices.append(Choice(edge, "x", self.error))
+                if function is not None:
+                    self.report.choices.append(Choice(readers[0], function, self.error))
+                return
+
+    def _straighten_one(self, edges: list[EdgeIndex]) -> bool:
+        tables = self._suggestions(edges, ["x"])
+        for edge in sorted(edges, key=lambda e: -tables[e][0].r2):
+            if self._try(fix_symbolic(self.model, edge, "x", affine=tables[edge][0].affine)):
+                self.report.choices.append(Choice(edge, "x", self.error))
+                return True
+        return False
+
+    def finish(self, snap: bool) -> AnyNetwork:
+        """Returns the network with its report; if all edges are functions, trained to the end, with exact numbers."""
+        model, report = self.model, self.report
+        if not self._spline_edges():
+            model = copy.deepcopy(model)
+            report.pareto.add(model, refit(model, self.data, 200, self.sample_weight))
+            if snap:
+                model = snap_constants(model, self.data, sample_weight=self.sample_weight, accuracy=self.accuracy)
+                report.snap = model.report
+                report.pareto.add(model, rmse(model, self.data, self.sample_weight))
+        else:
+            model = copy.deepcopy(model)
+        model.data, model.report = self.data, report
+        return model
+
+
+def _combinations(scores: Sequence[Sequence[float]], n: int) -> Iterator[tuple[int, ...]]:
+    # The n tuples of ranks with the lowest sums of scores, the lowest first.
+    if not all(scores):
+        return
+    start: tuple[int, ...] = tuple(0 for _ in scores)
+    queue, seen = [(0.0, start)], {start}
+    while queue and n:
+        total, ranks = heappop(queue)
+        yield ranks
+        n -= 1
+        for i, rank in enumerate(ranks):
+            following = (*ranks[:i], rank + 1, *ranks[i + 1 :])
+            if rank + 1 < len(scores[i]) and following not in seen:
+                seen.add(following)
+                heappush(queue, (total + scores[i][rank + 1] - scores[i][rank], following))

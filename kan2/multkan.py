@@ -1,0 +1,154 @@
+"""`MultKAN`: the network as users meet it, with its constructor and its verbs.
+
+A verb is a function of a room below, taken as a method: `model.prune(data)` is `kan2.edits.prune.prune(model, data)`,
+and its signature and documentation are written there. `data`, wherever it appears, is a Dataset, a pair (X, y), a dict
+with train_input, or samples X alone; without it the data of the last `fit` are taken. `fit` changes the network in
+place; every other verb that changes something returns a new network and leaves this one as it was. Layers of nodes are
+counted from the inputs, which are layer 0; an edge is (layer, target, source), where layer is the layer of its source.
+
+Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from kan2 import plotting, serialize, structure
+from kan2.analysis.attribution import attribute, feature_score
+from kan2.analysis.compare import compare
+from kan2.core.network import Network
+from kan2.core.spec import BasisSpec, NetworkSpec
+from kan2.discovery.hypothesis import try_function, try_variables
+from kan2.discovery.prune import auto_prune
+from kan2.discovery.relevance import feature_interaction, prune_irrelevant, relevance
+from kan2.discovery.symbolify import auto_symbolic
+from kan2.edits.arrange import auto_swap, swap
+from kan2.edits.expand import expand_depth, expand_width, perturb
+from kan2.edits.inputs import augment
+from kan2.edits.modules import module, remove_edge, remove_node
+from kan2.edits.prune import prune, prune_edge, prune_input, prune_node
+from kan2.edits.refine import refine
+from kan2.edits.simplify import simplify
+from kan2.edits.sparse import sparse
+from kan2.symbolic.fix import fix_symbolic, unfix_symbolic
+from kan2.symbolic.formula import latex, symbolic_formula
+from kan2.symbolic.snap import snap_constants
+from kan2.symbolic.suggest import suggest_symbolic
+from kan2.training.fit import fit
+
+
+class MultKAN(Network):
+    """A Kolmogorov-Arnold network with addition and multiplication nodes.
+
+    Args:
+        width: nodes of each layer, inputs first; an entry is a number of addition nodes, or [additions, products].
+        mult_arity: number of factors of every product, or a list of arities for each layer of nodes.
+        grid: number of grid intervals of the splines, >= 1.
+        k: order of the splines, 0 to 5.
+        base_fun: the fixed part of an activation: "silu", "identity", "tanh" or "zero".
+        basis: what activations are sums of: "bspline", "chebyshev", "fourier" or "rbf".
+        grid_range: where the first grids lie; `fit` moves them to the data.
+        grid_eps: 1 for uniform grids, 0 for grids at sample quantiles.
+        noise_scale: size of the random part of the initial splines.
+        affine_trainable: whether scales and biases of nodes are trained.
+        inputs: names of the input columns; by default x1, x2, ...
+        outputs: names of the output columns.
+        seed: seed of the initial weights; the global random state is neither read nor moved.
+        dtype: type of the parameters.
+        device: where they live.
+
+    Raises:
+        SpecError: width, arities, grid or order contradict each other or are out of range.
+        UnknownNameError: no such basis or base function.
+
+    Example:
+        >>> model = MultKAN(width=[2, [5, 2], 1], mult_arity=2, grid=5, k=3, seed=0)
+        >>> model(torch.zeros(10, 2, dtype=torch.float64)).shape
+        torch.Size([10, 1])
+    """
+
+    def __init__(
+        self,
+        width: Sequence[int | Sequence[int]],
+        mult_arity: int | Sequence[Sequence[int]] = 2,
+        grid: int = 5,
+        k: int = 3,
+        base_fun: str = "silu",
+        basis: str = "bspline",
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        grid_eps: float = 1.0,
+        noise_scale: float = 0.1,
+        affine_trainable: bool = False,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> None:
+        nn.Module.__init__(self)
+        spec = NetworkSpec.from_width(
+            width,
+            mult_arity,
+            BasisSpec(basis, grid, k, base_fun, grid_eps),
+            affine_trainable=affine_trainable,
+            inputs=inputs,
+            outputs=outputs,
+        )
+        self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
+        self.reset_parameters(noise_scale, seed)
+
+    fit = fit
+
+    attribute = attribute
+    feature_score = feature_score
+    relevance = relevance
+    feature_interaction = feature_interaction
+    compare = compare
+    tree = structure.tree_of
+
+    prune = prune
+    prune_node = prune_node
+    prune_edge = prune_edge
+    prune_input = prune_input
+    prune_irrelevant = prune_irrelevant
+    auto_prune = auto_prune
+    simplify = simplify
+    sparse = sparse
+
+    refine = refine
+    expand_width = expand_width
+    expand_depth = expand_depth
+    perturb = perturb
+    augment = augment
+    module = module
+    remove_edge = remove_edge
+    remove_node = remove_node
+    swap = swap
+    auto_swap = auto_swap
+
+    suggest_symbolic = suggest_symbolic
+    fix_symbolic = fix_symbolic
+    unfix_symbolic = unfix_symbolic
+    auto_symbolic = auto_symbolic
+    snap_constants = snap_constants
+    try_variables = try_variables
+    try_function = try_function
+    symbolic_formula = symbolic_formula
+    latex = latex
+
+    plot = plotting.plot
+    plot_edge = plotting.plot_edge
+    plot_scores = plotting.plot_scores
+    get_fun = plotting.get_fun
+    get_range = plotting.get_range
+
+    save = serialize.save
+    load = classmethod(serialize.load)
+    from_tree = classmethod(structure.from_tree)
+    tree_of_data = classmethod(structure.tree)
+
+
+load = MultKAN.load
+from_tree = MultKAN.from_tree
+tree = MultKAN.tree_of_data
