@@ -4,8 +4,13 @@ All errors of the library derive from `Kan2Error`; those caused by a bad argumen
 so that code which knows nothing of kan2 can still catch them.
 """
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import FrameType
+
+_INSIDE = ("kan2", "kanpiler", "torch", "contextlib")  # torch and contextlib: decorators around our functions
 
 
 class Kan2Error(Exception):
@@ -60,3 +65,12 @@ def unknown_name(where: str, kind: str, name: object, known: Iterable[str]) -> U
     close = [lowered[m] for m in get_close_matches(str(name).lower(), lowered, n=2, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     return UnknownNameError(f"{where}: unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warns at the line of the caller's own code that led here, however deep in the library that was found."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

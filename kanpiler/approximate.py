@@ -6,7 +6,6 @@ formula is compiled exactly and reads the parts as if they were inputs; in the r
 Reference: Liu et al., KAN (arXiv 2404.19756), section 3.2, for special functions as training targets.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 
 from kan2.core.layer import KANLayer
 from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
+from kan2.errors import warn
 from kan2.expressions.reference_values import reference_values
 from kan2.multkan import MultKAN
 from kan2.training.fit import fit
@@ -98,7 +98,7 @@ def train(part: Part, domain: Domain) -> MultKAN:
     fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=40)
     error = np.sqrt(np.mean((network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]) ** 2)) / y.std()
     message = f"compile: {part.expression} is a trained spline network, right to {error:.1e} of its standard deviation."
-    warnings.warn(message, ApproximationWarning, stacklevel=3)
+    warn(message, ApproximationWarning)
     return network
 
 

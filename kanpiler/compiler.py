@@ -3,13 +3,13 @@
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sympy
 
+from kan2.errors import warn
 from kan2.multkan import MultKAN
 from kanpiler.approximate import cut, join, train
 from kanpiler.diagnose import Trouble, find_trouble
@@ -128,7 +128,7 @@ def compile(
             return join(program.inputs, parts, trained, rest, trainable)
     stages = compile_stages(expr, inputs, domain, optimize)
     for trouble in stages.trouble():
-        warnings.warn(f"compile: {trouble.message}", DomainWarning, stacklevel=2)
+        warn(f"compile: {trouble.message}", DomainWarning)
     network = emit(stages.schedule, stages.program.outputs, trainable)
     if verify:
         verify_network(network, stages.program.expressions, stages.program.inputs, stages.intervals)

@@ -1,6 +1,7 @@
 """Checkpoints: a run written to a file, from which it goes on as if it had never stopped, bit for bit."""
 
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,47 @@ import torch
 from kan2.core.network import Network
 from kan2.core.spec import NetworkSpec
 from kan2.errors import SerializationError
+from kan2.training.following import Moves
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 
-VERSION = 2
+VERSION = 3
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often a run is written down.
+
+    Attributes:
+        path: of the file; None for no checkpoints.
+        every: steps between two of them.
+    """
+
+    path: str | os.PathLike[str] | None
+    every: int
+
+    def write(self, run: Training) -> None:
+        """Writes the run if its step is due."""
+        if self.path is not None and run.step % self.every == 0:
+            save_checkpoint(run, self.path)
+
+    def resume(self, run: Training) -> bool:
+        """Puts a run into the state of the file; returns whether there is one."""
+        if self.path is None or not Path(self.path).exists():
+            return False
+        load_checkpoint(run, self.path)
+        return True
 
 
 def save_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
     """Writes the state of a run; a file of this name is replaced in one move, so that it is always whole."""
-    kept, best = run.kept, run.best
+    kept, best = run.grids.kept, run.recorder.best
     state = {
         "version": VERSION,
         "network": _pack(run.work),
         "solver": run.solver.state(),
-        "place": [run.stage, run.step_in_stage, run.n_moves, run.n_idle, run.last_move, run.is_settled],
+        "place": [run.stage, run.step],
+        "moves": asdict(run.grids.moves),
         "trail": run.trail,
         "rows": run.history.rows,
         "kept": None if kept is None else [kept[0], _pack_snapshot(run.work, kept[1])],
@@ -40,25 +68,29 @@ def load_checkpoint(run: Training, path: str | os.PathLike[str]) -> None:
     Raises:
         SerializationError: the file is no checkpoint, or one of another network.
     """
+    cls = type(run.work)
     try:
         state = torch.load(path, weights_only=True)
         if state["version"] != VERSION:
             raise ValueError(f"version {state['version']}")
-        network = _unpack(type(run.work), state["network"])
+        network = _unpack(cls, state["network"])
     except Exception as error:
         raise SerializationError(f"fit: expected {path} to be a checkpoint of a run, got {error!r}.") from error
     if network.width != run.work.width:
         raise SerializationError(f"fit: expected a checkpoint of width {run.work.width}, got {network.width}.")
-    for name in ("kept", "best"):
-        if state[name] is not None:
-            *numbers, packed = state[name]
-            setattr(run, name, (*numbers, Snapshot.of(_unpack(type(run.work), packed))))
+    if state["kept"] is not None:
+        objective, packed = state["kept"]
+        run.grids.kept = objective, Snapshot.of(_unpack(cls, packed))
+    if state["best"] is not None:
+        loss, row, packed = state["best"]
+        run.recorder.best = loss, row, Snapshot.of(_unpack(cls, packed))
     run.work.layers, run.work.spec = network.layers, network.spec
     run.solver.set_state(state["solver"])
-    run.stage, run.step_in_stage, run.n_moves, run.n_idle, run.last_move, run.is_settled = state["place"]
+    run.stage, run.step = state["place"]
+    run.grids.moves = Moves(**state["moves"])
     run.trail, run.history.rows = state["trail"], state["rows"]
     if run.history.rows:
-        run.start -= run.history.rows[-1]["seconds"]
+        run.recorder.start -= run.history.rows[-1]["seconds"]
 
 
 def _pack(model: Network) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class FirstOrder:
     """
 
     damping: float | None = None
+    lowers = False
 
     def __init__(
         self,
@@ -67,6 +68,10 @@ class FirstOrder:
         self.generator = torch.Generator().manual_seed(seed)
         self.good: list[Tensor] = []
         self.message, self.n_steps, self.n_failures, self.shrink = "", 0, 0, 1.0
+
+    def begin_stage(self) -> None:
+        """Gets ready for another grid."""
+        self.restart()
 
     def restart(self) -> None:
         """Forgets curvature and momenta, after the network has changed from outside."""
@@ -123,12 +128,13 @@ class FirstOrder:
         self.evaluation = Evaluation(total, loss, total - loss, None)
         return True
 
-    def finish(self) -> None:
-        """Evaluates all samples where the last step has led, and goes back where that is nowhere."""
+    def finish(self) -> bool:
+        """Evaluates all samples where the last step has led, and goes back where that is nowhere; returns True."""
         self.restart()
         if not isfinite(self.evaluation.objective):
             self._go_back()
             self.restart()
+        return True
 
     @torch.no_grad()
     def _go_back(self) -> None:

@@ -1,14 +1,13 @@
 """`fit`: one call from data to a trained network.
 
-The work is done on a copy; the caller's network changes only when training ends well.
+The work is done on a copy; the caller's network changes only when training ends well. Training on a residual instead
+of data is `fit_residual`, to which `fit(residual=...)` hands over.
 """
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,23 +16,19 @@ from torch.utils.data import DataLoader
 
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
-from kan2.errors import TrainingError, unknown_name
-from kan2.training.checkpoint import load_checkpoint, save_checkpoint
-from kan2.training.first_order import FirstOrder
+from kan2.errors import TrainingError
+from kan2.training.checkpoint import Checkpoints
+from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
-from kan2.training.levenberg_marquardt import LevenbergMarquardt
-from kan2.training.loop import Callback, Options, Solver, Training
+from kan2.training.loop import Callback, Options, Training
 from kan2.training.losses import CallableLoss, make_loss
+from kan2.training.optimiser import Optimiser
 from kan2.training.penalties import Penalty
 from kan2.training.preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training.problem import Problem
-from kan2.training.progress import ProgressBar
-from kan2.training.residuals import Residual, ResidualProblem
+from kan2.training.progress import shown
 from kan2.training.scaling import scale_inputs_, scale_outputs_
 from kan2.training.starts import best_start, stages
-
-OPTIMISERS = ("LM", "LBFGS", "Adam")
-DEFAULT_STEPS = {"LM": 200, "LBFGS": 200, "Adam": 1000}
 
 
 @torch.enable_grad()
@@ -126,24 +121,23 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
-    opt, n_steps = _optimiser(opt), _steps(opt, steps)
-    options = Options(n_steps, tolerance, update_grid, patience, tuple(callbacks))
+    optimiser = Optimiser.of(opt, lr, batch, seed)
+    options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
     if residual is not None:
-        given = (data, test, sample_weight, validation, checkpoint)
-        if any(value is not None for value in given) or opt != "LM" or restarts > 1 or lamb:
+        beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
+                  "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
+        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs, "loss": loss != "mse",
+                 "scale_outputs": scale_outputs, "lamb": lamb != 0, "lamb_coef": lamb_coef != 0,
+                 "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
+        asked |= {name: value is not None for name, value in beside.items()}
+        if given := [name for name, is_given in asked.items() if is_given]:
             raise TrainingError(
-                "fit: expected a residual alone: without data, test, sample_weight, validation, checkpoint, restarts, "
-                "lamb, and with opt='LM'. Put targets into the residual, as model(X) - y."
+                f"fit: expected a residual alone, got {', '.join(given)} beside it. Put targets into the residual, as "
+                "model(X) - y; it is trained by LM."
             )
-        work = copy.deepcopy(model).double()
-        problem: Problem = ResidualProblem(work, residual, residual_weights)
-        run = Training(work, problem, LevenbergMarquardt(work, problem), options)
-        with _hooks(run, progress, None, 0, grids):
-            run.run([None] if grids is None else grids)
-        commit(model, work)
-        return run.history
+        return fit_residual(model, residual, residual_weights, options=options, grids=grids, progress=progress)
     if isinstance(data, DataLoader):
-        data, batch = read_loader(data), batch or data.batch_size
+        data, optimiser = read_loader(data), replace(optimiser, batch=batch or data.batch_size)
     data = as_dataset(model.data if data is None else data)
     if test is not None:
         held = as_dataset(test)
@@ -163,62 +157,24 @@ def fit(
             "weigh its samples."
         )
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
+    strength = roughness if optimiser.name == "LM" else 0.0
 
     def problem_of(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Problem:
         y = targets(y, len(work.spec.outputs), distance)
-        return Problem(work.features(x), y, weight, penalty, distance, roughness if opt == "LM" else 0.0)
+        return Problem(work.features(x), y, weight, penalty, distance, strength)
 
     train, held_out = split(precise, weights(sample_weight, precise), validation, seed)
     problem = problem_of(*train)
-    if opt == "LM":
-        solver: Solver = LevenbergMarquardt(work, problem)
-    else:
-        solver = FirstOrder(work, problem, opt, lr, batch, seed)
-    run = Training(work, problem, solver, options, precise, None if held_out is None else problem_of(*held_out))
-    if resume and checkpoint is not None and Path(checkpoint).exists():
-        load_checkpoint(run, checkpoint)
-    elif restarts > 1:
+    validated = None if held_out is None else problem_of(*held_out)
+    run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
+    checkpoints = Checkpoints(checkpoint, checkpoint_every)
+    if not (resume and checkpoints.resume(run)) and restarts > 1:
         best = best_start(work, problem, restarts, seed)
         work.layers, work.spec = best.layers, best.spec
-    grids = stages(model, problem, grids, starts_coarse=restarts > 1, may_start_coarse=opt == "LM" and update_grid)
-    with _hooks(run, progress, checkpoint, checkpoint_every, grids):
+    may_start_coarse = optimiser.name == "LM" and update_grid
+    grids = stages(model, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
+    with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
         run.run([None] if grids is None else grids)
     commit(model, work)
     model.data = data.to(model.like)
     return run.history
-
-
-@contextmanager
-def _hooks(
-    run: Training,
-    progress: bool,
-    checkpoint: str | os.PathLike[str] | None,
-    every: int,
-    grids: Sequence[int] | None,
-) -> Iterator[None]:
-    # Attaches the progress bar and the writing of checkpoints to a run.
-    def write(run: Training) -> None:
-        if checkpoint is not None and run.step_in_stage % every == 0:
-            save_checkpoint(run, checkpoint)
-
-    hooks: list[Callable[[Training], None]] = [write]
-    with ExitStack() as stack:
-        if progress:
-            hooks.append(stack.enter_context(ProgressBar(run.options.steps * len(grids or [None]))))
-        run.options = replace(run.options, after_step=hooks)
-        yield
-
-
-def _steps(opt: str, steps: int | None) -> int:
-    if steps is None:
-        return DEFAULT_STEPS[opt]
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise TrainingError(f"fit: expected a number of steps >= 0, got {steps!r}.")
-    return steps
-
-
-def _optimiser(opt: str) -> str:
-    for known in OPTIMISERS:
-        if str(opt).lower() == known.lower():
-            return known
-    raise unknown_name("fit", "optimiser", opt, OPTIMISERS)

@@ -3,7 +3,6 @@
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.4.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from kan2.core.edges import BasisEdges
 from kan2.core.layer import chunked
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
-from kan2.errors import GridWarning
+from kan2.errors import GridWarning, warn
 
 
 @torch.no_grad()
@@ -103,11 +102,10 @@ def supported_grid(model: Network, features: Float[Tensor, "batch feature"], gri
     limit = max(1, distinct - k)
     if limit >= wanted:
         return grid
-    warnings.warn(
+    warn(
         f"fit: grid={wanted} needs at least {wanted + k} different values in some input, "
         f"the data have {distinct}; the grid is capped at {limit}.",
         GridWarning,
-        stacklevel=5,
     )
     return limit
 

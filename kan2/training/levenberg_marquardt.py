@@ -19,7 +19,6 @@ from kan2.core.network import Network
 from kan2.training.matrix_free import LARGEST_DENSE, MatrixFreeEquations
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, NormalEquations, Problem
-from kan2.training.residuals import ResidualProblem
 
 LARGEST_DAMPING = 1e12
 CALM = 1e-2  # damping above which steps are not bent
@@ -38,9 +37,20 @@ class LevenbergMarquardt:
         message: why `step` returned False.
     """
 
+    lowers = True
+
     def __init__(self, model: Network, problem: Problem, damping: float = 1e-2) -> None:
         self.model, self.problem, self.damping = model, problem, damping
         self.message = ""
+
+    def begin_stage(self) -> None:
+        """Gets ready for another grid: damping that an earlier stage ended with would make its steps too small."""
+        self.damping = min(self.damping, CALM)
+        self.restart()
+
+    def finish(self) -> bool:
+        """Returns False: `evaluation` is where the network is after every step."""
+        return False
 
     def restart(self) -> None:
         """Forgets the scaling and reads the network anew, after it has changed from outside."""
@@ -54,7 +64,7 @@ class LevenbergMarquardt:
             self.message = "nothing to train"
             return False
         old, present = self.vector.read(), self.evaluation
-        if self.vector.size > LARGEST_DENSE and not isinstance(self.problem, ResidualProblem):
+        if self.vector.size > LARGEST_DENSE and self.problem.has_products:
             system: Any = MatrixFreeEquations(self.problem, self.vector, present)
         else:
             system = self.problem.normal_equations(self.vector, present)

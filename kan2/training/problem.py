@@ -98,7 +98,10 @@ class Problem:
     Attributes:
         share: (batch,) what each sample counts in the mean; None where all count the same.
         scale: weighted mean square of the targets.
+        has_products: whether `linearised` gives products with the Jacobian, for networks too large for a matrix.
     """
+
+    has_products = True
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """A progress bar for training, shown only where it is asked for."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from kan2.training.loop import Training
@@ -39,9 +40,25 @@ class ProgressBar:
         """Shows the present step."""
         row = run.history.rows[-1]
         error = f"loss {row['loss']:.3g}" if row["rmse"] is None else f"rmse {row['rmse']:.3g}"
-        done = run.stage * run.options.steps + run.step_in_stage
+        done = run.stage * run.options.steps + run.step
         with _own_random_numbers():
             self._bar.update(self._task, completed=done, error=f"{error} grid {row['grid']}", refresh=True)
+
+
+@contextmanager
+def shown(run: Training, progress: bool, n_stages: int, *hooks: Callable[[Training], None]) -> Iterator[None]:
+    """Calls hooks after each step of a run and, where asked, shows a bar for as long as it lasts.
+
+    Args:
+        run: the run, before it starts.
+        progress: whether to show a bar.
+        n_stages: number of grids that it goes through.
+        hooks: called with the run.
+    """
+    with ExitStack() as stack:
+        bars = [stack.enter_context(ProgressBar(run.options.steps * n_stages))] if progress else []
+        run.options = replace(run.options, after_step=(*hooks, *bars))
+        yield
 
 
 @contextmanager

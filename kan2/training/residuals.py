@@ -53,6 +53,8 @@ class ResidualProblem(Problem):
         TrainingError: it returns NaN or infinity at the start, or does not evaluate the network.
     """
 
+    has_products = False
+
     def __init__(
         self,
         model: Network,

@@ -218,3 +218,10 @@ def test_places_without_real_values_are_named(formula, box):
 def test_ends_that_belong_to_a_domain_are_no_trouble():
     kanpiler.compile("asech(x)", domain={"x": (0.5, 1)})
     kanpiler.compile("gamma(x)", domain={"x": (0.5, 3)})
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": "edges"}])
+def test_a_warning_points_at_the_line_of_the_caller(options):
+    with pytest.warns(kanpiler.DomainWarning) as caught:
+        kanpiler.compile("sqrt(x)", domain={"x": (-1, 1)}, **options)
+    assert {warning.filename for warning in caught} == {__file__}

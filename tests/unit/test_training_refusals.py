@@ -54,6 +54,25 @@ def test_bad_data_are_refused_and_the_network_is_intact(data, error, text):
     assert same(before, state(model))
 
 
+@pytest.mark.parametrize(
+    "option",
+    [{"lr": 1.0}, {"scale_inputs": True}, {"sample_weight": torch.ones(3)}, {"lamb_smooth": 0.1}, {"opt": "Adam"},
+     {"loss": "cross_entropy"}, {"resume": True}, {"restarts": 2}, {"validation": 0.2}],
+    ids=lambda option: next(iter(option)),
+)  # fmt: skip
+def test_options_that_a_residual_has_no_use_for_are_named(option):
+    with pytest.raises(TrainingError, match=f"got {next(iter(option))} beside it"):
+        MultKAN([2, 1]).fit(residual=lambda f: f(HELLO.X), **option)
+
+
+@pytest.mark.parametrize("call", [lambda m, d: fit(m, d, steps=1), lambda m, d: m.fit(d, steps=1, restarts=2)])
+def test_a_warning_points_at_the_line_of_the_caller(call):
+    data = HELLO.X[:4], HELLO.y[:4]
+    with pytest.warns(GridWarning) as caught:
+        call(MultKAN([2, 1], grid=20), data)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_an_error_in_a_callback_leaves_the_network_intact():
     model = MultKAN([2, 1, 1])
     before = state(model)
