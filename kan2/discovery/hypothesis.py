@@ -15,10 +15,10 @@ from typing import Any
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
-from kan2.discovery.prune import refit
 from kan2.edits.inputs import augment
 from kan2.errors import DataError
 from kan2.symbolic.fix import fix_symbolic
+from kan2.training.refit import refit
 from kan2.types import EdgeIndex
 
 SIGNIFICANT = 0.01

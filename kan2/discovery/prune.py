@@ -6,30 +6,26 @@ edges, until no edge can go.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import combinations, islice
-from math import inf, isfinite, sqrt
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kan2.analysis.attribution import attribute, edge_statistics
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
+from kan2.discovery.criteria import Criteria
 from kan2.edits.choose import assemble
 from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
-from kan2.errors import EdgeError, TrainingError
-from kan2.training.fit import fit
-from kan2.training.history import History
+from kan2.errors import EdgeError
+from kan2.training.refit import rmse
 from kan2.types import EdgeIndex
 
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
-HOPELESS = 10.0  # how far above the limit a trial may be after a few steps before it is given up
 
 
 def auto_prune(
@@ -61,20 +57,19 @@ def auto_prune(
     """
     samples = model.samples(data, "auto_prune")
     limit = max(max_growth * rmse(model, samples, sample_weight), floor * float(samples.y.std(unbiased=False)))
+    criteria = Criteria(samples, limit, steps, sample_weight)
     model = whole = simplify(model)
     model.data = samples
     for layer in range(len(model.layers) - 1, 0, -1):
-        model = _fewest_nodes(model, layer, samples, limit, steps, sample_weight)
+        model = _fewest_nodes(model, layer, criteria)
     # What has lost nodes has lost all edges it can do without.
-    return _fewest_edges(model, samples, limit, steps, sample_weight) if model is whole else model
+    return _fewest_edges(model, criteria) if model is whole else model
 
 
-def _fewest_nodes(
-    model: AnyNetwork, layer: int, data: Dataset, limit: float, steps: int, sample_weight: Any
-) -> AnyNetwork:
+def _fewest_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> AnyNetwork:
     # Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
     # everything is squeezed through may need more edges than one node more: then both are compared.
-    scores = attribute(model, data, outputs="max", shares=True).nodes[layer]
+    scores = attribute(model, criteria.data, outputs="max", shares=True).nodes[layer]
     order = scores.argsort(descending=True, stable=True).tolist()
     best, found = model, 0
     for chosen in _subsets(len(order)):
@@ -83,13 +78,13 @@ def _fewest_nodes(
         everything = [list(range(sum(width))) for width in model.width[1:-1]]
         everything[layer - 1] = sorted(order[i] for i in chosen)
         try:
-            trial = prune_node(model, data, active=everything)
+            trial = prune_node(model, criteria.data, active=everything)
         except EdgeError:
             continue
-        trial, error = _retrain_finer(trial, data, limit, steps, sample_weight)
-        if error > limit:
+        trial, error = _retrain_finer(trial, criteria)
+        if error > criteria.limit:
             continue
-        trial = _fewest_edges(trial, data, limit, steps, sample_weight)
+        trial = _fewest_edges(trial, criteria)
         if not found or trial.spec.n_edges < best.spec.n_edges:
             best = trial
         found = found or len(chosen)
@@ -104,16 +99,16 @@ def _is_tree(model: Network) -> bool:
     return len(sources) == model.spec.n_edges
 
 
-def _fewest_edges(model: AnyNetwork, data: Dataset, limit: float, steps: int, sample_weight: Any) -> AnyNetwork:
+def _fewest_edges(model: AnyNetwork, criteria: Criteria) -> AnyNetwork:
     for threshold in GROUPS:
-        weak = [edge for score, edge in ranked_edges(model, data) if score < threshold]
-        trial = try_without(model, weak, data, limit, steps, sample_weight) if weak else None
+        weak = [edge for score, edge in ranked_edges(model, criteria.data) if score < threshold]
+        trial = try_without(model, weak, criteria) if weak else None
         if trial is not None:
             model = trial
             break
     while model.spec.n_edges > 1:
-        for _, edge in ranked_edges(model, data):
-            trial = try_without(model, [edge], data, limit, steps, sample_weight)
+        for _, edge in ranked_edges(model, criteria.data):
+            trial = try_without(model, [edge], criteria)
             if trial is not None:
                 model = trial
                 break
@@ -128,16 +123,14 @@ def _subsets(n: int) -> Iterator[tuple[int, ...]]:
         yield from sorted(islice(combinations(range(n), size), 50), key=sum)[:ALTERNATIVES]
 
 
-def _retrain_finer(
-    model: AnyNetwork, data: Dataset, limit: float, steps: int, sample_weight: Any
-) -> tuple[AnyNetwork, float]:
+def _retrain_finer(model: AnyNetwork, criteria: Criteria) -> tuple[AnyNetwork, float]:
     # Each doubling of the grid lowers the error of the right structure, by sixteen for cubic splines, but not that of
     # an imitation.
     for doublings_left in reversed(range(DOUBLINGS + 1)):
-        allowed = limit * GAIN**doublings_left
-        error = refit(model, data, steps, sample_weight, hopeless=3 * allowed)
+        allowed = criteria.limit * GAIN**doublings_left
+        error = criteria.refit(model, hopeless=3 * allowed)
         grid = 2 * max(spec.basis.grid for spec in model.spec.layers)
-        if error <= limit or error > allowed or 4 * model.n_parameters > len(data):
+        if error <= criteria.limit or error > allowed or 4 * model.n_parameters > len(criteria.data):
             break
         if doublings_left:
             model = refine(model, grid)
@@ -154,14 +147,12 @@ def ranked_edges(model: Network, data: Dataset) -> list[tuple[float, EdgeIndex]]
     return sorted(result)
 
 
-def try_without(
-    model: AnyNetwork, edges: list[EdgeIndex], data: Dataset, limit: float, steps: int, sample_weight: Any = None
-) -> AnyNetwork | None:
+def try_without(model: AnyNetwork, edges: list[EdgeIndex], criteria: Criteria) -> AnyNetwork | None:
     """Returns the network trained without these edges, or None if its error exceeds the limit."""
-    trial = without(model, edges, data)
+    trial = without(model, edges, criteria.data)
     if trial is None:
         return None
-    return trial if refit(trial, data, steps, sample_weight, hopeless=HOPELESS * limit) <= limit else None
+    return trial if criteria.refit(trial) <= criteria.limit else None
 
 
 @torch.no_grad()
@@ -176,53 +167,3 @@ def without(model: AnyNetwork, edges: list[EdgeIndex], data: Dataset) -> AnyNetw
     except EdgeError:
         return None
     return trial if trial.spec.n_edges else None
-
-
-def refit(
-    model: Network, data: Dataset, steps: int, sample_weight: Any = None, *, hopeless: float = inf, patience: int = 6
-) -> float:
-    """Trains in place for a few steps and returns the error, root mean square; infinity where it cannot start.
-
-    Args:
-        model: trained in place.
-        data: training samples.
-        steps: largest number of steps.
-        sample_weight: (batch,) non-negative weights.
-        hopeless: training is given up if the error is above this after `patience` steps.
-        patience: see `hopeless`.
-    """
-
-    def give_up(_: Network, history: History) -> bool:
-        return len(history) > patience and history.rmse > hopeless
-
-    try:
-        data = replace(data, X_test=None, y_test=None)
-        # A network that fits already would lose by a move of its grids what made it fit.
-        fits = isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless
-        fit(
-            model,
-            data,
-            steps=steps,
-            sample_weight=sample_weight,
-            tolerance=1e-2,
-            callbacks=(give_up,),
-            update_grid=not fits,
-        )
-    except TrainingError:
-        return inf
-    return rmse(model, data, sample_weight)
-
-
-@torch.no_grad()
-def rmse(model: Network, data: Dataset, sample_weight: Any = None) -> float:
-    """Returns the root mean square error, weighted if asked."""
-    return weighted_rms(model(data.X) - data.y, sample_weight)
-
-
-def weighted_rms(values: Tensor, sample_weight: Any = None) -> float:
-    """Returns the root mean square of (batch, output) values, weighted by samples if asked."""
-    square = values**2
-    if sample_weight is not None:
-        weight = torch.as_tensor(sample_weight, dtype=square.dtype, device=square.device)
-        square = square * (weight / weight.mean())[:, None]
-    return sqrt(float(square.mean()))

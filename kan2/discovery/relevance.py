@@ -27,10 +27,10 @@ from kan2.analysis.attribution import attribute
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
-from kan2.discovery.prune import refit
 from kan2.edits.choose import choose
 from kan2.edits.expand import add_splines
 from kan2.edits.prune import prune_input
+from kan2.training.refit import refit
 
 LARGEST_SHADOWS = 20  # shadows offered at a time
 CHANCE = 0.01  # of any irrelevant feature above the floor

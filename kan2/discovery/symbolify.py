@@ -11,56 +11,24 @@ Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Generic
 
-from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork
 from kan2.discovery.compose import compose
+from kan2.discovery.criteria import Criteria
 from kan2.discovery.pareto import ParetoTable, complexity
-from kan2.discovery.prune import HOPELESS, ranked_edges, refit, rmse, try_without, weighted_rms, without
+from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.reroute import parallels, reroute
+from kan2.discovery.symbolic_report import Choice, SymbolicReport
 from kan2.symbolic.fix import fix_symbolic
-from kan2.symbolic.snap import SnapReport, snap_constants
+from kan2.symbolic.snap import snap_constants
 from kan2.symbolic.suggest import Suggestions, suggest_all
+from kan2.training.refit import rmse, weighted_rms
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
 TOGETHER = 4  # combinations of functions that are tried for all edges together
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What was decided for one edge: the function, or None where it stays a spline, and the error afterwards."""
-
-    edge: EdgeIndex
-    function: str | None
-    rmse: float
-
-
-@dataclass
-class SymbolicReport:
-    """What `auto_symbolic` did; prints as a table.
-
-    Attributes:
-        rmse_before: training error of the splines, root mean square.
-        choices: in the order they were made.
-        pareto: all networks that were tried, by complexity and error, with a recommended row.
-        snap: what became of the numbers; None where splines are left, or snapping was switched off.
-    """
-
-    rmse_before: float
-    choices: list[Choice] = field(default_factory=list)
-    pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
-    snap: SnapReport | None = None
-
-    def __str__(self) -> str:
-        lines = [f"splines: rmse {self.rmse_before:.3g}"]
-        lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
-        if self.snap is not None:
-            lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
-        return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)
 
 
 def auto_symbolic(
@@ -103,7 +71,12 @@ def auto_symbolic(
         exp(-2*x)
     """
     data = model.samples(data, "auto_symbolic", needs_targets=True)
-    search = _Search(model, data, library, weight_simple, max_growth, tries, steps, sample_weight, accuracy)
+    scale = float(data.y.std(unbiased=False)) or 1.0
+    floor = max(1e-13 * scale, accuracy * weighted_rms(data.y, sample_weight))
+    error = rmse(model, data, sample_weight)
+    limit = max_growth * max(error, floor)
+    criteria = Criteria(data, limit, steps, sample_weight, library, weight_simple, tries, accuracy)
+    search = _Search(model, error, criteria, ParetoTable(len(data), floor))
     search.drop_idle_edges()
     search.straighten()
     search.choose_all()
@@ -116,30 +89,15 @@ class _Search(Generic[AnyNetwork]):
 
     Attributes:
         model: the best network so far; never trained in place.
-        limit: the largest error that is accepted.
+        error: its training error.
+        criteria: what is asked of it.
+        report: what has been done.
     """
 
-    def __init__(
-        self,
-        model: AnyNetwork,
-        data: Dataset,
-        library: Sequence[str] | None,
-        weight_simple: float | None,
-        max_growth: float,
-        tries: int,
-        steps: int,
-        sample_weight: Any,
-        accuracy: float,
-    ) -> None:
-        self.model, self.data, self.sample_weight, self.accuracy = model, data, sample_weight, accuracy
-        self.library, self.weight_simple, self.tries, self.steps = library, weight_simple, tries, steps
-        self.scale = float(data.y.std(unbiased=False)) or 1.0
-        self.error = rmse(model, data, sample_weight)
-        floor = max(1e-13 * self.scale, accuracy * weighted_rms(data.y, sample_weight))
-        base = max(self.error, floor)
-        self.limit = max_growth * base
-        self.report = SymbolicReport(base, pareto=ParetoTable(len(data), floor))
-        self.report.pareto.add(model, self.error)
+    def __init__(self, model: AnyNetwork, error: float, criteria: Criteria, pareto: ParetoTable) -> None:
+        self.model, self.error, self.criteria = model, error, criteria
+        self.report = SymbolicReport(max(error, pareto.floor), pareto=pareto)
+        pareto.add(model, error)
 
     def choose_all(self) -> None:
         """Goes on until every edge is a function, or resists."""
@@ -161,7 +119,7 @@ class _Search(Generic[AnyNetwork]):
         if not edges:
             return False
         tables = self._suggestions(edges)
-        for ranks in _combinations([tables[edge].scores[: self.tries] for edge in edges], n):
+        for ranks in _combinations([tables[edge].scores[: self.criteria.tries] for edge in edges], n):
             rows = {edge: tables[edge].rows[rank] for edge, rank in zip(edges, ranks)}
             trial = self.model
             for edge, row in rows.items():
@@ -174,7 +132,7 @@ class _Search(Generic[AnyNetwork]):
     def _choose_one(self, candidates: list[EdgeIndex], left: list[EdgeIndex]) -> bool:
         tables = self._suggestions(candidates)
         edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
-        for row in tables[edge].rows[: self.tries]:
+        for row in tables[edge].rows[: self.criteria.tries]:
             if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
                 self.report.choices.append(Choice(edge, row.function, self.error))
                 return True
@@ -187,11 +145,11 @@ class _Search(Generic[AnyNetwork]):
         progressed = not self._spline_edges()
         while progressed:
             progressed = False
-            present = ParetoTable(len(self.data), self.report.pareto.floor).add(self.model, self.error)
+            present = ParetoTable(self.report.pareto.n, self.report.pareto.floor).add(self.model, self.error)
             for trial, edge, function in self._simpler():
                 if present is None or complexity(trial) >= present.complexity:
                     continue
-                error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+                error = self.criteria.refit(trial)
                 found = self.report.pareto.add(trial, error)
                 if found is not None and found.criterion < present.criterion:
                     self.model, self.error, progressed = trial, error, True
@@ -201,24 +159,24 @@ class _Search(Generic[AnyNetwork]):
     def _simpler(self) -> Iterator[tuple[AnyNetwork, EdgeIndex, str]]:
         # Networks, yet untrained, in which one edge is missing, or a straight line from another source, or has another
         # function.
-        for _, edge in ranked_edges(self.model, self.data):
-            trial = without(self.model, [edge], self.data)
+        for _, edge in ranked_edges(self.model, self.criteria.data):
+            trial = without(self.model, [edge], self.criteria.data)
             if trial is not None:
                 yield trial, edge, "0"
-        for edge, source, affine in parallels(self.model, self.data):
+        for edge, source, affine in parallels(self.model, self.criteria.data):
             yield reroute(self.model, edge, source, affine), edge, "x"
         edges = [e.index for e in self.model.spec.edges() if len(e.functions) == 1]
         tables = self._suggestions(edges) if edges else {}
         for edge in edges:
-            for row in tables[edge].rows[: self.tries]:
+            for row in tables[edge].rows[: self.criteria.tries]:
                 trial = fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)
                 yield trial, edge, row.function
 
     def _try(self, trial: AnyNetwork) -> bool:
         # Retrains a network of our own; it becomes the model if its error is accepted.
-        error = refit(trial, self.data, self.steps, self.sample_weight, hopeless=HOPELESS * self.limit)
+        error = self.criteria.refit(trial)
         self.report.pareto.add(trial, error)
-        if error > self.limit:
+        if error > self.criteria.limit:
             return False
         self.model, self.error = trial, error
         return True
@@ -226,9 +184,16 @@ class _Search(Generic[AnyNetwork]):
     def _suggestions(
         self, edges: list[EdgeIndex], library: Sequence[str] | None = None, model: AnyNetwork | None = None
     ) -> dict[EdgeIndex, Suggestions]:
-        model, library = model or self.model, library or self.library
-        noise = max((self.error / self.scale) ** 2, 1e-14)
-        return suggest_all(model, edges, self.data, library=library, weight_simple=self.weight_simple, noise=noise)
+        data, criteria = self.criteria.data, self.criteria
+        scale = float(data.y.std(unbiased=False)) or 1.0
+        return suggest_all(
+            model or self.model,
+            edges,
+            data,
+            library=library or criteria.library,
+            weight_simple=criteria.weight_simple,
+            noise=max((self.error / scale) ** 2, 1e-14),
+        )
 
     def _spline_edges(self) -> list[EdgeIndex]:
         return [e.index for e in self.model.spec.edges() if e.is_numeric]
@@ -238,12 +203,12 @@ class _Search(Generic[AnyNetwork]):
         progressed = True
         while progressed and self.model.spec.n_edges > 1:
             progressed = False
-            for share, edge in ranked_edges(self.model, self.data):
+            for share, edge in ranked_edges(self.model, self.criteria.data):
                 if share >= IDLE:
                     return
-                trial = try_without(self.model, [edge], self.data, self.limit, self.steps, self.sample_weight)
+                trial = try_without(self.model, [edge], self.criteria)
                 if trial is not None:
-                    self.model, self.error = trial, rmse(trial, self.data, self.sample_weight)
+                    self.model, self.error = trial, self.criteria.error(trial)
                     self.report.choices.append(Choice(edge, "0", self.error))
                     self.report.pareto.add(trial, self.error)
                     progressed = True
@@ -274,7 +239,7 @@ class _Search(Generic[AnyNetwork]):
 
     def _shorten(self, edge: EdgeIndex, readers: list[EdgeIndex]) -> None:
         # A composition may be too much for its grid, but not for a function.
-        composed = compose(self.model, edge, self.data)
+        composed = compose(self.model, edge, self.criteria.data)
         trials: list[tuple[AnyNetwork, str | None]] = [(copy.deepcopy(composed), None)]
         if len(readers) == 1:
             rows = self._suggestions(readers, model=composed)[readers[0]].rows[:2]
@@ -298,17 +263,15 @@ class _Search(Generic[AnyNetwork]):
 
     def finish(self, snap: bool) -> AnyNetwork:
         """Returns the network with its report; if all edges are functions, trained to the end, with exact numbers."""
-        model, report = self.model, self.report
-        if not self._spline_edges():
-            model = copy.deepcopy(model)
-            report.pareto.add(model, refit(model, self.data, 200, self.sample_weight))
+        model, report, criteria = copy.deepcopy(self.model), self.report, self.criteria
+        if model.is_formula:
+            report.pareto.add(model, criteria.refit_to_the_end(model, 200))
             if snap:
-                model = snap_constants(model, self.data, sample_weight=self.sample_weight, accuracy=self.accuracy)
+                weight, accuracy = criteria.sample_weight, criteria.accuracy
+                model = snap_constants(model, criteria.data, sample_weight=weight, accuracy=accuracy)
                 report.snap = model.report
-                report.pareto.add(model, rmse(model, self.data, self.sample_weight))
-        else:
-            model = copy.deepcopy(model)
-        model.data, model.report = self.data, report
+                report.pareto.add(model, criteria.error(model))
+        model.data, model.report = criteria.data, report
         return model
 
 

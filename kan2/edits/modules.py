@@ -106,12 +106,10 @@ def module(model: AnyNetwork, start_layer: int, chain: str) -> AnyNetwork:
         sources = _members(groups[2 * i], spec.n_in)
         targets = _members(groups[2 * i + 1], spec.n_subnodes)
         cuts[start_layer + i] = [(t, s) for t, s in spec.active_pairs if (t in targets) != (s in sources)]
-    return _without(model, cuts, None, "module", keep_means=False)
+    return _without(model, cuts, None, "module")
 
 
-def _without(
-    model: AnyNetwork, dropped: dict[int, list[Pair]], data: Any, where: str, keep_means: bool = True
-) -> AnyNetwork:
+def _without(model: AnyNetwork, dropped: dict[int, list[Pair]], data: Any, where: str) -> AnyNetwork:
     layers: list[KANLayer] = [copy.deepcopy(layer) for layer in model.layers]
     records = None if data is None else finite_trace(model, data, where)
     for i, pairs in dropped.items():

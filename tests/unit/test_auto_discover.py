@@ -85,6 +85,21 @@ def test_smooth_errors_are_not_noise():
     assert not looks_like_noise(x, torch.sin(9 * x[:, :1]))
 
 
+def test_a_table_of_many_rows_needs_no_table_of_distances(generator):
+    # All distances of these rows would take 80 GB.
+    x = torch.rand(100_000, 2, generator=generator, dtype=torch.float64)
+    noise = torch.randn(100_000, 1, generator=generator, dtype=torch.float64)
+    assert looks_like_noise(x, noise)
+    assert not looks_like_noise(x, noise + torch.sin(9 * x[:, :1]))
+
+
+def test_rows_that_stand_twice_and_single_rows_have_neighbours():
+    x = torch.tensor([[0.0], [0.0], [1.0], [1.0]], dtype=torch.float64).repeat(50, 1)
+    same = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]], dtype=torch.float64).repeat(50, 1)
+    assert not looks_like_noise(x, same)
+    assert looks_like_noise(x[:1], same[:1])
+
+
 def test_auto_symbolic_needs_targets():
     with pytest.raises(DataError):
         MultKAN([1, 1]).auto_symbolic()

@@ -1,0 +1,40 @@
+"""What `auto_symbolic` did, edge by edge."""
+
+from dataclasses import dataclass, field
+
+from kan2.discovery.pareto import ParetoTable
+from kan2.symbolic.snap import SnapReport
+from kan2.types import EdgeIndex
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided for one edge: the function, or None where it stays a spline, and the error afterwards."""
+
+    edge: EdgeIndex
+    function: str | None
+    rmse: float
+
+
+@dataclass
+class SymbolicReport:
+    """What `auto_symbolic` did; prints as a table.
+
+    Attributes:
+        rmse_before: training error of the splines, root mean square.
+        choices: in the order they were made.
+        pareto: all networks that were tried, by complexity and error, with a recommended row.
+        snap: what became of the numbers; None where splines are left, or snapping was switched off.
+    """
+
+    rmse_before: float
+    choices: list[Choice] = field(default_factory=list)
+    pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
+    snap: SnapReport | None = None
+
+    def __str__(self) -> str:
+        lines = [f"splines: rmse {self.rmse_before:.3g}"]
+        lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
+        if self.snap is not None:
+            lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
+        return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)
