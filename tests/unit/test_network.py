@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import kanpiler
 from kan2 import LayerValues, MultKAN, NetworkSpec, sample_function
 from kan2.errors import DataError, ShapeError, UnknownNameError
 from tests.strategies import random_network, samples
@@ -145,3 +146,18 @@ def test_every_basis_serves_a_network_for_life(basis, tmp_path):
 def test_an_unknown_basis_is_refused_by_name():
     with pytest.raises(UnknownNameError, match="Did you mean 'bspline'"):
         MultKAN([2, 1], basis="splines")
+
+
+def test_forward_stores_nothing():
+    for model in (kanpiler.compile("x*sin(y)", trainable=False), MultKAN([2, [2, 1], 1])):
+        before = {name: id(value) for name, value in vars(model).items()}
+        model(torch.zeros(3, 2, dtype=torch.float64))
+        assert before == {name: id(value) for name, value in vars(model).items()}
+
+
+def test_definitions_of_auxiliary_variables_are_read_once(monkeypatch):
+    model = MultKAN([1, 1], inputs=["x"]).augment({"square_of_x": "x**2"})
+    x = torch.ones(3, 1, dtype=torch.float64)
+    model(x)
+    monkeypatch.setattr("kan2.core.features.parse_expression", None)
+    assert model(x).shape == (3, 1)
