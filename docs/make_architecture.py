@@ -40,7 +40,7 @@ def room(module: str) -> str | None:
 
 def rooms() -> dict[str, str]:
     """Returns every room with its kind: "folder" or "file" of kan2, or "package"."""
-    kinds = {package: "package" for package in PACKAGES}
+    kinds = dict.fromkeys(PACKAGES, "package")
     for path in sorted((ROOT / "kan2").iterdir()):
         if path.suffix == ".py" and not path.name.startswith("__"):
             kinds[path.stem] = "file"
