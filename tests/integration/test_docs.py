@@ -2,14 +2,21 @@
 
 import contextlib
 import io
+import pydoc
 import re
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from kan2.core.bases import KINDS
+from kan2.functions import table
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [*PAGES, *sorted((ROOT / "docs" / "case_studies").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+ROOMS = "kan2|kanpiler|treeconv|case_studies|tests|benchmarks|docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -17,13 +24,23 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     namespace: dict = {"__name__": "docs"}
-    # A page may seed torch, as its reader may.
-    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
+    # A page may seed torch, as its reader may, and what it registers ends with it.
+    registries = patch.dict(KINDS), patch.dict(table._TABLE)
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()), registries[0], registries[1]:
         for block in blocks:
             exec(compile(block, f"{page.name}", "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda p: p.stem)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda p: p.stem)
+def test_files_and_names_exist(page):
+    text = page.read_text()
+    for path in re.findall(rf"`((?:{ROOMS})/[\w./]*)`", text):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"`((?:kan2|kanpiler|treeconv)(?:\.[A-Za-z_]\w*)+)", text):
+        assert pydoc.locate(name) is not None, name
