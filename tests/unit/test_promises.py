@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -70,13 +71,13 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
     assert (tmp_path / "harm").exists(), "the bomb should be a real one"
 
 
-# These values come from the version that wrote the files.
-@pytest.mark.parametrize(
-    ("name", "x", "y"), [("spline", [0.3, -0.2], 2.33760089794739), ("compiled", [2.0, 0.3, 1.0], 0.6195787031760197)]
-)
-def test_networks_of_earlier_versions_load_and_give_the_same(name, x, y):
+@pytest.mark.parametrize("name", ["spline", "compiled"])
+def test_networks_of_earlier_versions_load_and_give_the_same(name):
+    # The numbers beside the networks were computed by the version that wrote them.
+    expected = np.load(NETWORKS / f"{name}.npz")
     model = kan2.load(NETWORKS / f"{name}.kan")
-    assert model([x]).item() == pytest.approx(y, rel=1e-14)
+    assert type(model) is MultKAN
+    np.testing.assert_allclose(model.predict(expected["x"]), expected["y"], rtol=1e-14, atol=1e-15)
     assert kan2.NetworkSpec.from_json(model.spec.to_json()) == model.spec
 
 
