@@ -26,6 +26,7 @@ import torch
 
 from treeconv.calibration import Evidence, judge
 from treeconv.derivatives import Array
+from treeconv.errors import TreeError
 
 N_SHUFFLES = 20
 
@@ -62,7 +63,7 @@ def strengths_of(model: torch.nn.Module, x: Any = None) -> list[Array]:
         product are added up.
 
     Raises:
-        ValueError: If there are no linear layers, or they do not follow one another.
+        TreeError: If there are no linear layers, or they do not follow one another.
     """
     if hasattr(model, "attribute"):
         scores: Any = model.attribute(x)  # type: ignore[operator]
@@ -72,12 +73,17 @@ def strengths_of(model: torch.nn.Module, x: Any = None) -> list[Array]:
             for edges, layer in layers
         ]
     layers = [m.weight.detach().abs().double().cpu().numpy() for m in model.modules() if isinstance(m, torch.nn.Linear)]
-    if not layers or any(a.shape[0] != b.shape[1] for a, b in itertools.pairwise(layers)):
-        raise ValueError(
+    if not layers or not _follow(layers):
+        raise TreeError(
             f"anatomy: expected linear layers that follow one another, got shapes {[w.shape for w in layers]}. "
             "Pass a list of arrays (target, source) of connection strengths."
         )
     return layers
+
+
+def _follow(layers: Sequence[Array]) -> bool:
+    """Whether each layer has as many targets as the next has sources."""
+    return all(a.shape[0] == b.shape[1] for a, b in itertools.pairwise(layers))
 
 
 def _wiring(strengths: Sequence[Array], threshold: float) -> nx.Graph:
@@ -120,7 +126,7 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
 
     Raises:
         TypeError: If the model is none of these.
-        ValueError: If the strengths are negative or do not fit together.
+        TreeError: If the strengths are negative or do not fit together.
 
     Example:
         >>> blocks = np.kron(np.eye(2), np.ones((3, 2)))
@@ -136,16 +142,14 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
         raise TypeError(
             f"anatomy: expected a torch module or a list of arrays, got {type(model).__name__}. Pass an MLP."
         )
-    if any(s.ndim != 2 or (s < 0).any() for s in strengths) or any(
-        a.shape[0] != b.shape[1] for a, b in itertools.pairwise(strengths)
-    ):
-        raise ValueError(
+    if any(s.ndim != 2 or (s < 0).any() for s in strengths) or not _follow(strengths):
+        raise TreeError(
             "anatomy: expected non-negative arrays (target, source) that fit, "
             f"got shapes {[s.shape for s in strengths]}. Give absolute values, one array a layer, inputs first."
         )
     labels = list(names) if names is not None else [f"x{i + 1}" for i in range(strengths[0].shape[1])]
     if len(labels) != strengths[0].shape[1]:
-        raise ValueError(f"anatomy: expected {strengths[0].shape[1]} names, got {len(labels)}. Give one an input.")
+        raise TreeError(f"anatomy: expected {strengths[0].shape[1]} names, got {len(labels)}. Give one an input.")
     inner = strengths[:-1] if len(strengths) > 1 and strengths[-1].shape[0] == 1 else strengths
     graph = _wiring(inner, threshold)
     modules, leak = _communities(graph)

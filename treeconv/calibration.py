@@ -29,7 +29,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from treeconv.derivatives import Array, Function, root_mean_square
 
@@ -48,7 +49,8 @@ GRADIENT_WINDOW = (1.0, 5.0)
 
 _DOUBT = math.log(3.0)
 _NEIGHBOURHOOD = 2000
-"""Samples among which neighbours are looked for, since all distances are computed."""
+"""Samples among which neighbours are looked for. 20,000 tell an error of 0.141 as 0.136 to 0.147 in 2 to 12 dimensions,
+2,000 as 0.117 to 0.151, but in 12 dimensions a search among 20,000 takes 3 s and among 2,000 takes 0.05 s."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +182,31 @@ def model_error(x: Array, residuals: Array) -> float:
     missed = root_mean_square(residuals)
     if len(x) < 2 or missed == 0:
         return missed
-    spread = x.std(axis=0)
-    points = torch.as_tensor(x / np.where(spread > 0, spread, 1.0))
-    nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).argmin(dim=1).numpy()
+    nearest = nearest_neighbours(x)
     noise = float(np.mean((residuals - residuals[nearest]) ** 2)) / 2
     # few samples do not tell the noise well enough to subtract nearly everything
     least = min(1.0, max(1 / 9, 2 / math.sqrt(len(x))))
     return math.sqrt(max(missed**2 - noise, least * missed**2))
+
+
+def nearest_neighbours(x: Array) -> NDArray[np.int64]:
+    """Returns for each sample the number of the sample nearest to it, distances in standard deviations of each input.
+
+    Args:
+        x: Samples (batch >= 2, n).
+
+    Returns:
+        Numbers (batch,); no sample is its own neighbour.
+
+    Example:
+        >>> nearest_neighbours(np.array([[0.0], [1.0], [5.0]])).tolist()
+        [1, 0, 1]
+    """
+    spread = x.std(axis=0)
+    points = x / np.where(spread > 0, spread, 1.0)
+    found = np.asarray(KDTree(points).query(points, k=2)[1])
+    # where samples repeat, the first found may be the copy and the second the sample itself
+    return np.where(found[:, 0] == np.arange(len(x)), found[:, 1], found[:, 0])
 
 
 def tolerance(function: Function, x: Array, y: Array | None = None, error: float | None = None) -> Tolerance:
@@ -200,16 +220,11 @@ def tolerance(function: Function, x: Array, y: Array | None = None, error: float
 
     Returns:
         The windows for values and gradients.
-
-    Raises:
-        ValueError: If the error is negative or not finite.
     """
     values = function.value(x)
     finite = values[np.isfinite(values)]
     spread = float(finite.std()) if finite.size else 0.0
     steepness = root_mean_square(np.linalg.norm(function.gradient(x) * x.std(axis=0), axis=1))
-    if error is not None and not 0 <= error < np.inf:
-        raise ValueError("convert: expected a finite error >= 0. Give the model's RMSE in the unit of the output.")
     source = "given"
     if error is None and y is not None:
         error, source = model_error(x, values - y), "measured"

@@ -14,17 +14,16 @@ Reference: Z. Liu et al., "KAN 2.0: Kolmogorov-Arnold Networks Meet Science", ar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from treeconv.calibration import Evidence, Tolerance, judge, tolerance
-from treeconv.derivatives import Array, Function, as_functions
+from treeconv.calibration import Evidence, Tolerance, judge
 from treeconv.hierarchy import children
-from treeconv.probes import Group, Probes, View, freeze, whole
+from treeconv.probes import Group, Probes, View, freeze
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
+from treeconv.study import Study
+from treeconv.subject import Subject
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
 
@@ -36,49 +35,6 @@ class Division:
     kind: str
     groups: tuple[Group, ...]
     evidence: Evidence
-
-
-@dataclass
-class Study:
-    """A model, divided by `unit`, with the samples it is studied on."""
-
-    function: Function
-    x: Array
-    partners: Array
-    tolerance: Tolerance
-    rng: np.random.Generator
-    unit: float
-
-    def probes(self, view: View) -> Probes:
-        """Returns the probes of a view at the samples."""
-        columns = list(view.inputs)
-        return Probes(view, self.x[:, columns], self.partners[:, columns])
-
-    def relevance(self) -> list[Evidence]:
-        """Tests each input: evidence `holds` when the model does not depend on it."""
-        everything = tuple(range(self.x.shape[1]))
-        probes = self.probes(whole(self.function, len(everything), everything, self.x))
-        sensitivity = np.full(len(self.x), np.sqrt(2.0))
-        scores = [probes.score(probes.value() - probes.value(i), sensitivity, probes.spread) for i in everything]
-        limit = self.tolerance.of_values([s for s, _ in scores], probes.spread)
-        return [judge(score, limit, scatter) for score, scatter in scores]
-
-
-def study(
-    function: Function, x: Array, y: Array | None = None, error: float | None = None, n_samples: int = 1000
-) -> Study:
-    """Prepares a model for tests: brings it to unit size, picks samples, gives each a partner, finds its error."""
-    rng = np.random.default_rng(0)
-    values = function.value(x)
-    values = values[np.isfinite(values)]
-    # the median, because the mean of values next to a pole is anything
-    unit = float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-    unit = unit if unit > 0 else float(np.abs(values).max(initial=0.0)) or 1.0
-    function = function.scaled(unit)
-    allowed = tolerance(function, x, None if y is None else y / unit, None if error is None else error / unit)
-    if len(x) > n_samples:
-        x = x[rng.permutation(len(x))[:n_samples]]
-    return Study(function, x, np.roll(x[rng.permutation(len(x))], 1, axis=0), allowed, rng, unit)
 
 
 def divide(probes: Probes, allowed: Tolerance, is_known: bool) -> Division:
@@ -135,13 +91,13 @@ def _bias(parent: str, evidence: Evidence, unit: float, spread: float) -> float 
     return None if bias is None else bias / spread  # a factor is known up to scale
 
 
-def grow(work: Study, names: Sequence[str], output: int) -> Tree:
+def grow(work: Study, output: int) -> Tree:
     """Builds the tree of one output."""
-    tree = Tree()
+    tree, names = Tree(), work.names
     relevance = work.relevance()
     relevant = tuple(i for i, e in enumerate(relevance) if not e.holds)
     tree.graph.update(
-        names=tuple(names),
+        names=names,
         irrelevant=tuple(names[i] for i, e in enumerate(relevance) if e.holds),
         output=output,
         root=0,
@@ -181,12 +137,12 @@ def grow(work: Study, names: Sequence[str], output: int) -> Tree:
         return node
 
     if len(relevant) > 1:
-        add(whole(work.function, len(names), relevant, work.x), is_known=True)
+        add(work.whole(relevant), is_known=True)
     else:  # a constant, or an unknown function of one input
         inputs = tuple(names[i] for i in relevant)
         tree.add_node(0, kind="opaque", inputs=inputs, **_record(judge(0.0, work.tolerance.value[1])))
         if relevant:
-            tree.add_edge(add(whole(work.function, len(names), relevant, work.x), is_known=True), 0)
+            tree.add_edge(add(work.whole(relevant), is_known=True), 0)
     for i, evidence in enumerate(relevance):
         if evidence.holds:
             tree.add_node(names[i], kind="input", inputs=(names[i],), **_record(evidence))
@@ -221,7 +177,8 @@ def convert(
 
     Raises:
         TypeError: If `f` cannot be called.
-        ValueError: If samples, names, targets and outputs do not fit together.
+        SampleError: If samples, names, targets, errors and outputs do not fit together.
+        ExpressionError: If a SymPy expression has other symbols than the names.
 
     Example:
         >>> import torch
@@ -229,90 +186,6 @@ def convert(
         >>> print(convert(lambda x: x[:, 0] * torch.sin(x[:, 1] + x[:, 2]), x).nodes[0]["kind"])
         product
     """
-    samples, labels = as_samples(x, names)
-    functions = as_functions(f, samples, labels)
-    targets = None if y is None else _as_targets(y, len(samples), len(functions))
-    errors = list(error) if isinstance(error, Iterable) else [error] * len(functions)
-    if len(errors) != len(functions):
-        raise ValueError(f"convert: expected {len(functions)} errors, got {len(errors)}. Give one number an output.")
-    trees = [
-        grow(study(function, samples, None if targets is None else targets[:, k], errors[k], n_samples), labels, k)
-        for k, function in enumerate(functions)
-    ]
+    subject = Subject.of(f, x, names, y, error)
+    trees = [grow(Study.of(subject, output, n_samples), output) for output in range(len(subject.functions))]
     return trees[0] if len(trees) == 1 else trees
-
-
-def single_study(
-    f: Any, x: Any, names: Sequence[str] | None = None, y: Any = None, error: float | None = None
-) -> tuple[Study, tuple[str, ...]]:
-    """Prepares a model of one output for single tests.
-
-    Args:
-        f: The model, as in `convert`.
-        x: Samples (batch, n).
-        names: One name a column.
-        y: Targets (batch,) from which the error is measured.
-        error: The root mean square error.
-
-    Returns:
-        The study and the names of the inputs.
-
-    Raises:
-        ValueError: If the model has several outputs.
-    """
-    samples, labels = as_samples(x, names)
-    functions = as_functions(f, samples, labels)
-    if len(functions) > 1:
-        raise ValueError(
-            f"treeconv: expected a model of one output, got {len(functions)}. Wrap it: lambda x: model(x)[:, 0]."
-        )
-    targets = None if y is None else _as_targets(y, len(samples), 1)[:, 0]
-    return study(functions[0], samples, targets, error), labels
-
-
-def _as_targets(y: Any, n_samples: int, n_outputs: int) -> Array:
-    targets = np.asarray(_array(y), dtype=float)
-    if targets.size != n_samples * n_outputs or len(targets) != n_samples:
-        raise ValueError(
-            f"convert: expected targets y of shape ({n_samples}, {n_outputs}), got {targets.shape}. "
-            "Give one row a sample and one column an output."
-        )
-    return targets.reshape(n_samples, n_outputs)
-
-
-def _array(data: Any) -> Any:
-    return data.detach().cpu().numpy() if hasattr(data, "detach") else data
-
-
-def as_samples(x: Any, names: Sequence[str] | None = None) -> tuple[Array, tuple[str, ...]]:
-    """Checks samples and names.
-
-    Args:
-        x: Tensor, array or data frame (batch, n).
-        names: One name a column, or None.
-
-    Returns:
-        The samples as float64 and the names.
-
-    Raises:
-        ValueError: If the samples are not a finite table of at least 10 rows, or the names do not fit it.
-    """
-    if names is None and hasattr(x, "columns"):
-        names = [str(column) for column in x.columns]
-    samples = np.asarray(_array(x), dtype=float)
-    if samples.ndim != 2 or len(samples) < 10 or samples.shape[1] < 1:
-        raise ValueError(
-            f"convert: expected samples of shape (batch >= 10, n), got {samples.shape}. Pass one row a sample."
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("convert: expected finite samples, got NaN or infinity. Drop those rows first.")
-    labels = tuple(names) if names is not None else tuple(f"x{i + 1}" for i in range(samples.shape[1]))
-    if (
-        len(labels) != samples.shape[1]
-        or len(set(labels)) != len(labels)
-        or not all(isinstance(n, str) for n in labels)
-    ):
-        raise ValueError(
-            f"convert: expected {samples.shape[1]} different names, got {labels}. Give one name a column of x."
-        )
-    return samples, labels

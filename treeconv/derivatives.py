@@ -7,9 +7,8 @@ differences).
 
 Words: a function is *learned* when it came out of a fit (a torch module with parameters, an object with `predict`) and
 therefore carries an error of its own; otherwise, as when a network says that it `is_formula`, it is *exact* up to
-rounding. The step of the differences is chosen by
-letting several steps compete: the one whose derivative agrees best with that of twice the step wins, and the
-disagreement that is left is the measured error of the gradient.
+rounding. The step of the differences is chosen by letting several steps compete: the one whose derivative agrees best
+with that of twice the step wins, and the disagreement that is left is the measured error of the gradient.
 
 Reference: J. J. Moré, S. M. Wild, "Estimating derivatives of noisy simulations", ACM TOMS 38 (2012).
 """
@@ -25,6 +24,8 @@ import numpy as np
 import sympy as sp
 import torch
 from numpy.typing import NDArray
+
+from treeconv.errors import ExpressionError, SampleError, TreeError
 
 Array = NDArray[np.float64]
 
@@ -66,23 +67,6 @@ class Function:
         return replace(self, value=lambda x: sized(self.value(x)), gradient=lambda x: sized(self.gradient(x)))
 
 
-def count_outputs(f: Any, x: Array) -> int:
-    """Returns how many outputs `f` has: the number of columns of its answer.
-
-    Args:
-        f: Any of the things `as_functions` takes.
-        x: Samples (batch, n).
-
-    Returns:
-        The number of outputs, 1 for an answer of shape (batch,).
-
-    Example:
-        >>> count_outputs(lambda x: np.stack([x[:, 0], x[:, 1]], axis=1), np.ones((3, 2)))
-        2
-    """
-    return len(as_functions(f, x))
-
-
 def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[Function]:
     """Wraps a model as one `Function` an output.
 
@@ -97,7 +81,8 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
 
     Raises:
         TypeError: If `f` is nothing that can be called.
-        ValueError: If `f` cannot be called with samples, or its answer does not have one row a sample.
+        SampleError: If `f` cannot be called with samples, or its answer does not have one row a sample.
+        ExpressionError: If a SymPy expression has other symbols than the names.
 
     Example:
         >>> square = as_functions(lambda x: (x**2).sum(1), np.eye(2))[0]
@@ -120,10 +105,10 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
     call = _numpy_call(f)
     try:
         call(x[:2])
-    except ValueError:
+    except TreeError:
         raise
-    except Exception as error:
-        raise ValueError(
+    except Exception as error:  # what a function makes of samples it was not written for is anything
+        raise SampleError(
             f"convert: expected a function of samples of shape (batch, {x.shape[1]}), got {type(error).__name__} when "
             f"called: {error}. Let it take one array and compute all rows at once."
         ) from error
@@ -182,7 +167,7 @@ def _columns(answer: Any, n_samples: int) -> Any:
     if answer.ndim == 1:
         answer = answer[:, None]
     if answer.ndim != 2 or answer.shape[0] != n_samples:
-        raise ValueError(
+        raise SampleError(
             f"convert: expected outputs of shape ({n_samples},) or ({n_samples}, outputs), got {tuple(answer.shape)}. "
             "Let the function return one row a sample."
         )
@@ -232,7 +217,7 @@ def _symbolic(expression: sp.Expr, names: Sequence[str]) -> Function:
     symbols = [sp.Symbol(name) for name in names]
     by_name = {str(s): s for s in expression.free_symbols}
     if unknown := sorted(set(by_name) - set(names)):
-        raise ValueError(
+        raise ExpressionError(
             f"convert: expected an expression in {', '.join(names)}, got also {', '.join(unknown)}. "
             "Give names= one name a column."
         )

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from treeconv.derivatives import Array, Function, root_mean_square
+from treeconv.errors import SampleError
 
 Group = tuple[int, ...]
 """Positions of some inputs."""
@@ -189,11 +190,11 @@ def equivalent_error(residual: Array, sensitivity: Array, scale: float, trim: fl
         Root mean square of residual / sensitivity over the scale, and the relative standard error of it.
 
     Raises:
-        ValueError: If hardly any sample is finite.
+        SampleError: If hardly any sample is finite.
     """
     finite = np.isfinite(residual) & np.isfinite(sensitivity)
     if finite.sum() < max(2, 0.05 * len(residual)):
-        raise ValueError(
+        raise SampleError(
             f"convert: expected finite outputs, got {int(finite.sum())} of {len(residual)} after exchanging inputs "
             "between samples. Give samples that fill a box inside the domain of the function."
         )

@@ -10,13 +10,16 @@ the look.
 from __future__ import annotations
 
 import html
-import warnings
-from pathlib import Path
-from typing import Any
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from treeconv.tree import as_tree
+from treeconv.tree import Tree, as_tree
+
+if TYPE_CHECKING:
+    from treeconv.diagram import Diagram
 
 INK, GREY, SHADE = "#222222", "#9a9a9a", "#eeeeee"
 COLOURS = {"sum": "#dce9f7", "product": "#fbe3d4", "separable": "#e3f1de", "opaque": SHADE}
@@ -76,7 +79,6 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
         'Figure'
     """
     from matplotlib.figure import Figure
-    from matplotlib.patches import Circle, FancyBboxPatch
 
     tree = as_tree(tree, "plot")
     stretch = 1.9 if evidence else 1.0
@@ -88,122 +90,59 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
     if ax is None:
         figure = Figure(figsize=(0.85 * (right - left), 0.85 * (top - bottom)), layout="constrained")
         ax = figure.add_subplot()
-    else:
-        figure = ax.figure
     for child, parent in tree.edges:
         (x0, y0), (x1, y1) = places[child], places[parent]
         ax.plot([x0, x1], [y0, y1], color=INK, linewidth=1.2, zorder=1, solid_capstyle="round")
-    root = tree.graph["root"]
-    x, y = places[root]
+    x, y = places[tree.graph["root"]]
     ax.plot([x, x], [y, y + 0.75], color=INK, linewidth=1.2, zorder=1)
     ax.text(x, y + 0.8, title or "output", ha="center", va="bottom", fontsize=10, color=INK)
     for node, (x, y) in places.items():
         attributes = tree.nodes[node]
-        kind = attributes["kind"]
-        if kind == "input":
-            dull = node in tree.graph["irrelevant"]
-            colour = GREY if dull else INK
-            ax.plot([x], [y], marker="o", markersize=4, color=colour, zorder=3)
-            ax.text(
-                x,
-                y - 0.16,
-                node,
-                ha="right" if turned else "center",
-                va="top",
-                fontsize=10,
-                color=colour,
-                rotation=45 if turned else 0,
-                rotation_mode="anchor" if turned else "default",
-                parse_math=False,
-            )
-            if dull:
-                ax.text(x, y + 0.12, "no effect", ha="center", va="bottom", fontsize=7, color=GREY, rotation=90)
+        if attributes["kind"] == "input":
+            _draw_input(ax, x, y, node, node in tree.graph["irrelevant"], turned)
             continue
-        if kind == "opaque":
-            style = "round,pad=0,rounding_size=0.06"
-            box = FancyBboxPatch(
-                (x - 0.24, y - 0.24), 0.48, 0.48, boxstyle=style, facecolor=COLOURS[kind], edgecolor=INK, zorder=2
-            )
-            ax.add_patch(box)
-            ax.text(x, y, "F", ha="center", va="center", fontsize=11, style="italic", zorder=4)
-        else:
-            ax.add_patch(Circle((x, y), 0.24, facecolor=COLOURS[kind], edgecolor=INK, zorder=2))
-            ax.text(x, y - 0.01, "×" if kind == "product" else "+", ha="center", va="center", fontsize=14, zorder=4)
-        if kind == "separable":
-            box = FancyBboxPatch(
-                (x - 0.15, y + 0.24), 0.3, 0.26, boxstyle="square,pad=0", facecolor="white", edgecolor=INK, zorder=3
-            )
-            ax.add_patch(box)
-            ax.text(x, y + 0.37, "F", ha="center", va="center", fontsize=8, style="italic", zorder=4)
+        _draw_sign(ax, x, y, attributes["kind"])
         notes = ["+ const"] if attributes.get("bias") else []
         notes += [_note(attributes)] if evidence else []
+        # beside the node, away from the edge to its parent
+        side = -1 if any(places[parent][0] > x for parent in tree.successors(node)) else 1
         if notes:
-            # beside the node, away from the edge to its parent
-            side = -1 if any(places[parent][0] > x for parent in tree.successors(node)) else 1
-            ax.text(
-                x + side * 0.3,
-                y + 0.05,
-                "\n".join(notes),
-                ha="left" if side > 0 else "right",
-                va="bottom",
-                fontsize=7,
-                color=GREY,
-                linespacing=1.1,
-                zorder=5,
-            )
+            align = {"ha": "left" if side > 0 else "right", "va": "bottom"}
+            text, look = "\n".join(notes), {"fontsize": 7, "color": GREY, "linespacing": 1.1, "zorder": 5}
+            ax.text(x + side * 0.3, y + 0.05, text, **align, **look)
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
     ax.set_aspect("equal", adjustable="box")
     ax.axis("off")
-    return figure
+    return ax.figure
 
 
-class Diagram:
-    """A Graphviz diagram: text in the DOT language that renders itself, no program `dot` needed.
+def _draw_input(ax: Any, x: float, y: float, name: str, is_dull: bool, turned: bool) -> None:
+    colour = GREY if is_dull else INK
+    ax.plot([x], [y], marker="o", markersize=4, color=colour, zorder=3)
+    turn: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if turned else {"ha": "center"}
+    ax.text(x, y - 0.16, name, va="top", fontsize=10, color=colour, parse_math=False, **turn)
+    if is_dull:
+        ax.text(x, y + 0.12, "no effect", ha="center", va="bottom", fontsize=7, color=GREY, rotation=90)
 
-    Attributes:
-        source: The text in the DOT language.
-    """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+def _draw_sign(ax: Any, x: float, y: float, kind: str) -> None:
+    """Draws an inner node: a circle with a sign, perhaps below a small box F, or a large box F."""
+    from matplotlib.patches import Circle, FancyBboxPatch
 
-    def __str__(self) -> str:
-        return self.source
+    def box(corner: tuple[float, float], width: float, height: float, style: str, **look: Any) -> None:
+        ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, edgecolor=INK, **look))
 
-    def _render(self, kind: str) -> bytes:
-        import pygraphviz
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the engine warns about fonts
-            return bytes(pygraphviz.AGraph(string=self.source).draw(format=kind, prog="dot") or b"")
-
-    def svg(self) -> str:
-        """Returns the picture as SVG text."""
-        return self._render("svg").decode()
-
-    def png(self) -> bytes:
-        """Returns the picture as PNG bytes."""
-        return self._render("png")
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def save(self, path: str | Path) -> None:
-        """Writes the picture to a file.
-
-        Args:
-            path: Where to; the ending decides the format: .svg, .png, .pdf, or .dot for the text.
-
-        Raises:
-            ValueError: If the ending is none of these.
-        """
-        ending = Path(path).suffix.lower().lstrip(".")
-        if ending not in ("svg", "png", "pdf", "dot"):
-            raise ValueError(
-                f"save: expected a path ending in .svg, .png, .pdf or .dot, got {path}. Change the ending."
-            )
-        Path(path).write_bytes(self.source.encode() if ending == "dot" else self._render(ending))
+    if kind == "opaque":
+        corner, style = (x - 0.24, y - 0.24), "round,pad=0,rounding_size=0.06"
+        box(corner, 0.48, 0.48, style, facecolor=COLOURS[kind], zorder=2)
+        ax.text(x, y, "F", ha="center", va="center", fontsize=11, style="italic", zorder=4)
+        return
+    ax.add_patch(Circle((x, y), 0.24, facecolor=COLOURS[kind], edgecolor=INK, zorder=2))
+    ax.text(x, y - 0.01, "×" if kind == "product" else "+", ha="center", va="center", fontsize=14, zorder=4)
+    if kind == "separable":
+        box((x - 0.15, y + 0.24), 0.3, 0.26, "square,pad=0", facecolor="white", zorder=3)
+        ax.text(x, y + 0.37, "F", ha="center", va="center", fontsize=8, style="italic", zorder=4)
 
 
 def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
@@ -214,45 +153,65 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
         evidence: Whether to write score, threshold and confidence into each inner node.
 
     Returns:
-        A diagram with `svg()`, `png()`, `save(path)` and `source`; a notebook shows it as a picture.
+        A `graphviz.Digraph` with `svg()`, `png()` and `save(path)`, which need no program `dot`; a notebook shows it as
+        a picture. Its nodes are named as in the tree: inputs by their names, "0" is the root; "output" stands above it.
+        Names that the DOT language would read otherwise are replaced by numbers that follow.
 
     Example:
         >>> import treeconv, torch
         >>> x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
-        >>> to_graphviz(treeconv.convert(lambda x: x[:, 0] * x[:, 1], x)).svg()[-7:-1]
-        '</svg>'
+        >>> diagram = to_graphviz(treeconv.convert(lambda x: x[:, 0] * x[:, 1], x, names=["a", "b"]))
+        >>> diagram.node("a", fontcolor="red")
+        >>> "red" in diagram.svg()
+        True
     """
+    from treeconv.diagram import Diagram
+
     tree = as_tree(tree, "to_graphviz")
     signs = {"sum": "+", "product": "×", "separable": "F( + )", "opaque": "F"}
-    ids = {node: f"n{i}" for i, node in enumerate(tree.nodes)}
-    lines = [
-        "digraph tree {",
-        '  graph [rankdir=BT, ordering=in, ranksep=0.35, nodesep=0.25, bgcolor="white"];',
-        '  node [fontname="Helvetica", fontsize=12, margin="0.08,0.04", height=0.3, width=0.3];',
-        "  edge [arrowhead=none];",
-        '  out [shape=plaintext, label="output"];',
-    ]
+    ids = _identifiers(tree)
+    diagram = Diagram(
+        name="tree",
+        graph_attr={"rankdir": "BT", "ordering": "in", "ranksep": "0.35", "nodesep": "0.25", "bgcolor": "white"},
+        node_attr={"fontname": "Helvetica", "fontsize": "12", "margin": "0.08,0.04", "height": "0.3", "width": "0.3"},
+        edge_attr={"arrowhead": "none", "fontname": "Helvetica", "fontsize": "10"},
+    )
+    diagram.node("output", shape="plaintext")
     for node, attributes in tree.nodes(data=True):
         kind = attributes["kind"]
         if kind == "input":
             colour = GREY if node in tree.graph["irrelevant"] else INK
-            label = f"<{html.escape(node)}>"
-            lines.append(f'  {ids[node]} [shape=plaintext, label={label}, fontcolor="{colour}"];')
+            diagram.node(ids[node], label=f"<{html.escape(node)}>", shape="plaintext", fontcolor=colour)
             continue
         label = html.escape(signs[kind]) + (" + const" if attributes.get("bias") else "")
         if evidence:
             note = html.escape(_note(attributes)).replace("\n", "<br/>")
             label += f'<br/><font point-size="8">{note}</font>'
         shape = "box" if kind == "opaque" else "ellipse"
-        lines.append(f'  {ids[node]} [shape={shape}, style=filled, fillcolor="{COLOURS[kind]}", label=<{label}>];')
+        diagram.node(ids[node], label=f"<{label}>", shape=shape, style="filled", fillcolor=COLOURS[kind])
     # children in order, or Graphviz is free to shuffle the inputs
     for node, _ in tree.walk():
-        lines += [f"  {ids[child]} -> {ids[node]};" for child in tree.children(node)]
-    lines.append(f"  {ids[tree.graph['root']]} -> out;")
-    leaves = [ids[n] for n, _ in tree.walk() if tree.nodes[n]["kind"] == "input"]
+        diagram.edges((ids[child], ids[node]) for child in tree.children(node))
+    diagram.edge(ids[tree.graph["root"]], "output")
+    leaves = [ids[node] for node, _ in tree.walk() if tree.nodes[node]["kind"] == "input"]
     leaves += [ids[name] for name in tree.graph["irrelevant"]]
-    if leaves:
-        lines.append("  {rank=same; " + "; ".join(leaves) + "}")
-    if len(leaves) > 1:
-        lines.append("  " + " -> ".join(leaves) + " [style=invis];")
-    return Diagram("\n".join([*lines, "}"]) + "\n")
+    row = Diagram(graph_attr={"rank": "same"})
+    for leaf in leaves:
+        row.node(leaf)
+    diagram.subgraph(row)
+    for left, right in itertools.pairwise(leaves):
+        diagram.edge(left, right, style="invis")
+    return diagram
+
+
+def _identifiers(tree: Tree) -> dict[Any, str]:
+    """Names of the nodes in the DOT language, where `:`, `<`, quotes and backslashes have a meaning of their own."""
+    numbers = itertools.count(sum(isinstance(node, int) for node in tree))
+
+    def identifier(node: Any) -> str:
+        if isinstance(node, int):
+            return str(node)
+        is_plain = re.fullmatch(r'[^\d:<>"\\][^:<>"\\]*', node) and node != "output"
+        return node if is_plain else str(next(numbers))
+
+    return {node: identifier(node) for node in tree.nodes}

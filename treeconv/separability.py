@@ -33,9 +33,13 @@ Scorer = Callable[[Group, Group], tuple[float, float]]
 
 def _corners(probes: Probes, a: Group, b: Group) -> Array:
     """Values (4, batch) with neither, both, a, b exchanged, about the mean value to spare digits."""
-    base = probes.value()
-    centre = float(base[np.isfinite(base)].mean())
-    return np.stack([base, probes.value(*a, *b), probes.value(*a), probes.value(*b)]) - centre
+    values = [probes.value(), probes.value(*a, *b), probes.value(*a), probes.value(*b)]
+    return np.stack(values) - _centre(probes)
+
+
+def _slope_corners(probes: Probes, a: Group, b: Group) -> Array:
+    """Gradients (4, batch, inputs) with neither, both, a, b exchanged."""
+    return np.stack([probes.gradient(), probes.gradient(*a, *b), probes.gradient(*a), probes.gradient(*b)])
 
 
 def sum_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
@@ -77,7 +81,7 @@ def _slope_score(
         relation: Residual and sensitivity from the corners (neither, both, a, b).
         sides: Inputs whose derivative must obey the relation, as it stands and with the groups exchanged.
     """
-    corners = np.stack([probes.gradient(), probes.gradient(*a, *b), probes.gradient(*a), probes.gradient(*b)])
+    corners = _slope_corners(probes, a, b)
     mirrored = corners[[0, 1, 3, 2]]
     scores = [probes.score(*relation(corners[:, :, i]), probes.steepness) for i in sides[0]]
     scores += [probes.score(*relation(mirrored[:, :, j]), probes.steepness) for j in sides[1]]
@@ -112,7 +116,7 @@ def fit_bias(probes: Probes, pairs: Sequence[tuple[Group, Group]]) -> float | No
 
 def ratio_score(probes: Probes, a: Group, b: Group) -> tuple[float, float]:
     """Returns score and scatter of f = F(g(A) + h(B))."""
-    corners = np.stack([probes.gradient(), probes.gradient(*a, *b), probes.gradient(*a), probes.gradient(*b)])
+    corners = _slope_corners(probes, a, b)
     scores = [splits_between(probes, a, b), splits_between(probes, b, a)]
     for i, j in itertools.product(a, b):
         up, down = corners[:, :, i], corners[:, :, j]

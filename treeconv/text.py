@@ -9,15 +9,27 @@ Reference: the grammar of the module `ast` of Python.
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Sequence
 
 import sympy as sp
+
+from treeconv.errors import ExpressionError
 
 FUNCTIONS = {
     name: getattr(sp, name)
     for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "sqrt")
 } | {"abs": sp.Abs, "Abs": sp.Abs, "ln": sp.log, "arcsin": sp.asin, "arccos": sp.acos, "arctan": sp.atan}
 CONSTANTS = {"pi": sp.pi}
+OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
 MAX_LENGTH = 2000
 MAX_POWER = 100
 
@@ -33,7 +45,7 @@ def read(text: str, names: Sequence[str]) -> sp.Expr:
         The expression in symbols of those names.
 
     Raises:
-        ValueError: If the text is not arithmetic in these names.
+        ExpressionError: If the text is not arithmetic in these names.
 
     Example:
         >>> read("sqrt(b^2 + 1)/c", ["b", "c"])
@@ -48,8 +60,8 @@ def read(text: str, names: Sequence[str]) -> sp.Expr:
         raise _refusal(text, "an arithmetic expression", type(error).__name__, "Check brackets and operators") from None
 
 
-def _refusal(text: str, expected: str, got: str, remedy: str) -> ValueError:
-    return ValueError(f"symmetry_variable: in {text!r} expected {expected}, got {got}. {remedy}.")
+def _refusal(text: str, expected: str, got: str, remedy: str) -> ExpressionError:
+    return ExpressionError(f"symmetry_variable: in {text!r} expected {expected}, got {got}. {remedy}.")
 
 
 def _build(node: ast.AST, text: str, names: frozenset[str]) -> sp.Expr:
@@ -60,25 +72,15 @@ def _build(node: ast.AST, text: str, names: frozenset[str]) -> sp.Expr:
             return sp.Symbol(name)
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-            inner = _build(operand, text, names)
-            return -inner if isinstance(sign, ast.USub) else inner
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            base, power = _build(left, text, names), _build(right, text, names)
-            if power.is_number and abs(complex(power)) > MAX_POWER:
-                raise _refusal(text, f"powers up to {MAX_POWER}", str(power), "Use exp for large powers")
-            return base**power
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as sign, right=right):
+        case ast.UnaryOp(op=sign, operand=operand) if type(sign) in OPERATORS:
+            return OPERATORS[type(sign)](_build(operand, text, names))
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in OPERATORS:
             first, second = _build(left, text, names), _build(right, text, names)
-            if isinstance(sign, ast.Add):
-                return first + second
-            if isinstance(sign, ast.Sub):
-                return first - second
-            if isinstance(sign, ast.Mult):
-                return first * second
-            if second.is_zero:
+            if isinstance(sign, ast.Pow) and second.is_number and abs(complex(second)) > MAX_POWER:
+                raise _refusal(text, f"powers up to {MAX_POWER}", str(second), "Use exp for large powers")
+            if isinstance(sign, ast.Div) and second.is_zero:
                 raise _refusal(text, "a finite expression", "a division by zero", "Remove it")
-            return first / second
+            return OPERATORS[type(sign)](first, second)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return FUNCTIONS[name](_build(argument, text, names))
         case _:

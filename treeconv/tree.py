@@ -26,6 +26,8 @@ from typing import Any
 
 import networkx as nx
 
+from treeconv.errors import TreeError
+
 KINDS = ("input", "sum", "product", "separable", "opaque")
 GRAPH_KEYS = ("root", "names", "irrelevant", "output", "settings")
 
@@ -119,22 +121,24 @@ def from_json(text: str) -> Tree:
         An equal tree.
 
     Raises:
-        ValueError: If the text holds no tree.
+        TreeError: If the text holds no tree.
     """
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError:
-        data = None
-    if not isinstance(data, dict) or "root" not in data.get("graph", {}):
-        raise ValueError(
+        return _from_data(json.loads(text))
+    except (json.JSONDecodeError, nx.NetworkXException, KeyError, TypeError, AttributeError):
+        raise TreeError(
             "from_json: expected a tree written by to_json, got another text. Pass the text of to_json(tree)."
-        )
-    plain = nx.node_link_graph(data, directed=True, edges="edges")
-    tree = Tree(plain)
+        ) from None
+
+
+def _from_data(data: Any) -> Tree:
+    tree = Tree(nx.node_link_graph(data, directed=True, edges="edges"))
     for key in ("names", "irrelevant"):
         tree.graph[key] = tuple(tree.graph[key])
     for _, attributes in tree.nodes(data=True):
         attributes["inputs"] = tuple(attributes["inputs"])
+    if tree.graph["root"] not in tree or any(kind not in KINDS for _, kind in tree.nodes(data="kind")):
+        raise KeyError("root or kind")
     return tree
 
 

@@ -17,9 +17,10 @@ import numpy as np
 import sympy as sp
 
 from treeconv.calibration import Evidence, judge
-from treeconv.conversion import as_samples
-from treeconv.derivatives import as_functions, root_mean_square
-from treeconv.hypotheses import Input, positions, prepare
+from treeconv.derivatives import Array, as_functions, root_mean_square
+from treeconv.errors import ExpressionError, TreeError
+from treeconv.probes import Group, Probes
+from treeconv.study import Input, Study, ask
 from treeconv.symmetry import module_score
 from treeconv.text import read
 
@@ -36,12 +37,8 @@ def generalised_symmetry(
     """Tests whether a group of inputs acts on the output through one number only: f = g(h(group), the rest).
 
     Args:
-        f: The model, as in `convert`.
-        x: Samples (batch, n).
+        f, x, names, y, error: The model, its samples and what is known of its error, as in `convert`.
         group: The inputs, by name or column number.
-        names: One name a column.
-        y: Targets from which the model's error is measured.
-        error: The model's root mean square error.
 
     Returns:
         The evidence.
@@ -52,8 +49,8 @@ def generalised_symmetry(
         >>> bool(generalised_symmetry(f, x, [0, 1])), bool(generalised_symmetry(f, x, [1, 2]))
         (True, False)
     """
-    work, probes, labels = prepare(f, x, names, y, error)
-    score, scatter = module_score(probes, positions(group, labels))
+    work, probes = ask(f, x, names, y, error)
+    score, scatter = module_score(probes, work.positions(group))
     return judge(score, work.tolerance.of_gradients([score], probes.steepness), scatter)
 
 
@@ -70,20 +67,16 @@ def symmetry_variable(
     """Tests whether some inputs act on the output through a given expression of them only.
 
     Args:
-        f: The model, as in `convert`.
-        x: Samples (batch, n).
+        f, x, names, y, error: The model, its samples and what is known of its error, as in `convert`.
         variable: The expression: text such as "b/c", a SymPy expression, or a function of all inputs (batch, n).
-        names: One name a column.
         inputs: The inputs it is about; by default those in the expression, or those the function depends on.
-        y: Targets from which the model's error is measured.
-        error: The model's root mean square error.
 
     Returns:
         The evidence; `detail["aligned"]` is the share of samples at which both gradients agree in direction within
         a cosine of 0.9.
 
     Raises:
-        ValueError: If the text is no arithmetic in the names, or the expression depends on no input.
+        ExpressionError: If the text is no arithmetic in the names, or the expression depends on no input.
 
     Example:
         >>> x = np.random.default_rng(0).uniform(1, 2, (200, 3))
@@ -91,20 +84,20 @@ def symmetry_variable(
         >>> bool(symmetry_variable(f, x, "b/c", names=["a", "b", "c"]))
         True
     """
-    work, probes, labels = prepare(f, x, names, y, error)
+    work, probes = ask(f, x, names, y, error)
+    return _through(work, probes, variable, None if inputs is None else work.positions(inputs))
+
+
+def _through(work: Study, probes: Probes, variable: Any, group: Group | None = None) -> Evidence:
+    """Tests whether a group of inputs, by default those of the variable, acts through the variable only."""
     if isinstance(variable, str):
-        variable = read(variable, labels)
-    guess = as_functions(variable, work.x, labels)[0]
+        variable = read(variable, work.names)
+    guess = as_functions(variable, work.x, work.names)[0]
     slopes = guess.gradient(work.x) * probes.scale
-    if inputs is not None:
-        group = positions(inputs, labels)
-    elif isinstance(variable, sp.Expr):
-        group = tuple(labels.index(name) for name in sorted(map(str, variable.free_symbols), key=labels.index))
-    else:
-        size = np.nanmax(np.abs(slopes), axis=0)
-        group = tuple(np.flatnonzero(size > 1e-6 * size.max()).tolist()) if size.max() > 0 else ()
+    if group is None:
+        group = _inputs_of(variable, slopes, work.names)
     if not group:
-        raise ValueError(
+        raise ExpressionError(
             "symmetry_variable: expected an expression of inputs, got a constant. Name at least one input."
         )
     ours, theirs = probes.gradient()[:, list(group)], slopes[:, list(group)]
@@ -121,6 +114,14 @@ def symmetry_variable(
     aligned = float(np.mean(cosine[np.isfinite(cosine)] > 0.9)) if np.isfinite(cosine).any() else 0.0
     allowed = work.tolerance.of_gradients([score], steepness)
     return judge(score, max(allowed, 10 * min(guess.gradient_error, 1e-3)), scatter, aligned=aligned)
+
+
+def _inputs_of(variable: Any, slopes: Array, names: tuple[str, ...]) -> Group:
+    """Columns of the inputs that occur in an expression, or on which a function depends by its slopes."""
+    if isinstance(variable, sp.Expr):
+        return tuple(sorted(names.index(str(symbol)) for symbol in variable.free_symbols))
+    size = np.nanmax(np.abs(slopes), axis=0)
+    return tuple(np.flatnonzero(size > 1e-6 * size.max()).tolist()) if size.max() > 0 else ()
 
 
 PAIR_FORMS = {
@@ -146,18 +147,14 @@ def pair_symmetries(
     """Tests the low-order symmetries of a pair of inputs.
 
     Args:
-        f: The model, as in `convert`.
-        x: Samples (batch, n).
+        f, x, names, y, error: The model, its samples and what is known of its error, as in `convert`.
         pair: Two inputs, by name or column number.
-        names: One name a column.
-        y: Targets from which the model's error is measured.
-        error: The model's root mean square error.
 
     Returns:
         Evidence by name of the symmetry, each with `detail["variable"]`, the combination that remains.
 
     Raises:
-        ValueError: If the pair is not one of two different inputs.
+        TreeError: If the pair is not one of two different inputs.
 
     Example:
         >>> x = np.random.default_rng(0).uniform(1, 2, (200, 2))
@@ -165,15 +162,14 @@ def pair_symmetries(
         >>> [name for name, evidence in found.items() if evidence]
         ['translation']
     """
-    samples, labels = as_samples(x, names)
-    places = positions(pair, labels)
+    work, probes = ask(f, x, names, y, error)
+    places = work.positions(pair)
     if len(set(places)) != 2 or len(places) != 2:
-        raise ValueError(f'pair_symmetries: expected two different inputs, got {pair}. Pass a pair such as ["a", "b"].')
-    a, b = (sp.Symbol(labels[i]) for i in places)
+        raise TreeError(f'pair_symmetries: expected two different inputs, got {pair}. Pass a pair such as ["a", "b"].')
+    a, b = (sp.Symbol(work.names[i]) for i in places)
     forms = (a - b, a + b, a / b, a * b, a**2 + b**2, a**2 - b**2)
     found = {}
     for (name, form), variable in zip(PAIR_FORMS.items(), forms):
-        evidence = symmetry_variable(f, samples, variable, labels, y=y, error=error)
-        evidence.detail["variable"] = form.format(a, b)
-        found[name] = evidence
+        found[name] = _through(work, probes, variable)
+        found[name].detail["variable"] = form.format(a, b)
     return found

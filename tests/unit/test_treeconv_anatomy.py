@@ -96,5 +96,5 @@ def test_other_things_are_refused():
     ],
 )
 def test_wrong_strengths_are_refused(model, names, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(treeconv.TreeError, match=match):
         treeconv.anatomy(model, names)

@@ -239,14 +239,14 @@ def test_single_precision_modules_are_held_against_single_precision():
     ("arguments", "error", "match"),
     [
         ((3, samples(2)), TypeError, "expected a callable"),
-        ((lambda x: x[:, 0], samples(2)[0]), ValueError, "expected samples of shape"),
-        ((lambda x: x[:, 0], samples(2) * np.nan), ValueError, "expected finite samples"),
-        ((lambda x: x[:, 0], samples(2), ["a"]), ValueError, "expected 2 different names"),
-        ((lambda x: x[:, 0], samples(2), ["a", "a"]), ValueError, "expected 2 different names"),
-        ((lambda x: x.sum(), samples(2)), ValueError, "one row a sample"),
-        ((lambda x: np.zeros((2, 2, 2)), samples(2)), ValueError, "one row a sample"),
-        ((sp.Symbol("q"), samples(2)), ValueError, "expected an expression in x1, x2"),
-        ((lambda x: np.log(-1 - x[:, 0] ** 2), samples(2)), ValueError, "expected finite outputs"),
+        ((lambda x: x[:, 0], samples(2)[0]), treeconv.SampleError, "expected samples of shape"),
+        ((lambda x: x[:, 0], samples(2) * np.nan), treeconv.SampleError, "expected finite samples"),
+        ((lambda x: x[:, 0], samples(2), ["a"]), treeconv.SampleError, "expected 2 different names"),
+        ((lambda x: x[:, 0], samples(2), ["a", "a"]), treeconv.SampleError, "expected 2 different names"),
+        ((lambda x: x.sum(), samples(2)), treeconv.SampleError, "one row a sample"),
+        ((lambda x: np.zeros((2, 2, 2)), samples(2)), treeconv.SampleError, "one row a sample"),
+        ((sp.Symbol("q"), samples(2)), treeconv.ExpressionError, "expected an expression in x1, x2"),
+        ((lambda x: np.log(-1 - x[:, 0] ** 2), samples(2)), treeconv.SampleError, "expected finite outputs"),
     ],
 )
 def test_wrong_arguments_are_refused_with_a_remedy(arguments, error, match):
@@ -257,9 +257,9 @@ def test_wrong_arguments_are_refused_with_a_remedy(arguments, error, match):
 
 def test_targets_must_fit():
     f, x = (lambda x: x[:, 0]), samples(2)
-    with pytest.raises(ValueError, match="expected a finite error >= 0"):
+    with pytest.raises(treeconv.SampleError, match="expected a finite error >= 0"):
         treeconv.convert(f, x, error=-1)
-    with pytest.raises(ValueError, match=r"targets y of shape \(600, 1\)"):
+    with pytest.raises(treeconv.SampleError, match=r"targets y of shape \(600, 1\)"):
         treeconv.convert(f, x, y=np.zeros((len(x), 2)))
 
 

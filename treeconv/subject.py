@@ -1,0 +1,146 @@
+"""The subject of a study: a model, the samples it is asked about, and what is known of its error.
+
+Every public function takes the same five arguments, `f, x, names, y, error`. They are checked and prepared here and
+nowhere else; what follows takes the record.
+
+Words: a *target* is what the model should have answered at a sample; an *error* is a root mean square in the unit of
+the output.
+
+Reference: the array protocol of NumPy, C. R. Harris et al., Nature 585, 357 (2020), for what counts as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from treeconv.derivatives import Array, Function, as_functions
+from treeconv.errors import SampleError
+
+MIN_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with its samples, checked.
+
+    Attributes:
+        functions: The model, one function an output.
+        x: Samples (batch, n), finite.
+        names: One name a column, all different.
+        targets: What the model should have answered, (batch, outputs), or None.
+        errors: One root mean square error an output, at least 0, or None where it is not known.
+    """
+
+    functions: tuple[Function, ...]
+    x: Array
+    names: tuple[str, ...]
+    targets: Array | None
+    errors: tuple[float | None, ...]
+
+    @classmethod
+    def of(
+        cls,
+        f: Any,
+        x: Any,
+        names: Sequence[str] | None = None,
+        y: Any = None,
+        error: float | Sequence[float] | None = None,
+        *,
+        one_output: bool = False,
+    ) -> Subject:
+        """Checks and prepares what users pass.
+
+        Args:
+            f: The model, as in `convert`.
+            x: Samples (batch, n), at least 10: tensor, array or data frame.
+            names: One name a column; by default those of the data frame, or x1, x2, ...
+            y: Targets (batch,) or (batch, outputs).
+            error: Root mean square error in the unit of the output, at least 0, or one number an output.
+            one_output: Whether the model must have one output only.
+
+        Returns:
+            The record.
+
+        Raises:
+            TypeError: If `f` cannot be called.
+            SampleError: If samples, names, targets, errors and outputs do not fit together.
+
+        Example:
+            >>> subject = Subject.of(lambda x: x[:, 0] * x[:, 1], np.random.default_rng(0).normal(size=(20, 2)))
+            >>> subject.names, len(subject.functions), subject.errors
+            (('x1', 'x2'), 1, (None,))
+        """
+        if names is None and hasattr(x, "columns"):
+            names = [str(column) for column in x.columns]
+        samples = _samples(x)
+        labels = _labels(names, samples.shape[1])
+        functions = tuple(as_functions(f, samples, labels))
+        if one_output and len(functions) > 1:
+            raise SampleError(
+                f"treeconv: expected a model of one output, got {len(functions)}. Wrap it: lambda x: model(x)[:, 0]."
+            )
+        targets = None if y is None else _targets(y, len(samples), len(functions))
+        return cls(functions, samples, labels, targets, _errors(error, len(functions)))
+
+
+def _array(data: Any) -> Any:
+    return data.detach().cpu().numpy() if hasattr(data, "detach") else data
+
+
+def _numbers(data: Any, what: str) -> Array:
+    try:
+        return np.asarray(_array(data), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise SampleError(
+            f"convert: expected numbers as {what}, got others: {error}. Pass an array of floats."
+        ) from None
+
+
+def _samples(x: Any) -> Array:
+    samples = _numbers(x, "the samples x")
+    if samples.ndim != 2 or len(samples) < MIN_SAMPLES or samples.shape[1] < 1:
+        raise SampleError(
+            f"convert: expected samples of shape (batch >= {MIN_SAMPLES}, n), got {samples.shape}. "
+            "Pass one row a sample."
+        )
+    if not np.isfinite(samples).all():
+        raise SampleError("convert: expected finite samples, got NaN or infinity. Drop those rows first.")
+    return samples
+
+
+def _labels(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    labels = tuple(names) if names is not None else tuple(f"x{i + 1}" for i in range(n))
+    if not all(isinstance(label, str) for label in labels) or not len(set(labels)) == len(labels) == n:
+        raise SampleError(f"convert: expected {n} different names, got {labels}. Give one name a column of x.")
+    return labels
+
+
+def _targets(y: Any, n_samples: int, n_outputs: int) -> Array:
+    targets = _numbers(y, "the targets y")
+    if targets.size != n_samples * n_outputs or len(targets) != n_samples:
+        raise SampleError(
+            f"convert: expected targets y of shape ({n_samples}, {n_outputs}), got {targets.shape}. "
+            "Give one row a sample and one column an output."
+        )
+    return targets.reshape(n_samples, n_outputs)
+
+
+def _errors(error: Any, n_outputs: int) -> tuple[float | None, ...]:
+    error = _array(error)
+    errors = tuple(error) if np.ndim(error) else (error,) * n_outputs
+    if len(errors) != n_outputs:
+        raise SampleError(f"convert: expected {n_outputs} errors, got {len(errors)}. Give one number an output.")
+    return tuple(None if one is None else _size(one) for one in errors)
+
+
+def _size(error: Any) -> float:
+    size = float(_numbers(error, "the error"))
+    if not 0 <= size < np.inf:
+        raise SampleError(
+            f"convert: expected a finite error >= 0, got {size}. Give the model's RMSE in the unit of the output."
+        )
+    return size
