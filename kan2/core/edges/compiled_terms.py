@@ -16,6 +16,7 @@ from torch import Tensor
 from kan2 import functions
 from kan2.core.bases.base import in_transform
 from kan2.core.edges import compiled
+from kan2.core.edges.double_backward import gradients
 from kan2.core.edges.terms import Terms
 
 NAMES = ("x", "x^2", "x^3", "x^4", "1/x", "sqrt", "exp", "log", "sin", "cos", "tanh", "abs", "gaussian")
@@ -75,9 +76,7 @@ class LoopedTerms(torch.autograd.Function):
         if torch.is_grad_enabled():
             # No function that the loops know has a shape parameter.
             sums = terms.sums(x, affine, affine.new_zeros(len(affine)), ctx.n_targets)
-            wanted = [t for t, needed in zip((x, affine), ctx.needs_input_grad) if needed]
-            found = iter(torch.autograd.grad(sums, wanted, gradient, create_graph=True, allow_unused=True))
-            of_x, of_affine = (next(found) if needed else None for needed in ctx.needs_input_grad[:2])
+            of_x, of_affine = gradients(sums, (x, affine), ctx.needs_input_grad, gradient)
             return of_x, of_affine, None, None
         of_x, of_affine = torch.zeros_like(x), torch.zeros_like(affine)
         given = x.numpy(), affine.numpy(), terms.source.numpy(), terms.target.numpy()

@@ -23,6 +23,7 @@ from kan2.core.bases.base import in_transform
 from kan2.core.bases.base_functions import BASE_FUNCTIONS
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges import compiled
+from kan2.core.edges.double_backward import gradients
 from kan2.core.edges.expansion import Expansion
 
 BLOCK = 8192  # inputs whose positions, values and features stay in a core's cache together
@@ -67,10 +68,7 @@ class FusedEdges(torch.autograd.Function):
         x, weight, features, slopes, index = ctx.saved_tensors
         expansion: Expansion = ctx.expansion
         if torch.is_grad_enabled():
-            sums = expansion.sums(x, weight)
-            wanted = [t for t, needed in zip((x, weight), ctx.needs_input_grad) if needed]
-            found = iter(torch.autograd.grad(sums, wanted, gradient, create_graph=True, allow_unused=True))
-            dx, dw = (next(found) if needed else None for needed in ctx.needs_input_grad[:2])
+            dx, dw = gradients(expansion.sums(x, weight), (x, weight), ctx.needs_input_grad, gradient)
             return dx, dw, None
         dx = dw = None
         if ctx.needs_input_grad[1]:
