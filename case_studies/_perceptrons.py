@@ -55,7 +55,11 @@ def descend(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor], steps:
 
 @torch.no_grad()
 def levenberg_marquardt(
-    vector: Tensor, residual: Callable[[Tensor], Tensor], jacobian: Callable[[Tensor], Tensor], damping: float
+    vector: Tensor,
+    residual: Callable[[Tensor], Tensor],
+    jacobian: Callable[[Tensor], Tensor],
+    damping: float,
+    least_diagonal: float | None = None,
 ) -> tuple[Tensor, float, bool]:
     """Takes one step towards the least sum of squares, damped as much as it takes to go down.
 
@@ -64,6 +68,8 @@ def levenberg_marquardt(
         residual: maps a vector to (row,) residuals.
         jacobian: maps a vector to their (row, parameter) derivatives.
         damping: share of the diagonal of J'J that is added to it at first, above 0.
+        least_diagonal: what the diagonal has at least where it is damped, for parameters on which no residual
+            depends; by default 1e-12 of its largest entry.
 
     Returns:
         the new vector, the damping to begin the next step with, and whether the step went down. Where no damping
@@ -72,8 +78,9 @@ def levenberg_marquardt(
     j, r = jacobian(vector), residual(vector)
     before, normal, gradient = r.square().sum(), j.T @ j, j.T @ r
     diagonal = normal.diagonal()
+    least = 1e-12 * diagonal.max() if least_diagonal is None else least_diagonal
     for _ in range(TRIES):
-        factor, failed = torch.linalg.cholesky_ex(normal + damping * torch.diag(diagonal + 1e-12 * diagonal.max()))
+        factor, failed = torch.linalg.cholesky_ex(normal + damping * torch.diag(diagonal + least))
         if not failed:
             trial = vector - torch.cholesky_solve(gradient[:, None], factor)[:, 0]
             if residual(trial).square().sum() < before:

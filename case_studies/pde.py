@@ -282,7 +282,7 @@ def mlp(data: tuple[Tensor, Tensor, Tensor], hidden: int, steps: int, seed: int 
 
     curve, damping = [], 1e-2
     for _ in range(steps):
-        vector, damping, _ = levenberg_marquardt(vector, residual, jacobian, damping)
+        vector, damping, _ = levenberg_marquardt(vector, residual, jacobian, damping, least_diagonal=1e-12)
         vector_to_parameters(vector, model.parameters())
         with torch.no_grad():
             curve.append((time.process_time() - start, float((model(test)[:, 0] - exact).square().mean())))

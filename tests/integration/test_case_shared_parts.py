@@ -104,10 +104,11 @@ def test_each_step_of_a_staircase_is_kept():
         (["quickstart", "--seeds", "0"], "--seeds: expected a whole number of at least 1, got '0'"),
         (["quickstart", "--seeds", "x"], "--seeds: expected a whole number of at least 1, got 'x'"),
         (["all", "--jobs", "0"], "--jobs: expected a whole number of at least 1, got '0'"),
-        (["quickstart", "--out", "FILE"], "--out: expected a folder, got the file FILE"),
-        (["quickstart", "--out", "FILE/deeper"], "--out: expected a folder, got FILE/deeper below the file FILE"),
-        (["all", "--out", "FILE"], "--out: expected a folder, got the file FILE"),
-        (["quickstart", "--results", "FOLDER"], "--results: expected a page, got the folder FOLDER"),
+        (["quickstart", "--out", "FILE"], "--out: expected a folder that can be made, got FILE (File exists)"),
+        (["quickstart", "--out", "FILE/deeper"], "--out: expected a folder that can be made, got FILE/deeper (Not a"),
+        (["all", "--out", "FILE"], "--out: expected a folder that can be made, got FILE (File exists)"),
+        (["quickstart", "--out", "FOLDER", "--results", "FILE/page"], "--results: expected a folder that can be made"),
+        (["quickstart", "--out", "FOLDER", "--results", "FOLDER"], "--results: expected a page, got the folder FOLDER"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_before_the_work(options, message, tmp_path, capsys):
@@ -117,7 +118,8 @@ def test_what_cannot_be_is_refused_in_one_line_before_the_work(options, message,
         options, message = [option.replace(name, place) for option in options], message.replace(name, place)
     with pytest.raises(SystemExit, match="2"):
         main(options)
-    assert message in " ".join(capsys.readouterr().err.split())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
 
 
 def test_benchmarks_are_listed_with_what_they_measure(capsys):

@@ -19,7 +19,8 @@ from torch.nn.functional import cross_entropy
 
 import kan2
 import kanpiler
-from case_studies._knots_laws import best_law
+from case_studies._knots.laws import best_law
+from case_studies._perceptrons import descend, perceptron
 from case_studies.knots_table import GEOMETRY, SYMMETRIES, features
 
 CUSP = {"meridinal_translation_real": "mu_r", "meridinal_translation_imag": "mu_i", "longitudinal_translation": "lam"}
@@ -141,7 +142,7 @@ def boosting(split: Split, columns: list[int]) -> Answer:
     return Answer(split.both_images(columns, log_probability))
 
 
-def perceptron(split: Split, columns: list[int], steps: int) -> Answer:
+def mlp(split: Split, columns: list[int], steps: int) -> Answer:
     """An MLP of four hidden layers of width 300, SiLU, by Adam with a cosine schedule, mirrored."""
     x, labels = (torch.tensor(a) for a in _labelled(split, columns))
     x, labels = x.float(), labels.long()
