@@ -80,9 +80,9 @@ def levenberg_marquardt(
     diagonal = normal.diagonal()
     least = 1e-12 * diagonal.max() if least_diagonal is None else least_diagonal
     for _ in range(TRIES):
-        factor, failed = torch.linalg.cholesky_ex(normal + damping * torch.diag(diagonal + least))
+        change, failed = torch.linalg.solve_ex(normal + damping * torch.diag(diagonal + least), gradient)
         if not failed:
-            trial = vector - torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+            trial = vector - change
             if residual(trial).square().sum() < before:
                 return trial, max(damping / 5, LEAST_DAMPING), True
         damping *= 4
