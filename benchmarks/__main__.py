@@ -6,12 +6,14 @@ a parameter `out`, keeps the runs that are done in the folder, and goes on from 
 """
 
 import argparse
+import ast
 import inspect
 import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+from case_studies._base import Parser, hint, make_places
 from case_studies._results import write_section
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -24,20 +26,42 @@ def names() -> list[str]:
     )
 
 
+def what_it_measures(name: str) -> str:
+    """Returns the first line of a comparison, without importing it."""
+    text = ast.get_docstring(ast.parse((Path(__file__).parent / f"{name}.py").read_text())) or ""
+    return text.splitlines()[0]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the named comparisons, by default all."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--out", type=Path, help="folder for the runs that are done")
+    known = "\n".join(f"  {name:16} {what_it_measures(name)}" for name in names())
+    parser = Parser(
+        prog="benchmarks",
+        usage="python -m benchmarks [NAME ...] [--out FOLDER]",
+        description="Runs comparisons, by default all, and writes their sections into docs/results.md.",
+        epilog=f"comparisons:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a comparison, see below")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where a long comparison keeps the runs that are done"
+    )
     arguments = parser.parse_args(argv)
-    chosen = arguments.names or names()
-    if unknown := sorted(set(chosen) - set(names())):
-        print(f"benchmarks: unknown {', '.join(unknown)}. Known: {', '.join(names())}.", file=sys.stderr)
-        return 2
-    for name in chosen:
+    for name in arguments.names:
+        if name not in names():
+            print(f"benchmarks: unknown comparison {name!r}.{hint(name, names())}", file=sys.stderr)
+            return 2
+    if arguments.out is not None:
+        make_places(parser, arguments.out, None)
+    for name in arguments.names or names():
         print(f"{name} ...", flush=True)
-        run = import_module(f"benchmarks.{name}").main
-        section = run(out=arguments.out) if "out" in inspect.signature(run).parameters else run()
+        try:
+            run = import_module(f"benchmarks.{name}").main
+            section = run(out=arguments.out) if "out" in inspect.signature(run).parameters else run()
+        except ModuleNotFoundError as missing:
+            needed = f"{name}: expected the package {missing.name!r}, which is not installed."
+            print(f"benchmarks: {needed} Install the extra `bench`: pip install -e '.[bench]'.", file=sys.stderr)
+            return 1
         write_section(section, RESULTS)
         print(section, flush=True)
     return 0

@@ -16,6 +16,13 @@ from pathlib import Path
 import torch
 
 
+def process_seconds(run: Callable[[], object]) -> float:
+    """Returns the processor time of one run."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
 def medians(candidates: Mapping[str, Callable[[], object]], rounds: int = 24, block: int = 4) -> dict[str, float]:
     """Returns the median time of each candidate in milliseconds, over at least `rounds` runs after warm-up."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
@@ -26,9 +33,7 @@ def medians(candidates: Mapping[str, Callable[[], object]], rounds: int = 24, bl
         for name, run in candidates.items():
             run()
             for _ in range(block):
-                start = time.process_time()
-                run()
-                times[name].append(time.process_time() - start)
+                times[name].append(process_seconds(run))
     return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
 
@@ -50,12 +55,6 @@ def _status(field: str) -> int:
         if line.startswith(field):
             return int(line.split()[1])
     return 0
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Returns a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def machine() -> str:

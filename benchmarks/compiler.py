@@ -1,4 +1,4 @@
-"""The compiler on the 120 AI-Feynman equations: size and time beside pykan's, evaluation beside `lambdify`.
+"""Size and time of the compiler on the 120 AI-Feynman equations beside pykan's, evaluation beside `lambdify`.
 
 Run `python -m benchmarks compiler`. pykan is compared where it is installed. Every formula goes
 through both compilers in the same process, one after the other; times are process times, evaluation is the best of 9.
@@ -17,20 +17,17 @@ import sympy
 import torch
 
 import kanpiler
+from benchmarks._timing import process_seconds
 from case_studies._equations import with_units
+from case_studies._results import table
 from kan2.expressions.parse import parse_expression
 
 BATCH = 10_000
 
 
-def seconds(action: Callable[[], Any], repeats: int = 1) -> float:
-    """Returns the shortest process time of an action."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.process_time()
-        action()
-        best = min(best, time.process_time() - start)
-    return best
+def best_seconds(action: Callable[[], Any]) -> float:
+    """Returns the shortest process time of nine runs."""
+    return min(process_seconds(action) for _ in range(9))
 
 
 def sample(names: list[str], domain: dict[str, tuple[float, float]]) -> torch.Tensor:
@@ -62,8 +59,8 @@ def evaluation_ratio(
         torch.autograd.grad(evaluate(leaf).sum(), [leaf, *numbers], allow_unused=True)
 
     with torch.no_grad():
-        forward = seconds(lambda: network(x), 9) / seconds(lambda: call(x), 9)
-    return forward, seconds(lambda: backward(network, numbers), 9) / seconds(lambda: backward(call), 9)
+        forward = best_seconds(lambda: network(x)) / best_seconds(lambda: call(x))
+    return forward, best_seconds(lambda: backward(network, numbers)) / best_seconds(lambda: backward(call))
 
 
 def incumbent(formula: str, names: list[str]) -> tuple[int, int, int, float]:
@@ -98,14 +95,14 @@ def main() -> str:
         cells = [name, f"{size.n_nodes}", f"{size.n_edges}", f"{size.depth}", f"{elapsed * 1e3:.0f}"]
         if has_pykan:
             try:
-                nodes, edges, depth, seconds_ = incumbent(formula, names)
+                nodes, edges, depth, taken = incumbent(formula, names)
             except Exception as error:
                 failed += 1
                 cells += [type(error).__name__, "", "", ""]
             else:
-                theirs += seconds_
+                theirs += taken
                 larger += size.n_nodes > nodes or size.n_edges > edges or size.depth > depth
-                cells += [f"{nodes}", f"{edges}", f"{depth}", f"{seconds_ * 1e3:.0f}"]
+                cells += [f"{nodes}", f"{edges}", f"{depth}", f"{taken * 1e3:.0f}"]
         x = sample(names, domain)
         numbers = [p for p in network.parameters() if p.requires_grad]
         trainable = evaluation_ratio(network, formula, names, x, numbers)[1]
@@ -129,9 +126,7 @@ def main() -> str:
             f"{means[0]:.2f}, forward and backward to the inputs {means[1]:.2f}; with gradients to its numbers too, "
             f"which `lambdify` does not give, {means[2]:.2f}.",
             "",
-            "| " + " | ".join(heads) + " |",
-            "|" + "---|" * len(heads),
-            *("| " + " | ".join(row) + " |" for row in rows),
+            table(heads, rows),
             "",
         ]
     )

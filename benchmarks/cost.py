@@ -2,12 +2,12 @@
 
 import math
 import statistics
-import time
 from collections.abc import Sequence
 
 import torch
 
-from benchmarks._timing import machine, peak_mib, table
+from benchmarks._timing import machine, peak_mib, process_seconds
+from case_studies._results import table
 from kan2 import MultKAN
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.problem import Problem
@@ -30,11 +30,7 @@ def step_time(n: int, hidden: int, repeats: int = 3) -> tuple[int, float]:
     model = MultKAN([N_INPUTS, hidden, 1], grid=5, seed=0)
     solver = LevenbergMarquardt(model.double(), Problem(x, y, roughness=1e-10))
     solver.restart()
-    times = []
-    for _ in range(repeats + 1):
-        start = time.process_time()
-        solver.step()
-        times.append(time.process_time() - start)
+    times = [process_seconds(solver.step) for _ in range(repeats + 1)]
     return solver.vector.size, statistics.median(times[1:])
 
 

@@ -1,11 +1,12 @@
-"""The Hessian of a network [5, 20, 20, 1] at 1,000 points: jets against torch.func and pykan's batch_hessian."""
+"""Time and memory of the Hessian of [5, 20, 20, 1] at 1,000 points: jets, torch.func, pykan's batch_hessian."""
 
 import warnings
 
 import torch
 from torch.func import hessian, vmap
 
-from benchmarks._timing import machine, medians, peak_mib, table
+from benchmarks._timing import machine, medians, peak_mib
+from case_studies._results import table
 from kan2 import MultKAN
 
 

@@ -1,21 +1,17 @@
-"""The first tutorial of pykan, "hello KAN", from samples to the exact formula, side by side in one process.
+"""Time from samples to the exact formula in the first tutorial of pykan, "hello KAN", side by side in one process.
 
 exp(sin(pi x) + y^2) from 1,000 samples: train [2,5,1] sparsely, prune, train, refine, train, symbolify, train, print.
 """
 
-import contextlib
-import io
-import os
 import statistics
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator
 
 import sympy
 import torch
 
-from benchmarks._timing import machine, table
+from benchmarks._pykan import float64_by_default, quiet_in_empty_folder, tutorial
+from benchmarks._timing import machine
+from case_studies._results import table
 from kan2 import MultKAN, sample_function
 
 SEEDS = (0, 1, 2)
@@ -42,45 +38,18 @@ def ours(seed: int) -> tuple[float, str, bool]:
 
 def pykan(seed: int) -> tuple[float, str]:
     """Returns processor seconds and the formula of pykan, with the settings of its tutorial."""
-    from kan import KAN, create_dataset, ex_round
+    from kan import create_dataset, ex_round
 
-    with quiet_in_empty_folder():
-        torch.set_default_dtype(torch.float64)
+    with quiet_in_empty_folder(), float64_by_default():
+        f = lambda x: torch.exp(torch.sin(torch.pi * x[:, [0]]) + x[:, [1]] ** 2)  # noqa: E731
+        data = create_dataset(f, n_var=2, seed=seed)
+        start = time.process_time()
         try:
-            f = lambda x: torch.exp(torch.sin(torch.pi * x[:, [0]]) + x[:, [1]] ** 2)  # noqa: E731
-            data = create_dataset(f, n_var=2, seed=seed)
-            start = time.process_time()
-            model = KAN(width=[2, 5, 1], grid=3, k=3, seed=seed, auto_save=False)
-            model(data["train_input"])
-            model.fit(data, opt="LBFGS", steps=50, lamb=0.001)
-            model.auto_save = False
-            model = model.prune()
-            model.fit(data, opt="LBFGS", steps=50)
-            model = model.refine(10)
-            model.fit(data, opt="LBFGS", steps=50)
-            model.auto_symbolic(lib=TUTORIAL)
-            model.fit(data, opt="LBFGS", steps=50)
+            model = tutorial(data, [2, 5, 1], seed, TUTORIAL)
             formula = ex_round(model.symbolic_formula()[0][0], 4)
             return time.process_time() - start, str(formula)
         except Exception as failure:
             return time.process_time() - start, f"{type(failure).__name__}: {failure}"
-        finally:
-            torch.set_default_dtype(torch.float32)
-
-
-@contextlib.contextmanager
-def quiet_in_empty_folder() -> Iterator[None]:
-    """Keeps what a package prints and writes to itself."""
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        os.makedirs(os.path.join(folder, "model"))
-        os.chdir(folder)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                yield
-        finally:
-            os.chdir(before)
 
 
 def main() -> str:

@@ -1,4 +1,4 @@
-"""One layer, forward and backward, against pykan, inkan and the matrix product underneath.
+"""Time and memory of one layer, forward and backward, against pykan, inkan and the matrix product underneath.
 
 The floor is `nn.Linear` with in * (G + 4) inputs: the product of features and weights that every such layer needs, with
 the features for free. The gradient of the input is included, as inside a deeper model.
@@ -10,7 +10,8 @@ import warnings
 import torch
 from torch import nn
 
-from benchmarks._timing import machine, medians, peak_mib, table, training_step
+from benchmarks._timing import machine, medians, peak_mib, training_step
+from case_studies._results import table
 from kan2 import KANLayer
 
 SHAPES = [

@@ -1,4 +1,4 @@
-"""Where something else is better than a KAN: small tables with noise, jumps across the axes, a symbolic regressor.
+"""Test errors where something else is better than a KAN: small noisy tables, oblique jumps, a symbolic regressor.
 
 Tables ship with scikit-learn or are drawn; a third is held out, three times. The hidden layer and the sparsity penalty
 of the KAN and the penalty of the ridge are chosen by cross-validation on the rest; the other models are used as
@@ -20,7 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kan2
-from benchmarks._timing import machine, table
+from benchmarks._timing import machine
+from case_studies._judging import rmse
+from case_studies._results import table
 from kan2.estimators import KANRegressor
 
 SEEDS = range(3)
@@ -70,8 +72,7 @@ def compare_tables() -> list[list[str]]:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     found = make_pipeline(StandardScaler(), model).fit(train_x, train_y).predict(test_x)
-                wrong = np.sqrt(np.mean((found - test_y) ** 2)) / test_y.std()
-                errors.setdefault(kind, []).append(float(wrong))
+                errors.setdefault(kind, []).append(rmse(found, test_y) / float(test_y.std()))
         print(name, errors, flush=True)
         medians = {kind: statistics.median(values) for kind, values in errors.items()}
         best = min(medians, key=medians.__getitem__)
@@ -104,7 +105,7 @@ def compare_formulas() -> list[list[str]]:
                     random_state=0,
                 ).fit(data.X.numpy(), data.y[:, 0].numpy())
             seconds = time.process_time() - start
-            error = np.sqrt(np.mean((np.ravel(found.predict(test_x)) - test_y) ** 2)) / test_y.std()
+            error = rmse(found.predict(test_x), test_y) / test_y.std()
             cells += [f"{error:.1e}", f"{seconds:.0f}"]
         print(formula, cells, flush=True)
         rows.append([f"`{formula}`", *cells])

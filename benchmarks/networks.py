@@ -1,4 +1,4 @@
-"""Whole networks with 0, 50 and 100 % symbolic edges, forward and backward, against pykan with and without speed()."""
+"""Time and memory of networks with 0, 50 and 100 % symbolic edges, against pykan with and without speed()."""
 
 import warnings
 from collections.abc import Callable
@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from benchmarks._timing import machine, medians, peak_mib, table, training_step
-from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
-from kan2.core.spec import BasisSpec, parse_width
+from benchmarks._timing import machine, medians, peak_mib, training_step
+from case_studies._results import table
+from kan2 import BasisSpec, LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
+from kan2.core.spec import parse_width
 
 WIDTHS: list[list[Any]] = [[2, 5, 1], [4, [5, 3], 1], [5, 20, 20, 1]]
 FUNCTIONS = ("sin", "x^2", "exp", "tanh")

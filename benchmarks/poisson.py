@@ -1,4 +1,4 @@
-"""A Poisson equation as a physics-informed network (KAN 1.0, section 3.4): ours, an MLP, and pykan on the same points.
+"""Error against time on a Poisson equation (KAN 1.0, section 3.4): ours, an MLP, and pykan on the same points.
 
 The equation, the points, our network and the MLP are those of the case study `pde`.
 """
@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks._timing import machine, table
+from benchmarks._pykan import float64_by_default
+from benchmarks._timing import machine
+from case_studies._results import table
 from case_studies.pde import Curve, by_lbfgs, kan, mlp_by_lbfgs, points
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "poisson.svg"
@@ -36,12 +38,9 @@ class _Pykan(torch.nn.Module):
 
 def pykan() -> Curve:
     """Trains pykan's network on the same residual by LBFGS."""
-    torch.set_default_dtype(torch.float64)
-    try:
+    with float64_by_default():
         model = _Pykan()
         return by_lbfgs(model, [p for p in model.parameters() if p.requires_grad], points(), BUDGET)
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 def draw(curves: dict[str, Curve]) -> None:

@@ -11,7 +11,6 @@ is within 1 % of the spread of the truth.
 `python -m benchmarks recovery --out FOLDER` keeps the runs that are done in a file there, and goes on where it stopped.
 """
 
-import copy
 import json
 import math
 import multiprocessing
@@ -22,7 +21,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,14 +29,14 @@ import numpy as np
 import sympy
 import torch
 from scipy.special import j0
-from torch import Tensor
 
 import kan2
-from benchmarks._timing import machine, table
-from benchmarks.hello import quiet_in_empty_folder
+from benchmarks._pykan import quiet_in_empty_folder, tutorial
+from benchmarks._timing import machine
+from case_studies._judging import is_exact
+from case_studies._results import table
+from case_studies._toys import box, exp_of_bessel
 from kan2 import functions
-from kan2._discover import discover
-from kan2.expressions.parse import parse_expression
 
 N = 1000
 SEEDS = range(10, 20)  # the method was developed on seeds 0 to 4
@@ -59,11 +57,6 @@ class Task:
     width: list[int | list[int]]
     extra: tuple[str, ...] = ()
     auxiliary: dict[str, str] = field(default_factory=dict)
-
-
-def box(names: str, low: float, high: float) -> dict[str, tuple[float, float]]:
-    """Returns the same range for several variables."""
-    return dict.fromkeys(names.split(), (low, high))
 
 
 TASKS = [
@@ -87,31 +80,9 @@ TASKS = [
 
 def samples(task: Task, seed: int, noise: float) -> kan2.Dataset:
     """Returns the data of a task."""
-    f = _bessel if "besselj" in task.formula else task.formula
+    f = exp_of_bessel if "besselj" in task.formula else task.formula
     data = kan2.sample_function(f, task.box, n=N, noise=noise, seed=seed)
     return kan2.augment(data, task.auxiliary) if task.auxiliary else data
-
-
-def _bessel(x: Tensor) -> Tensor:
-    # torch.special.bessel_j0 is off by up to 4e-7.
-    return torch.exp(torch.from_numpy(j0(20 * x[:, 0].numpy())) + x[:, 1] ** 2)
-
-
-def is_exact(formula: sympy.Expr, task: Task) -> bool:
-    """Tells whether a formula without floats equals the truth to 20 digits at five points of the box."""
-    if formula.atoms(sympy.Float):
-        return False
-    truth = parse_expression(task.formula, names=tuple(task.box))
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(5):
-        share = torch.rand(len(task.box), generator=generator, dtype=torch.float64).tolist()
-        point = [
-            (sympy.Symbol(name), sympy.Rational(Fraction(low + (high - low) * s).limit_denominator(10**6)))
-            for s, (name, (low, high)) in zip(share, task.box.items())
-        ]
-        if not abs((formula - truth).subs(point).evalf(30)) < 1e-20:
-            return False
-    return True
 
 
 def attempt(job: tuple[int, int, float]) -> tuple[bool, float, str]:
@@ -124,13 +95,13 @@ def attempt(job: tuple[int, int, float]) -> tuple[bool, float, str]:
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = discover(data, task.width, library=library, seed=1000 * seed)
+        model = kan2.discover(data, task.width, library=library, seed=1000 * seed)
     seconds = time.process_time() - start
     try:
         formula = model.symbolic_formula()
     except kan2.Kan2Error as refusal:
         return False, seconds, str(refusal).split(". ")[0]
-    return is_exact(formula, task), seconds, str(formula)
+    return is_exact(formula, task.formula, task.box), seconds, str(formula)
 
 
 def attempt_pykan(job: tuple[int, int, float]) -> tuple[bool, float, str]:
@@ -168,15 +139,7 @@ def _pykan(job: tuple[int, int, float], sender: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     with quiet_in_empty_folder():
         try:
-            model = kan.KAN(width=copy.deepcopy(task.width), grid=3, seed=seed, auto_save=False)
-            model.fit(sets, opt="LBFGS", steps=50, lamb=0.001)
-            model.auto_save = False
-            model = model.prune()
-            model.fit(sets, opt="LBFGS", steps=50)
-            model = model.refine(10)
-            model.fit(sets, opt="LBFGS", steps=50)
-            model.auto_symbolic(lib=library)
-            model.fit(sets, opt="LBFGS", steps=50)
+            model = tutorial(sets, task.width, seed, library)
             formulas: Any = model.symbolic_formula(var=list(data.feature_names))
             formula = kan.ex_round(formulas[0][0], 4)
         except Exception as failure:

@@ -1,4 +1,4 @@
-"""Input selection: which of 100 inputs matter for the sum of x_i^2 / 2^i.
+"""How often the inputs that matter are found: which of 100 inputs matter for the sum of x_i^2 / 2^i.
 
 The inputs fade by factors of two, so the true order is known: whoever keeps x_k must keep all before it.
 """
@@ -8,7 +8,8 @@ import warnings
 
 import torch
 
-from benchmarks._timing import machine, table
+from benchmarks._timing import machine
+from case_studies._results import table
 from kan2 import Dataset, MultKAN
 
 SEEDS = range(10)

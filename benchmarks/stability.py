@@ -1,4 +1,4 @@
-"""The stability matrix: ten functions, ten random starts, two precisions, two sample sizes; 400 fits in all.
+"""How often training fails: ten functions, ten random starts, two precisions, two sample sizes; 400 fits in all.
 
 Counted are runs that raise an exception, numbers that are not finite, and runs that reach 1e-4 of the deviation of the
 targets. pykan is not run: it takes minutes for each of the functions here.
@@ -9,7 +9,8 @@ import warnings
 
 import torch
 
-from benchmarks._timing import machine, table
+from benchmarks._timing import machine
+from case_studies._results import table
 from kan2 import MultKAN, sample_function
 
 FUNCTIONS = {

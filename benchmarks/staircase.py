@@ -1,14 +1,15 @@
-"""The staircase of KAN 1.0, Figures 2.3 and 3.1: finer and finer grids on exp(sin(pi x) + y^2), [2,1,1], 3,000 samples.
+"""Test error on finer and finer grids, the staircase of KAN 1.0, Figures 2.3 and 3.1.
 
-Theory: the error falls like G^-(k+1). Figures of pykan for the same task are printed beside, as its authors published
-them (0.0.x and 0.2.8 notebooks).
+The task is exp(sin(pi x) + y^2), [2,1,1], 3,000 samples. Theory: the error falls like G^-(k+1). Figures of pykan for
+the same task are printed beside, as its authors published them (0.0.x and 0.2.8 notebooks).
 """
 
 import time
 from itertools import pairwise
 from math import log
 
-from benchmarks._timing import machine, table
+from benchmarks._timing import machine
+from case_studies._results import table
 from kan2 import MultKAN, sample_function
 
 GRIDS = {3: [3, 5, 10, 20, 50, 100, 200, 500], 5: [3, 5, 10, 20, 50, 100, 200]}

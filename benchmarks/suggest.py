@@ -1,27 +1,21 @@
-"""Suggesting functions for all edges of a network, and drawing one: how long a notebook user waits."""
+"""Time to suggest functions for all edges of a network, and to draw one: how long a notebook user waits."""
 
 import statistics
-import time
+from collections.abc import Callable
 
 import torch
 
-from benchmarks._timing import machine
+from benchmarks._timing import machine, process_seconds
 from kan2 import MultKAN, functions, sample_function
-from kan2.functions.special import SPECIAL
 from kan2.symbolic.suggest import suggest_all
 
-ELEMENTARY = [name for name in functions.BUILT_IN if name != "0"]
-WHOLE = [*ELEMENTARY, *SPECIAL]
+ELEMENTARY = [name for name in functions.ELEMENTARY_ROWS if name != "0"]
+WHOLE = [name for name in functions.BUILT_IN if name != "0"]
 
 
-def seconds(run: object, rounds: int = 5) -> float:
-    """Returns the median processor time of a callable."""
-    times = []
-    for _ in range(rounds):
-        start = time.process_time()
-        run()  # type: ignore[operator]
-        times.append(time.process_time() - start)
-    return statistics.median(times)
+def median_seconds(run: Callable[[], object]) -> float:
+    """Returns the median processor time of five runs."""
+    return statistics.median(process_seconds(run) for _ in range(5))
 
 
 def main() -> str:
@@ -31,15 +25,13 @@ def main() -> str:
     model = MultKAN([4, 5, 1], grid=5)
     model.fit(data, steps=20)
     edges = [e.index for e in model.spec.edges()]
-    start = time.process_time()
-    suggest_all(model, edges, library=WHOLE)
-    first = time.process_time() - start
-    whole = seconds(lambda: suggest_all(model, edges, library=WHOLE))
-    elementary = seconds(lambda: suggest_all(model, edges, library=ELEMENTARY))
-    usual = seconds(lambda: suggest_all(model, edges))
+    first = process_seconds(lambda: suggest_all(model, edges, library=WHOLE))
+    whole = median_seconds(lambda: suggest_all(model, edges, library=WHOLE))
+    elementary = median_seconds(lambda: suggest_all(model, edges, library=ELEMENTARY))
+    usual = median_seconds(lambda: suggest_all(model, edges))
     wide = MultKAN([4, 9, 1], grid=5)
     wide.plot(data)
-    drawn = seconds(lambda: wide.plot(data))
+    drawn = median_seconds(lambda: wide.plot(data))
     return (
         "## Suggesting and drawing\n\n"
         f"All {len(edges)} edges of [4,5,1], 1,000 samples: the whole library of {len(WHOLE)} functions {whole:.2f} s "

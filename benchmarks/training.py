@@ -4,21 +4,19 @@ pykan trains as its tutorials do: LBFGS, 50 steps on each grid, `refine` between
 `fit` until its test error is below pykan's last one.
 """
 
-import contextlib
-import io
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from scipy.special import j0
 from torch import Tensor
 
-from benchmarks._timing import machine, table
+from benchmarks._pykan import float64_by_default, quiet_in_empty_folder
+from benchmarks._timing import machine
+from case_studies._results import table
+from case_studies._toys import exp_of_bessel, three_layers
 from kan2 import Dataset, MultKAN, sample_function
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -45,21 +43,11 @@ class Task:
     limit: float = 1.0
 
 
-def _bessel(x: Tensor) -> Tensor:
-    # SciPy's J0: torch.special.bessel_j0 is off by up to 4e-7.
-    return torch.exp(torch.from_numpy(j0(20 * x[:, 0].numpy())) + x[:, 1] ** 2)
-
-
-def _deep(x: Tensor) -> Tensor:
-    a, b = x[:, 0] ** 2 + x[:, 1] ** 2, x[:, 2] ** 2 + x[:, 3] ** 2
-    return torch.exp((torch.sin(torch.pi * a) + torch.sin(torch.pi * b)) / 2)
-
-
 TASKS = [
     Task("exp(sin(pi x) + y^2)", lambda x: torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2), [2, 5, 1], [3, 10]),
     Task("x y", lambda x: x[:, 0] * x[:, 1], [2, 2, 1], [3, 10]),
-    Task("exp(J0(20 x) + y^2)", _bessel, [2, 1, 1], [3, 10, 20]),
-    Task("exp((sin(pi r1^2) + sin(pi r2^2))/2)", _deep, [4, 2, 1, 1], [3, 10]),
+    Task("exp(J0(20 x) + y^2)", exp_of_bessel, [2, 1, 1], [3, 10, 20]),
+    Task("exp((sin(pi r1^2) + sin(pi r2^2))/2)", three_layers, [4, 2, 1, 1], [3, 10]),
     Task("(u + v)/(1 + u v)", lambda x: (x[:, 0] + x[:, 1]) / (1 + x[:, 0] * x[:, 1]), [2, 1, 1], [3, 10], limit=0.9),
 ]
 
@@ -74,24 +62,15 @@ def pykan(task: Task, seed: int) -> tuple[float, float]:
     from kan import KAN
 
     data = samples(task)
-    table = {"train_input": data.X, "train_label": data.y, "test_input": data.X_test, "test_label": data.y_test}
-    torch.set_default_dtype(torch.float64)
-    quiet = io.StringIO()
-    try:
-        # pykan writes a log into ./model, even where it is told to save nothing.
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.ExitStack() as stack:
-            stack.enter_context(contextlib.redirect_stdout(quiet))
-            stack.enter_context(contextlib.redirect_stderr(quiet))
-            Path("model").mkdir()
-            start = time.process_time()
-            # A copy of the width, because pykan changes the list it is given.
-            model = KAN(width=list(task.width), grid=task.grids[0], k=3, seed=seed, auto_save=False)
-            for i, grid in enumerate(task.grids):
-                model = model.refine(grid) if i else model
-                result = model.fit(table, opt="LBFGS", steps=PYKAN_STEPS)
-            seconds = time.process_time() - start
-    finally:
-        torch.set_default_dtype(torch.float32)
+    sets = {"train_input": data.X, "train_label": data.y, "test_input": data.X_test, "test_label": data.y_test}
+    with float64_by_default(), quiet_in_empty_folder():
+        start = time.process_time()
+        # A copy of the width, because pykan changes the list it is given.
+        model = KAN(width=list(task.width), grid=task.grids[0], k=3, seed=seed, auto_save=False)
+        for i, grid in enumerate(task.grids):
+            model = model.refine(grid) if i else model
+            result = model.fit(sets, opt="LBFGS", steps=PYKAN_STEPS)
+        seconds = time.process_time() - start
     error = float(result["test_loss"][-1])
     return error if math.isfinite(error) else math.inf, seconds
 

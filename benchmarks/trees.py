@@ -1,4 +1,4 @@
-"""Trees beside the incumbent: soundness and completeness on the Feynman equations, time.
+"""Soundness, completeness and time of trees of the Feynman equations, beside the incumbent.
 
 Run `python -m benchmarks trees`. Every tree is scored by the same
 brute-force checker, `tests/reference/treeconv_bruteforce.py`: sound when every statement it makes is true, complete
@@ -23,6 +23,7 @@ import torch
 
 import treeconv
 from case_studies._equations import with_units
+from case_studies._results import table
 from treeconv.text import read
 
 ROOT = Path(__file__).parents[1]
@@ -133,24 +134,23 @@ def speed() -> list[dict[str, Any]]:
 def main() -> str:
     """Runs both parts and returns their section of the results."""
     found = exact()
-    n = found["equations"]
-    lines = [
-        "## Trees",
-        "",
-        f"The {n} AI-Feynman equations as exact functions, every statement of every tree checked by brute force:",
-        "",
-        "| | sound | complete | both | seconds |",
-        "|---|---|---|---|---|",
+    verdicts = [
+        [who, *(str(found[f"{who}_{what}"]) for what in ("sound", "complete", "both")), f"{found[seconds]:.1f}"]
+        for who, seconds in (("treeconv", "seconds"), ("incumbent", "incumbent_seconds"))
+        if f"{who}_sound" in found
     ]
-    for who, seconds in (("treeconv", "seconds"), ("incumbent", "incumbent_seconds")):
-        if f"{who}_sound" in found:
-            counts = " | ".join(str(found[f"{who}_{what}"]) for what in ("sound", "complete", "both"))
-            lines.append(f"| {who} | {counts} | {found[seconds]:.1f} |")
-    lines += ["", "Time for 1,000 samples:", "", "| function | variables | seconds | incumbent |", "|---|---|---|---|"]
+    times = []
     for row in speed():
-        other = f"{row['incumbent_seconds']:.2f}" if "incumbent_seconds" in row else ""
-        lines.append(f"| {row['function']} | {row['n']} | {row['seconds']:.2f} | {other} |")
-    return "\n".join(lines) + "\n"
+        theirs = f"{row['incumbent_seconds']:.2f}" if "incumbent_seconds" in row else ""
+        times.append([row["function"], str(row["n"]), f"{row['seconds']:.2f}", theirs])
+    return (
+        "## Trees\n\n"
+        f"The {found['equations']} AI-Feynman equations as exact functions, every statement of every tree checked by "
+        "brute force:\n\n"
+        f"{table(['', 'sound', 'complete', 'both', 'seconds'], verdicts)}\n\n"
+        "Time for 1,000 samples:\n\n"
+        f"{table(['function', 'variables', 'seconds', 'incumbent'], times)}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trees of trained networks, and what a network gains that is wired like its tree.
+"""How often trees of trained networks are right, and what a network gains that is wired like its tree.
 
 Thirty Feynman equations of 3 to 5 variables, 2,000 samples each, targets exact and with 1 % noise. On 1,600 samples a
 KAN and an MLP are trained as people would; the other 400, with the noise they have, are all that `convert` knows of
@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from torch import Tensor
 import kan2
 import treeconv
 from benchmarks.trees import as_torch, feynman, samples
+from case_studies._perceptrons import descend, perceptron
+from case_studies._results import table
 
 N_EQUATIONS = 30
 NOISES = (0.0, 0.01)
@@ -42,24 +45,16 @@ class Standardise(torch.nn.Module):
 
 def train_mlp(x: Tensor, y: Tensor, seed: int = 0) -> torch.nn.Module:
     """An MLP as people train it: inputs and output standardised, two tanh layers of 50, Adam, then LBFGS."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layers = [torch.nn.Linear(x.shape[1], 50), torch.nn.Tanh(), torch.nn.Linear(50, 50), torch.nn.Tanh()]
-        body = torch.nn.Sequential(*layers, torch.nn.Linear(50, 1)).double()
+    body = perceptron([x.shape[1], 50, 50, 1], torch.nn.Tanh, seed)
     read, write = Standardise(x.mean(0), x.std(0)), Standardise(-y.mean() / y.std(), 1 / y.std())
     inputs, targets = read(x), ((y - y.mean()) / y.std())[:, None]
 
     def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = (body(inputs) - targets).square().mean()
-        value.backward()
-        return value
+        return (body(inputs) - targets).square().mean()
 
-    optimizer: torch.optim.Optimizer = torch.optim.Adam(body.parameters(), lr=1e-2)
-    for _ in range(200):
-        optimizer.step(loss)
-    optimizer = torch.optim.LBFGS(body.parameters(), max_iter=300, history_size=30, line_search_fn="strong_wolfe")
-    optimizer.step(loss)
+    descend(torch.optim.Adam(body.parameters(), lr=1e-2), loss, steps=200)
+    lbfgs = torch.optim.LBFGS(body.parameters(), max_iter=300, history_size=30, line_search_fn="strong_wolfe")
+    descend(lbfgs, loss)
     return torch.nn.Sequential(read, body, write)
 
 
@@ -130,39 +125,28 @@ def main() -> str:
     """Trains the networks and returns the section of the results."""
     outcomes = trained()
     n = len({one.equation for one in outcomes})
-    lines = [
-        "## Trees of trained networks",
-        "",
-        f"{n} AI-Feynman equations of 3 to 5 variables, {N_TRAIN:,} training samples; a KAN (n, 2n + 1, 1) with 5 grid",
-        "intervals and an MLP of 50 + 50 tanh units. All that is known of their errors comes from",
-        f"{N_SAMPLES - N_TRAIN} more samples of the same noise. A tree fits no worse when a network wired like it errs",
-        "no more than the network it came from. Errors are root mean squares on clean samples over the law's spread.",
-        "",
-        "| noise | network | median error | right trees | right, or fits no worse | others |",
-        "|---|---|---|---|---|---|",
-    ]
-    for noise in NOISES:
-        for kind in KINDS:
-            part = [one for one in outcomes if (one.noise, one.kind) == (noise, kind)]
-            others = ", ".join(one.equation for one in part if not one.fits) or "none"
-            right, fit = sum(one.is_right for one in part), sum(one.fits for one in part)
-            median = np.median([one.error for one in part])
-            lines.append(f"| {noise:.0%} | {kind} | {median:.1e} | {right} of {n} | {fit} of {n} | {others} |")
-    lines += [
-        "",
-        "Test error of the network wired like the tree, trained on grids 5 and 15, over that of the plain KAN:",
-        "",
-        "| noise | tree from | median | quartiles | worst | better in |",
-        "|---|---|---|---|---|---|",
-    ]
-    for noise in NOISES:
-        for kind in KINDS:
-            part = [one for one in outcomes if (one.noise, one.kind) == (noise, kind)]
-            ratios = np.array([one.informed_error / one.plain_error for one in part])
-            low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
-            spread = f"{middle:.2g} | {low:.2g} to {high:.2g} | {ratios.max():.2g}"
-            lines.append(f"| {noise:.0%} | {kind} | {spread} | {int(np.sum(ratios < 1))} of {n} |")
-    return "\n".join(lines) + "\n"
+    trees, gains = [], []
+    for noise, kind in product(NOISES, KINDS):
+        part = [one for one in outcomes if (one.noise, one.kind) == (noise, kind)]
+        others = ", ".join(one.equation for one in part if not one.fits) or "none"
+        right, fit = sum(one.is_right for one in part), sum(one.fits for one in part)
+        median = np.median([one.error for one in part])
+        trees.append([f"{noise:.0%}", kind, f"{median:.1e}", f"{right} of {n}", f"{fit} of {n}", others])
+        ratios = np.array([one.informed_error / one.plain_error for one in part])
+        low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+        spread = [f"{middle:.2g}", f"{low:.2g} to {high:.2g}", f"{ratios.max():.2g}"]
+        gains.append([f"{noise:.0%}", kind, *spread, f"{int(np.sum(ratios < 1))} of {n}"])
+    return (
+        "## Trees of trained networks\n\n"
+        f"{n} AI-Feynman equations of 3 to 5 variables, {N_TRAIN:,} training samples; a KAN (n, 2n + 1, 1) with 5 "
+        "grid intervals and an MLP of 50 + 50 tanh units. All that is known of their errors comes from "
+        f"{N_SAMPLES - N_TRAIN} more samples of the same noise. A tree fits no worse when a network wired like it "
+        "errs no more than the network it came from. Errors are root mean squares on clean samples over the law's "
+        "spread.\n\n"
+        f"{table(['noise', 'network', 'median error', 'right trees', 'right, or fits no worse', 'others'], trees)}\n\n"
+        "Test error of the network wired like the tree, trained on grids 5 and 15, over that of the plain KAN:\n\n"
+        f"{table(['noise', 'tree from', 'median', 'quartiles', 'worst', 'better in'], gains)}\n"
+    )
 
 
 if __name__ == "__main__":

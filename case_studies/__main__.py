@@ -4,13 +4,12 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
 from case_studies import STUDIES
-from case_studies._base import options, run_as_script
+from case_studies._base import count, hint, make_places, options, run_as_script
 from case_studies._results import study_section, write_section
 
 
@@ -26,9 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     if name == "all":
         return run_all(rest)
     if name not in STUDIES:
-        close = get_close_matches(name, STUDIES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        print(f"case_studies: unknown study {name!r}.{hint} Known: {', '.join(STUDIES)}.", file=sys.stderr)
+        print(f"case_studies: unknown study {name!r}.{hint(name, STUDIES)}", file=sys.stderr)
         return 2
     return run_as_script(import_module(f"case_studies.{name}").run, rest)
 
@@ -36,9 +33,10 @@ def main(argv: list[str] | None = None) -> int:
 def run_all(argv: list[str]) -> int:
     """Runs every study in a process of its own, so that one that breaks does not take the others with it."""
     parser = options("all", "every study, one after the other or several at once")
-    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
+    parser.add_argument("--jobs", type=count, default=1, help="how many run at once")
     arguments = parser.parse_args(argv)
     out, turn = arguments.out or Path("out"), Lock()
+    make_places(parser, out, arguments.results)
     passed_on = ["--full"] * arguments.full + (["--seeds", str(arguments.seeds)] if arguments.seeds else [])
 
     def run(name: str) -> int:

@@ -3,12 +3,13 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NoReturn
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -175,11 +176,52 @@ class Stopwatch:
         return time.perf_counter() - self.start
 
 
-def options(name: str, what: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong, and ends with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def count(text: str) -> int:
+    """Reads a whole number of at least 1 from the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}.")
+    return int(text)
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """Returns what follows the refusal of an unknown name: the closest known one, and all.
+
+    Example:
+        >>> hint("pede", ["pde", "knots"])
+        " Did you mean 'pde'? Known: pde, knots."
+    """
+    close = get_close_matches(name, known, n=1)
+    return (f" Did you mean {close[0]!r}?" if close else "") + f" Known: {', '.join(known)}."
+
+
+def make_places(parser: Parser, out: Path, results: Path | None) -> None:
+    """Makes the folders into which results go, so that what cannot be written is refused before the work."""
+    for option, folder in (("--out", out), ("--results", results.parent if results else out)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"argument {option}: expected a folder that can be made, got {folder} ({error.strerror}).")
+    if results is not None and results.is_dir():
+        parser.error(f"argument --results: expected a page, got the folder {results}.")
+
+
+def options(name: str, what: str) -> Parser:
     """Returns the parser of the options that every study takes."""
-    parser = argparse.ArgumentParser(prog=name, description=what)
+    parser = Parser(prog=name, description=what)
     parser.add_argument("--full", action="store_true", help="the full size instead of the quick one")
-    parser.add_argument("--seeds", type=int, default=None, help="number of seeds")
+    parser.add_argument("--seeds", type=count, default=None, help="number of seeds")
     parser.add_argument("--out", type=Path, default=None, help="where figures and report go, default out/NAME")
     parser.add_argument("--results", type=Path, default=None, help="page into which the table goes as a section")
     return parser
@@ -190,9 +232,11 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     name = (
         study.__module__.rsplit(".", 1)[-1] if study.__module__ != "__main__" else Path(study.__code__.co_filename).stem
     )
-    arguments = options(name, (study.__doc__ or name).splitlines()[0]).parse_args(argv)
-    result = study(full=arguments.full, seeds=arguments.seeds)
+    parser = options(name, (study.__doc__ or name).splitlines()[0])
+    arguments = parser.parse_args(argv)
     out = arguments.out or Path("out") / name
+    make_places(parser, out, arguments.results)
+    result = study(full=arguments.full, seeds=arguments.seeds)
     result.write(out)
     result.show()
     if arguments.results is not None:

@@ -2,19 +2,22 @@
 
 Inputs and targets are standardised, numbers are float64, and the *budget* is processor time, the same as the KAN had.
 Half of it goes into trying the candidates on four fifths of the samples; the one with the lowest error on the last
-fifth is trained with the other half on all samples. LBFGS and Adam are torch's. "LM" is the Levenberg-Marquardt step
-that trains the KAN by default (Marquardt, J. SIAM 11, 431, 1963): with it, a difference is one of networks alone.
+fifth is trained with the other half on all samples. LBFGS and Adam are torch's. "LM" is Levenberg-Marquardt, which
+trains the KAN by default: with it, a difference is one of networks alone.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from case_studies._judging import rmse
+from case_studies._perceptrons import descend, levenberg_marquardt, perceptron, state_of
 
 Point = tuple[int, float]
 """Parameters, test RMSE."""
@@ -52,13 +55,8 @@ class MLP:
 
     def __init__(self, candidate: Candidate, x: np.ndarray, y: np.ndarray, seed: int = 0) -> None:
         self.candidate, self.seconds, self.damping = candidate, 0.0, 1e-2
-        sizes = [x.shape[1], *candidate.hidden, 1]
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            layers: list[nn.Module] = []
-            for a, b in pairwise(sizes):
-                layers += [nn.Linear(a, b), nn.Tanh() if candidate.activation == "tanh" else nn.SiLU()]
-            self.net = nn.Sequential(*layers[:-1]).double()
+        activation = nn.Tanh if candidate.activation == "tanh" else nn.SiLU
+        self.net = perceptron([x.shape[1], *candidate.hidden, 1], activation, seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.shift, self.scale = x.mean(0), x.std(0) + 1e-300
         self.mean, self.spread = y.mean(), y.std() + 1e-300
@@ -89,6 +87,9 @@ class MLP:
     def _read(self, x: np.ndarray) -> Tensor:
         return torch.as_tensor((x - self.shift) / self.scale)
 
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        return (self.net(x)[:, 0] - y).square().mean()
+
     def _lbfgs(self, x: Tensor, y: Tensor, share: float) -> bool:
         if self.optimiser is None:
             self.optimiser = torch.optim.LBFGS(
@@ -99,16 +100,7 @@ class MLP:
                 tolerance_change=0,
                 line_search_fn="strong_wolfe",
             )
-        optimiser = self.optimiser
-
-        def closure() -> Tensor:
-            optimiser.zero_grad()
-            loss = (self.net(x)[:, 0] - y).square().mean()
-            loss.backward()
-            return loss
-
-        before = optimiser.step(closure)  # type: ignore[arg-type]
-        return bool(torch.isfinite(torch.as_tensor(before)))
+        return bool(torch.isfinite(descend(self.optimiser, lambda: self._loss(x, y))))
 
     def _adam(self, x: Tensor, y: Tensor, share: float) -> bool:
         if self.optimiser is None:
@@ -116,36 +108,22 @@ class MLP:
         for group in self.optimiser.param_groups:
             group["lr"] = 1e-2 * 1e-3**share
         for rows in torch.randperm(len(x), generator=self.generator).split(256):
-            self.optimiser.zero_grad()
-            (self.net(x[rows])[:, 0] - y[rows]).square().mean().backward()
-            self.optimiser.step()
+            descend(self.optimiser, lambda rows=rows: self._loss(x[rows], y[rows]))
         return True
 
     def _levenberg_marquardt(self, x: Tensor, y: Tensor, share: float) -> bool:
-        parameters = {name: value.detach() for name, value in self.net.named_parameters()}
+        def output(vector: Tensor, x: Tensor) -> Tensor:
+            return functional_call(self.net, state_of(self.net, vector), x)[:, 0]
 
-        def output(values: dict[str, Tensor], row: Tensor) -> Tensor:
-            return functional_call(self.net, values, row[None])[0, 0]
-
-        with torch.no_grad():
-            blocks = vmap(grad(output), in_dims=(None, 0))(parameters, x)
-            jacobian = torch.cat([block.flatten(1) for block in blocks.values()], 1)
-            residual = self.net(x)[:, 0] - y
-            before, gradient = residual.square().sum(), jacobian.T @ residual
-            normal = jacobian.T @ jacobian
-            flat = nn.utils.parameters_to_vector(self.net.parameters())
-            for _ in range(12):
-                damped = normal + self.damping * torch.diag(normal.diagonal() + 1e-12 * normal.diagonal().max())
-                factor, failed = torch.linalg.cholesky_ex(damped)
-                if not failed:
-                    move = torch.cholesky_solve(gradient[:, None], factor)[:, 0]
-                    nn.utils.vector_to_parameters(flat - move, self.net.parameters())
-                    if (self.net(x)[:, 0] - y).square().sum() < before:
-                        self.damping = max(self.damping / 5, 1e-15)
-                        return True
-                self.damping *= 4
-            nn.utils.vector_to_parameters(flat, self.net.parameters())
-        return False
+        row = vmap(grad(lambda vector, point: output(vector, point[None])[0]), in_dims=(None, 0))
+        vector, self.damping, moved = levenberg_marquardt(
+            parameters_to_vector(self.net.parameters()).detach(),
+            lambda vector: output(vector, x) - y,
+            lambda vector: row(vector, x),
+            self.damping,
+        )
+        vector_to_parameters(vector, self.net.parameters())
+        return moved
 
 
 def tuned_mlp(
@@ -167,12 +145,6 @@ def tuned_mlp(
     best = min(tried, key=lambda mlp: rmse(mlp.predict(x[held]), y[held]))
     best.train(x, y, seconds / 2)
     return best, tried
-
-
-def rmse(found: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the root mean square difference; infinity where it is not finite."""
-    error = float(np.sqrt(np.mean((np.ravel(found) - np.ravel(expected)) ** 2)))
-    return error if np.isfinite(error) else float("inf")
 
 
 def front(points: Sequence[Point]) -> list[Point]:

@@ -27,9 +27,13 @@ class Equation:
     ranges: Ranges
     paper: tuple[float, float, float, float] | None = None
 
+    def sample(self, n: int, seed: int) -> kan2.Dataset:
+        """Returns uniform samples, none of them for a test."""
+        return kan2.sample_function(self.formula, self.ranges, n=n, n_test=0, seed=seed)
+
     def draw(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns (n, input) uniform samples and (n,) values."""
-        data = kan2.sample_function(self.formula, self.ranges, n=n, seed=seed)
+        data = self.sample(n, seed)
         return data.X.numpy(), data.y[:, 0].numpy()
 
 

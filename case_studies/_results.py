@@ -1,6 +1,7 @@
 """The page docs/results.md: sections that the commands of this repository write and replace."""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ def write_section(text: str, path: Path) -> None:
     path.write_text("\n".join(section.rstrip() + "\n" for section in new))
 
 
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table.
+
+    Example:
+        >>> print(table(["x", "y"], [["1", "2"]]))
+        | x | y |
+        | --- | --- |
+        | 1 | 2 |
+    """
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows))
+
+
 def study_section(report: dict[str, Any], full: bool, seeds: int | None = None) -> str:
     """Returns the section of a study from its report: one line a task, the paper's figure beside ours.
 
@@ -32,14 +45,7 @@ def study_section(report: dict[str, Any], full: bool, seeds: int | None = None) 
         seeds: the number of seeds that was asked for, None where the study chose.
     """
     options = f"{' --full' if full else ''}{f' --seeds {seeds}' if seeds else ''}"
-    lines = [
-        f"## Case study: {report['study']}",
-        "",
-        f"`python -m case_studies {report['study']}{options}`, {report['seconds']:.0f} s.",
-        "",
-        "| task | found | worst error | median | seeds | paper | target | met | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for row in report["table"]:
         several = row["n_seeds"] is not None
         cells = [
@@ -53,8 +59,10 @@ def study_section(report: dict[str, Any], full: bool, seeds: int | None = None) 
             "yes" if row["passed"] else "NO",
             f"{row['seconds']:.1f}",
         ]
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join([*lines, ""])
+        rows.append([_cell(cell) for cell in cells])
+    header = ["task", "found", "worst error", "median", "seeds", "paper", "target", "met", "seconds"]
+    command = f"`python -m case_studies {report['study']}{options}`, {report['seconds']:.0f} s."
+    return f"## Case study: {report['study']}\n\n{command}\n\n{table(header, rows)}\n"
 
 
 def _cell(text: str) -> str:

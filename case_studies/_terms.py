@@ -8,6 +8,7 @@ Ratios of weights become simple numbers, and the set is taken for which EXCHANGE
 Reference: Rao, Large sample tests of statistical hypotheses (1948), doi:10.1017/S0305004100023987.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,8 +17,11 @@ from itertools import combinations
 
 import numpy as np
 import sympy
+from scipy.special import expit, log_expit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
-from kan2.expressions.parse import parse_expression
+from case_studies._judging import expression
 
 Function = Callable[[np.ndarray], np.ndarray]
 X = sympy.Symbol("x")
@@ -41,6 +45,8 @@ LOST = 0.01  # share of labels that may be wrong for reasons of their own, when 
 EXCHANGE = 3.0  # units of complexity that halve the loss
 KEPT = 30  # sets whose simple numbers are tried
 LARGEST = 10  # denominator of a simple number
+RIDGE = 1e-4  # on weights of columns of about unit size
+TOLERANCE = 1e-8  # largest gradient, per sample
 SLACK = 0.15  # share by which a ratio of weights may differ from the number it stands for
 
 
@@ -101,7 +107,7 @@ def candidates(x: np.ndarray, names: Sequence[str]) -> list[Term]:
             steep = ("exp" in text or "h(" in text) and max(-low, high) > LARGEST_ARGUMENT
             pointless = ("Abs" in text and low >= 0) or (text == "1/x" and low <= 0)
             if not steep and not pointless:
-                singles.append(Term(((i, text),), parse_expression(text).subs(X, sympy.Symbol(name))))
+                singles.append(Term(((i, text),), expression(text).subs(X, sympy.Symbol(name))))
     pairs = [(a, b) for a, b in combinations(singles, 2) if a.factors[0][0] != b.factors[0][0]]
     return singles + [Term(a.factors + b.factors, a.formula * b.formula) for a, b in pairs]
 
@@ -146,7 +152,7 @@ def choose(terms: Sequence[Term], x: np.ndarray, labels: np.ndarray, n_search: i
         numbers = np.array([float(r) for r in ratios])
         value = _with_one(design[:, found]) @ numbers
         effort = sum(abs(r.numerator) + r.denominator - 2 for r in ratios) / 2
-        return score(found, numbers * _newton(value[:, None], y)[0][0]) + effort
+        return score(found, numbers * _regression(value[:, None], y)[0][0]) + effort
 
     near = sorted(sets, key=lambda found: score(found, weights[found]))[:KEPT]
     best = min(near, key=score_of_simple)
@@ -177,7 +183,7 @@ def simplest(x: float) -> Fraction:
 def fit(design: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Returns constant and weights of the logistic regression of labels on columns."""
     size = design.std(axis=0)
-    weights, _ = _newton(_with_one(design / size), y)
+    weights, _ = _regression(_with_one(design / size), y)
     return weights / np.concatenate([[1.0], size])
 
 
@@ -185,7 +191,7 @@ def _grow(design: np.ndarray, y: np.ndarray, largest: int = 3, wide: int = 12) -
     # All sets among which the search went on.
     design = (design - design.mean(axis=0)) / design.std(axis=0)
     few = slice(None, 1500)
-    first = [_newton(_with_one(design[few, [j]]), y[few])[1] for j in range(design.shape[1])]
+    first = [_regression(_with_one(design[few, [j]]), y[few])[1] for j in range(design.shape[1])]
     last = [(int(j),) for j in np.argsort(first)[:wide]]
     last += [(int(j),) for j in np.argsort(-_gain(design, y, ()))[:wide]]
     sets = list(last)
@@ -195,7 +201,7 @@ def _grow(design: np.ndarray, y: np.ndarray, largest: int = 3, wide: int = 12) -
             for j in np.argsort(-_gain(design, y, found))[:wide]:
                 larger = tuple(sorted({*found, int(j)}))
                 if larger not in losses and len(larger) > len(found):
-                    losses[larger] = _newton(_with_one(design[:, larger]), y)[1]
+                    losses[larger] = _regression(_with_one(design[:, larger]), y)[1]
         last = sorted(losses, key=losses.__getitem__)[: wide // 2]
         sets += last
     return sets
@@ -204,7 +210,7 @@ def _grow(design: np.ndarray, y: np.ndarray, largest: int = 3, wide: int = 12) -
 def _gain(design: np.ndarray, y: np.ndarray, found: tuple[int, ...]) -> np.ndarray:
     # How much each candidate would lower the loss, to first order: the score test, weights of the set adapted.
     present = _with_one(design[:, found])
-    p = _logistic(present @ _newton(present, y)[0])
+    p = expit(present @ _regression(present, y)[0])
     weight = p * (1 - p) + 1e-12
     gram = (present * weight[:, None]).T @ present + 1e-9 * np.eye(present.shape[1])
     cross = (present * weight[:, None]).T @ design
@@ -217,33 +223,17 @@ def _gain(design: np.ndarray, y: np.ndarray, found: tuple[int, ...]) -> np.ndarr
 
 def _careful_loss(z: np.ndarray, y: np.ndarray) -> float:
     # Cross-entropy, but for a share of labels that are wrong for reasons of their own.
-    right = _logistic((2 * y - 1) * z)
+    right = expit((2 * y - 1) * z)
     return float(len(y) * np.log(1 - LOST) - np.log(LOST + (1 - 2 * LOST) * right).sum())
 
 
-def _newton(design: np.ndarray, y: np.ndarray, ridge: float = 1e-4) -> tuple[np.ndarray, float]:
-    weights = np.zeros(design.shape[1])
-    loss = _loss(design @ weights, y)
-    for _ in range(30):
-        p = _logistic(design @ weights)
-        gram = (design * (p * (1 - p))[:, None]).T @ design + ridge * np.eye(len(weights))
-        step, size = np.linalg.solve(gram, design.T @ (y - p) - ridge * weights), 1.0
-        while (new := _loss(design @ (weights + size * step), y)) > loss and size > 1e-4:
-            size /= 2
-        gained, loss = loss - new, min(new, loss)
-        if gained > 0:
-            weights = weights + size * step
-        if gained < 1e-7 * abs(loss):
-            break
-    return weights, loss
-
-
-def _loss(z: np.ndarray, y: np.ndarray) -> float:
-    return float((np.logaddexp(0, z) - y * z).sum())
-
-
-def _logistic(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+def _regression(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    # Weights and cross-entropy; the touch of ridge holds weights finite where a column tells the labels apart.
+    model = LogisticRegression(C=1 / RIDGE, fit_intercept=False, solver="newton-cholesky", tol=TOLERANCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weights = model.fit(design, y).coef_[0]
+    return weights, -float(log_expit((2 * y - 1) * (design @ weights)).sum())
 
 
 def _with_one(design: np.ndarray) -> np.ndarray:
@@ -252,4 +242,4 @@ def _with_one(design: np.ndarray) -> np.ndarray:
 
 @cache
 def _function(text: str) -> Function:
-    return sympy.lambdify(X, parse_expression(text), "numpy")
+    return sympy.lambdify(X, expression(text), "numpy")

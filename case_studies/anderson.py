@@ -35,9 +35,9 @@ from sklearn.neural_network import MLPClassifier
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import expression
 from case_studies._terms import Chosen, candidates, choose
 from kan2.estimators import KANClassifier
-from kan2.expressions.parse import parse_expression
 
 FIBONACCI = (1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
 FIRST_SEED = 10  # the search was developed on smaller ones
@@ -174,7 +174,7 @@ def edge_margin(name: str, x: np.ndarray) -> np.ndarray:
     """Returns lam minus its value on the known edge: positive where states are localised."""
     lam, *rest = x.T
     symbols = [sympy.Symbol(name) for name in CHAINS[name].names[1:]]
-    return lam - sympy.lambdify(symbols, parse_expression(CHAINS[name].edge, names=CHAINS[name].names), "numpy")(*rest)
+    return lam - sympy.lambdify(symbols, expression(CHAINS[name].edge, CHAINS[name].names), "numpy")(*rest)
 
 
 def search(name: str, states: States, seed: int, full: bool) -> Chosen:
@@ -193,7 +193,7 @@ def _judge(name: str, chosen: Chosen, formula: sympy.Expr, states: States, lap: 
 def is_edge(formula: sympy.Expr, name: str) -> bool:
     """Tells whether a formula vanishes on the known edge, to 20 digits at three points, and is positive beyond it."""
     lam, positive = sympy.Symbol("lam"), sympy.Symbol("q", positive=True)
-    edge = parse_expression(CHAINS[name].edge, names=CHAINS[name].names)
+    edge = expression(CHAINS[name].edge, CHAINS[name].names)
     for energy, p, alpha in ((-17, 14, 3), (4, 7, -6), (19, 21, 8)):
         on_edge = {sympy.Symbol(n): sympy.Rational(v, 10) for n, v in (("E", energy), ("p", p), ("alpha", alpha))}
         value = formula.subs(list(on_edge.items()))

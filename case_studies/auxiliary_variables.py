@@ -12,13 +12,15 @@ truth: by the error of the network [5, [0, 1]] that each allows, and by the ques
 through v/c alone, or through v/c^2 alone, asked of the network that was offered neither.
 """
 
+from dataclasses import replace
+
 import sympy
-import torch
 from matplotlib.figure import Figure
 
 import kan2
 import treeconv
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import law_trial, rmse_on_test
 
 LAW = "m0/sqrt(1 - v**2/c**2)"
 RANGES = {"m0": (0.0, 1.0), "v": (0.0, 0.9), "c": (1.1, 2.0)}
@@ -36,9 +38,9 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
     for seed in range(seeds or (10 if full else 1)):
         lap, data = Stopwatch(), kan2.sample_function(LAW, RANGES, n=1000, seed=seed)
         right, wrong = with_variables(data, RIGHT, seed), with_variables(data, WRONG, seed)
-        errors.append((_test_rmse(right, data), _test_rmse(wrong, data)))
+        errors.append((rmse_on_test(right, data), rmse_on_test(wrong, data)))
         law = right.auto_prune(floor=FLOOR).auto_symbolic()
-        offered.append(_judge(law, data, lap))
+        offered.append(law_trial(law, data, _is_law, lap))
         surrogate = kan2.MultKAN([3, 5, 1], grid=5, seed=seed)
         surrogate.fit(data, steps=60)
         answers = [
@@ -48,7 +50,8 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
         text = f"error with gamma {errors[-1][0]:.1e}, with kappa {errors[-1][1]:.1e}\nv/c: yes, v/c^2: no"
         apart.append(Trial(text if told else f"{errors[-1]} {answers}", errors[-1][0] / errors[-1][1], told, lap.lap()))
         idea, bare_law = without_variables(data, surrogate, seed)
-        bare.append(_judge(bare_law, data, lap, f"{idea}: "))
+        trial = law_trial(bare_law, data, _is_law, lap)
+        bare.append(replace(trial, found=f"{idea}: {trial.found}"))
         if seed == 0:
             result.figures.update(offered=law.plot(), bare=bare_law.plot())
             result.formulas.update(offered=offered[0].found, bare=bare[0].found)
@@ -86,19 +89,8 @@ def without_variables(data: kan2.Dataset, surrogate: kan2.MultKAN, seed: int) ->
     return best, model.auto_prune().auto_symbolic()
 
 
-@torch.no_grad()
-def _test_rmse(model: kan2.MultKAN, data: kan2.Dataset) -> float:
-    return float((model(data.X_test) - data.y_test).square().mean().sqrt())
-
-
-def _judge(model: kan2.MultKAN, data: kan2.Dataset, clock: Stopwatch, prefix: str = "") -> Trial:
-    error = _test_rmse(model, data)
-    try:
-        formula = model.symbolic_formula()
-    except kan2.Kan2Error as refusal:
-        return Trial(str(refusal), error, False, clock.lap())
-    exact = sympy.simplify(formula - sympy.sympify(LAW)) == 0
-    return Trial(prefix + str(formula), error, exact and error <= 1e-9, clock.lap())
+def _is_law(formula: sympy.Expr) -> bool:
+    return sympy.simplify(formula - sympy.sympify(LAW)) == 0
 
 
 def _error_figure(errors: list[tuple[float, float]]) -> Figure:

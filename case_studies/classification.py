@@ -26,8 +26,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier
 
+import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
-from kan2.errors import FormulaError
 from kan2.estimators import KANClassifier
 
 NAMES = ("KAN", "gradient boosting", "MLP [64, 64]", "logistic regression")
@@ -112,7 +112,7 @@ def _formula_trial(kan: KANClassifier, names: list[str], x: np.ndarray, y: np.nd
         model = kan.symbolic_model()
         formula = model.symbolic_formula(digits=3)
         formula = formula.subs({f"x{i}": sympy.Symbol(name) for i, name in enumerate(names, 1)}, simultaneous=True)
-    except FormulaError as refusal:
+    except kan2.Kan2Error as refusal:
         return Trial(str(refusal), float("inf"), False, clock.lap())
     logits = model.predict(x[:, [int(name[1:]) - 1 for name in model.spec.inputs]])[:, 0]
     own = float(np.mean((logits > 0) != y))

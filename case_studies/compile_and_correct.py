@@ -52,7 +52,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
         for seed in range(seeds or (10 if full else 1)):
             lap = Stopwatch()
             network = correct(law, seed)
-            correction = network.symbolic_formula() if _is_symbolic(network) else sympy.nan
+            correction = network.symbolic_formula() if network.is_formula else sympy.nan
             corrected = sympy.sympify(law.old) * correction
             exact = _is_same(corrected, sympy.sympify(law.new), list(law.ranges))
             error = _relative_error(network, law, seed)
@@ -87,10 +87,6 @@ def _relative_error(network: kan2.MultKAN, law: Law, seed: int) -> float:
     old = kanpiler.compile(law.old, inputs=list(law.ranges))
     with torch.no_grad():
         return float((network(data.X) * old(data.X) / data.y - 1).square().mean().sqrt())
-
-
-def _is_symbolic(network: kan2.MultKAN) -> bool:
-    return not any(edge.is_numeric for edge in network.spec.edges())
 
 
 def _potential(law: Law, network: kan2.MultKAN) -> Figure:

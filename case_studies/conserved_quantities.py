@@ -262,7 +262,7 @@ def read_formulas(network: kan2.MultKAN, system: System, z: Tensor) -> list[symp
     change, (samples, terms), brought to echelon form: the fewest terms that are conserved together.
     """
     symbolic = network.auto_symbolic((z, network(z).detach()), accuracy=1e-5)
-    if any(edge.is_numeric for edge in symbolic.spec.edges()):
+    if not symbolic.is_formula:
         return []
     terms = sorted(set(sympy.expand(symbolic.symbolic_formula()).as_coefficients_dict()) - {sympy.Integer(1)}, key=str)
     rates = np.stack([_evaluate(_total_derivative(term, system), system, z).numpy() for term in terms], 1)

@@ -23,6 +23,7 @@ from torch import Tensor
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import rmse_on_test
 
 MU, LAMBDA = sympy.Rational(5, 12), sympy.Rational(5, 18)
 F: Any = sympy.Matrix(3, 3, lambda i, j: sympy.Symbol(f"F{i + 1}{j + 1}"))
@@ -123,7 +124,7 @@ def _try_seeds(result: CaseResult, case: tuple[str, bool, float, float], n_seeds
         data = sample(component, sigma, noise, seed)
         law = find(data, prior, seed)
         laws.append(_formula(law))
-        error = _test_rmse(law, data)
+        error = rmse_on_test(law, data)
         if noise:
             met = _same_form(laws[-1], NEO_HOOKEAN[component]) and _largest_pull(law) <= 4
         else:
@@ -148,11 +149,6 @@ def _formula(model: kan2.MultKAN) -> sympy.Expr:
         return model.symbolic_formula()
     except kan2.Kan2Error:
         return sympy.nan
-
-
-@torch.no_grad()
-def _test_rmse(model: kan2.MultKAN, data: kan2.Dataset) -> float:
-    return float((model(data.X_test) - data.y_test).square().mean().sqrt())
 
 
 def _same_form(found: Any, truth: Any) -> bool:

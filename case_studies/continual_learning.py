@@ -13,7 +13,6 @@ dimensions every function of y is shared by all strips of x, and a KAN forgets a
 import copy
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,8 @@ from torch import nn
 
 import kan2
 from case_studies._base import CaseResult, Row, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import rmse
+from case_studies._perceptrons import descend, perceptron
 
 CENTRES = np.linspace(-0.8, 0.8, 5)
 EDGES = np.linspace(-1, 1, 6)
@@ -106,26 +107,15 @@ def learn_mlp(
     phases: list[np.ndarray], target: Callable[[np.ndarray], np.ndarray], points: np.ndarray, seed: int, steps: int
 ) -> list[np.ndarray]:
     """The same for an MLP [1, 100, 100, 1] with tanh, by Adam at 1e-3."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        sizes: Any = nn.Linear(1, 100), nn.Tanh(), nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 1)
-        mlp = nn.Sequential(*sizes).double()
+    mlp = perceptron([1, 100, 100, 1], nn.Tanh, seed)
     optimizer = torch.optim.Adam(mlp.parameters(), lr=1e-3)
     predictions = []
     for phase in phases:
         x, y = torch.as_tensor(phase), torch.as_tensor(target(phase))
-        for _ in range(steps):
-            optimizer.zero_grad()
-            (mlp(x) - y).square().mean().backward()
-            optimizer.step()
+        descend(optimizer, lambda x=x, y=y: (mlp(x) - y).square().mean(), steps)
         with torch.no_grad():
             predictions.append(mlp(torch.as_tensor(points)).numpy())
     return predictions
-
-
-def rmse(found: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the root of the mean square difference."""
-    return float(np.sqrt(np.mean((found - expected) ** 2)))
 
 
 def seen_errors(predictions: list[np.ndarray]) -> list[float]:

@@ -26,9 +26,10 @@ from matplotlib.figure import Figure
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Row, Trial, row_of_trials, run_as_script
-from case_studies._baselines import rmse, tuned_mlp
+from case_studies._baselines import tuned_mlp
 from case_studies._equations import EQUATIONS, Equation, with_units
-from kan2.core.data import as_dataset
+from case_studies._judging import rmse
+from case_studies._staircase import shape_of, staircase
 
 EXACT = 1e-9  # share of the spread that counts as rounding
 QUICK = ("I.18.4",)
@@ -127,9 +128,8 @@ class Learned:
     def trial(self, bar: float, unit: float = 1.0) -> Trial:
         """Returns the line of the table, with errors divided by a unit."""
         best = self.networks[self.chosen]
-        width = [[sums, products] if products else sums for sums, products in best.width]
         shown = ", ".join(f"{name} {error / unit:.1e}" for name, error in self.errors.items())
-        found = f"{self.chosen} {width}, {best.n_parameters} parameters\n{shown}"
+        found = f"{self.chosen} {shape_of(best)}, {best.n_parameters} parameters\n{shown}"
         error = self.errors[self.chosen]
         return Trial(found, error / unit, error < bar, self.seconds)
 
@@ -173,15 +173,6 @@ def human_made(equation: Equation) -> kan2.MultKAN | None:
             return None
 
 
-def staircase(model: kan2.MultKAN, data: tuple, grids: list[int], steps: int) -> list[kan2.MultKAN]:
-    """Trains through finer and finer grids; returns the network after each."""
-    stages = []
-    for grid in grids:
-        model.fit(data, grids=[grid], steps=steps)
-        stages.append(copy.deepcopy(model))
-    return stages
-
-
 def find_all(result: CaseResult, equations: Sequence[Equation], prefix: str) -> list[str]:
     """Looks for the formulas, adds what was found, and returns the names of those that are exact."""
     exact = []
@@ -193,11 +184,10 @@ def find_all(result: CaseResult, equations: Sequence[Equation], prefix: str) -> 
 
 def find(equation: Equation) -> tuple[str, bool]:
     """Looks for the formula in 500 samples; returns what was found, and whether it is exact."""
-    x, y = equation.draw(500, 0)
+    data = equation.sample(500, 0)
     x_test, y_test = equation.draw(2000, 1_000_000)
     try:
-        data = as_dataset((x, y), list(equation.ranges))
-        model = kan2.discover(data, [x.shape[1], [1, 1], 1], attempts=1)
+        model = kan2.discover(data, [len(equation.ranges), [1, 1], 1], attempts=1)
         formula = str(model.symbolic_formula(digits=4))
     except kan2.Kan2Error as refusal:
         return str(refusal).splitlines()[0], False

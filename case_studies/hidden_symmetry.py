@@ -23,8 +23,9 @@ from torch import Tensor, nn
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._perceptrons import descend, perceptron
 from kan2 import functions
-from kan2.symbolic.suggest import WEIGHT_SIMPLE
+from kan2.symbolic.curves import WEIGHT_SIMPLE
 
 LOW, HIGH = 1.2, 3.0
 R = sympy.Symbol("r", positive=True)
@@ -96,18 +97,9 @@ def learn(model: kan2.MultKAN, r: Tensor) -> kan2.MultKAN:
 
 def learn_mlp(r: Tensor, seed: int = 0) -> nn.Module:
     """Trains an MLP [1, 20, 20, 1] on the same condition, by 100 iterations of LBFGS."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        mlp = nn.Sequential(nn.Linear(1, 20), nn.SiLU(), nn.Linear(20, 20), nn.SiLU(), nn.Linear(20, 1)).double()
+    mlp = perceptron([1, 20, 20, 1], nn.SiLU, seed)
     optimizer = torch.optim.LBFGS(mlp.parameters(), max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = flatness(r, _slope(mlp, r, create_graph=True)).square().mean()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
+    descend(optimizer, lambda: flatness(r, _slope(mlp, r, create_graph=True)).square().mean())
     return mlp
 
 

@@ -16,20 +16,19 @@ none too many; digits by the share that is right.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
-import sympy
 import torch
 from matplotlib.figure import Figure
-from scipy.special import j0
 
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import expression, is_exact, law_trial
+from case_studies._toys import box, exp_of_bessel
 from kan2 import functions
 from kan2.estimators import KANClassifier
-from kan2.expressions.parse import parse_expression
 
 DEVIATIONS = 4.0  # standard deviations of chance that a correlation or an accuracy must exceed
 FAINT = 0.03  # share of the largest score below which a variable is not used
@@ -45,11 +44,6 @@ class Toy:
     paper: str
     quick: bool = False
     extra: tuple[str, ...] = ()
-
-
-def box(names: str, low: float, high: float) -> dict[str, tuple[float, float]]:
-    """Returns the same range for several variables."""
-    return dict.fromkeys(names.split(), (low, high))
 
 
 TOYS = (
@@ -101,37 +95,18 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
 def supervised(toy: Toy, seed: int, result: CaseResult) -> Trial:
     """Finds the formula of a toy from samples."""
     lap = Stopwatch()
-    truth = _with_bessel if toy.extra else toy.formula
+    truth = exp_of_bessel if toy.extra else toy.formula
     data = kan2.sample_function(truth, toy.box, n=1000, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # starts that fail are not of interest
         model = kan2.discover(data, toy.width, library=[*functions.DEFAULT_LIBRARY, *toy.extra], seed=1000 * seed)
-    error = _test_rmse(model, data)
-    try:
-        formula = model.symbolic_formula()
-    except kan2.Kan2Error as refusal:
-        return Trial(str(refusal), error, False, lap.lap())
-    result.formulas.setdefault(toy.formula, str(formula))
+    trial = law_trial(model, data, lambda law: is_exact(law, toy.formula, toy.box), lap)
+    if not model.is_formula:
+        return trial
+    result.formulas.setdefault(toy.formula, trial.found)
     if seed == 0:
         result.figures[f"toy_{TOYS.index(toy)}"] = model.plot()
-    exact = is_exact(formula, toy.formula, toy.box)
-    return Trial(f"{formula}\n{model.width}", error, exact and error <= 1e-9, lap.lap())
-
-
-def is_exact(formula: sympy.Expr, truth: str, ranges: dict[str, tuple[float, float]]) -> bool:
-    """Tells whether a formula without floats equals the truth to 20 digits at five points."""
-    if formula.atoms(sympy.Float):
-        return False
-    difference = formula - parse_expression(truth)
-    for i in range(1, 6):
-        shares = [sympy.Rational((7 * i + 5 * j) % 23 + 1, 25) for j in range(len(ranges))]
-        limits = [[sympy.Rational(str(limit)) for limit in pair] for pair in ranges.values()]
-        point = [
-            (sympy.Symbol(name), low + share * (high - low)) for share, name, (low, high) in zip(shares, ranges, limits)
-        ]
-        if not abs(difference.subs(point).evalf(30)) < 1e-20:
-            return False
-    return True
+    return replace(trial, found=f"{trial.found}\n{model.width}")
 
 
 def digits(seed: int, grid: int, bar: float, result: CaseResult) -> Trial:
@@ -201,7 +176,7 @@ def law_of(x: np.ndarray, block: Sequence[int], seed: int = 0) -> str:
             width = [len(others), 1] if len(others) == 1 else [len(others), 2, 1]
             model = kan2.discover(data, width, attempts=2, seed=1000 * seed)
         error = float(np.std(model.predict(x[:, others])[:, 0] - x[:, target]) / np.std(x[:, target]))
-        if error < best[0] and not any(edge.is_numeric for edge in model.spec.edges()):
+        if error < best[0] and model.is_formula:
             best = error, f"x{target + 1} = {model.symbolic_formula()}"
         if best[0] < 1e-9:
             break
@@ -211,7 +186,7 @@ def law_of(x: np.ndarray, block: Sequence[int], seed: int = 0) -> str:
 def _same(law: str, truth: str) -> bool:
     left, right = law.split(" = ") if " = " in law else ("", "0")
     expected = truth.split(" = ")
-    return left == expected[0] and is_exact(parse_expression(right), expected[1], box("x1 x2 x4", -1, 1))
+    return left == expected[0] and is_exact(expression(right), expected[1], box("x1 x2 x4", -1, 1))
 
 
 def _beside_shuffled(x: np.ndarray, blocks: Blocks, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -229,16 +204,6 @@ def _correlations(model: kan2.MultKAN, x: np.ndarray) -> np.ndarray:
     used = size > FAINT * size.max()
     scaled = (functions_of - functions_of.mean(0)) / np.where(size > 0, size, 1)
     return np.abs(scaled.T @ scaled / len(x)) * np.outer(used, used)
-
-
-@torch.no_grad()
-def _test_rmse(model: kan2.MultKAN, data: kan2.Dataset) -> float:
-    return float((model(data.X_test) - data.y_test).square().mean().sqrt())
-
-
-def _with_bessel(x: torch.Tensor) -> torch.Tensor:
-    # torch.special.bessel_j0 is off by up to 4e-7.
-    return torch.exp(torch.from_numpy(j0(20 * x[:, 0].numpy())) + x[:, 1] ** 2)
 
 
 def _digits_figure(model: kan2.MultKAN) -> Figure:

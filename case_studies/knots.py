@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from case_studies._base import CaseResult, Row, Stopwatch, Trial, row_of_trials, run_as_script
-from case_studies._knots_methods import (
+from case_studies._knots.methods import (
     ALL,
     CUSP,
     NEEDED,
@@ -37,11 +37,11 @@ from case_studies._knots_methods import (
     kan,
     logistic,
     majority,
-    perceptron,
+    mlp,
     slope,
     split_of,
 )
-from case_studies._knots_relations import SHORT, Relation, relations
+from case_studies._knots.relations import SHORT, Relation, relations
 from case_studies.knots_table import GEOMETRY, load
 
 SMALL, LARGE, PRODUCT = "KAN [17, 1, n]", "KAN [10, 12, n]", "KAN [3, [3, 1], 8, 8, n], one product"
@@ -132,8 +132,8 @@ def methods_of(full: bool) -> dict[str, Method]:
         "logistic regression, 3": partial(logistic, columns=THREE),
         "gradient boosting, 17, mirrored": partial(boosting, columns=ALL),
         "gradient boosting, 3, mirrored": partial(boosting, columns=THREE),
-        "MLP [17, 300 x 4, n], mirrored": partial(perceptron, columns=ALL, steps=2500),
-        "MLP [3, 300 x 4, n], mirrored": partial(perceptron, columns=THREE, steps=2500),
+        "MLP [17, 300 x 4, n], mirrored": partial(mlp, columns=ALL, steps=2500),
+        "MLP [3, 300 x 4, n], mirrored": partial(mlp, columns=THREE, steps=2500),
         "KAN [3, [3, 1], n], one product": partial(kan, columns=THREE, hidden=[[3, 1]], steps=1500),
         PRODUCT: partial(kan, columns=THREE, hidden=[[3, 1], 8, 8], steps=6000),
         **{f"paper's formula {k}": partial(_rounded, text=text) for k, (text, _) in PAPER_FORMULAS.items()},

@@ -181,7 +181,7 @@ def find(system: System, seed: int) -> tuple[kan2.MultKAN, sympy.Expr | None]:
     samples = state, network(state).detach()
     small = network.auto_prune(samples, floor=1e-3, steps=10) if d > 1 else network
     symbolic = small.auto_symbolic(samples, accuracy=1e-3)
-    if any(edge.is_numeric for edge in symbolic.spec.edges()):
+    if not symbolic.is_formula:
         return network, None
     symbolic.fit(residual=solved)
     symbolic = symbolic.snap_constants((state, symbolic(state).detach()), accuracy=1e-6)

@@ -17,7 +17,7 @@ each group of two, three or four inputs, three of which are answered by yes.
 
 import copy
 from collections.abc import Sequence
-from itertools import combinations, pairwise, product
+from itertools import combinations, product
 
 import networkx as nx
 import numpy as np
@@ -28,6 +28,8 @@ from torch import Tensor, nn
 import kan2
 import treeconv
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._judging import law_trial, rmse_on_test
+from case_studies._perceptrons import descend, perceptron
 from kan2.edits.arrange import arrange, connection_cost, wiring_cost
 from treeconv.anatomy import strengths_of
 
@@ -117,9 +119,9 @@ def built_in(seed: int) -> Trial:
         modular = modular.module(start, chain)
     dense.fit(data, steps=20)
     modular.fit(data, steps=20)
-    ratio = _test_rmse(modular, data) / _test_rmse(dense, data)
-    found = f"{dense.spec.n_edges} edges {_test_rmse(dense, data):.1e}, "
-    found += f"{modular.spec.n_edges} edges {_test_rmse(modular, data):.1e}"
+    ratio = rmse_on_test(modular, data) / rmse_on_test(dense, data)
+    found = f"{dense.spec.n_edges} edges {rmse_on_test(dense, data):.1e}, "
+    found += f"{modular.spec.n_edges} edges {rmse_on_test(modular, data):.1e}"
     return Trial(found, ratio, ratio < 1, lap.lap())
 
 
@@ -140,10 +142,7 @@ def sparse_mlp(
     widths: Sequence[int], x: Tensor, y: Tensor, steps: int, ladder: Sequence[float], seed: int
 ) -> nn.Sequential:
     """Trains an MLP, then cuts its weak weights under a growing penalty, as long as all strings come out right."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        parts = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.SiLU())]
-    model = nn.Sequential(*parts[:-1]).double()
+    model = perceptron(widths, nn.SiLU, seed)
     _train(model, x, y, ladder[0], steps)
     for lamb in ladder:
         trial = copy.deepcopy(model)
@@ -194,37 +193,26 @@ def wired(tree: nx.DiGraph, data: kan2.Dataset) -> Trial:
     model = kan2.from_tree(tree)
     model.fit(data, grids=[5, 10], steps=20, restarts=2)
     model = model.auto_symbolic()
-    error = _test_rmse(model, data)
-    try:
-        formula = model.symbolic_formula()
-    except kan2.Kan2Error as refusal:
-        return Trial(str(refusal), error, False, lap.lap())
-    exact = sympy.expand(formula - sympy.sympify(LAW)) == 0
-    return Trial(str(formula), error, exact and error <= 1e-9, lap.lap())
+    return law_trial(model, data, lambda law: sympy.expand(law - sympy.sympify(LAW)) == 0, lap)
 
 
 def tree_of_mlp(data: kan2.Dataset, seed: int) -> Trial:
     """Converts an MLP that was trained by 400 iterations of LBFGS."""
     lap, spread = Stopwatch(), float(data.y.std())
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        parts = (nn.Linear(5, 32), nn.SiLU(), nn.Linear(32, 32), nn.SiLU(), nn.Linear(32, 1))
-    model = nn.Sequential(*parts).double()
+    model = perceptron([5, 32, 32, 1], nn.SiLU, seed)
     optimizer = torch.optim.LBFGS(model.parameters(), max_iter=400, history_size=50, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
-        optimizer.zero_grad()
         value = (model(data.X) - data.y / spread).square().mean()
-        value = value + 1e-5 * sum(p.square().sum() for p in model.parameters())
-        value.backward()
-        return value
+        return value + 1e-5 * sum(p.square().sum() for p in model.parameters())
 
-    optimizer.step(loss)
-    tree = treeconv.convert(lambda x: spread * model(x), data.X_test, names=data.inputs, y=data.y_test)
-    found = str(treeconv.skeleton(tree))
-    with torch.no_grad():
-        error = float((model(data.X_test) * spread - data.y_test).square().mean().sqrt())
-    return Trial(found, error, found == TREE, lap.lap())
+    descend(optimizer, loss)
+
+    def scaled(x: Tensor) -> Tensor:
+        return model(x) * spread
+
+    found = str(treeconv.skeleton(treeconv.convert(scaled, data.X_test, names=data.inputs, y=data.y_test)))
+    return Trial(found, rmse_on_test(scaled, data), found == TREE, lap.lap())
 
 
 def _pieces(layer: np.ndarray) -> list[set[tuple[str, int]]]:
@@ -248,7 +236,7 @@ def _judge(
 
 def _judge_tree(tree: nx.DiGraph, model: kan2.MultKAN, data: kan2.Dataset, lap: Stopwatch) -> Trial:
     found = str(treeconv.skeleton(tree))
-    return Trial(found, _test_rmse(model, data), found == TREE, lap.lap())
+    return Trial(found, rmse_on_test(model, data), found == TREE, lap.lap())
 
 
 def _about(task: str) -> tuple[str, str, str]:
@@ -277,10 +265,10 @@ def _train(model: nn.Sequential, x: Tensor, y: Tensor, lamb: float, steps: int) 
     masks = [(weight != 0).double() for weight in weights]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(steps):
-        optimizer.zero_grad()
-        loss = (model(x) - y).square().mean() + lamb * sum(weight.abs().sum() for weight in weights)
-        loss.backward()
-        optimizer.step()
+        descend(
+            optimizer,
+            lambda: (model(x) - y).square().mean() + lamb * sum(weight.abs().sum() for weight in weights),
+        )
         for weight, mask in zip(weights, masks):
             weight.data *= mask
 
@@ -288,11 +276,6 @@ def _train(model: nn.Sequential, x: Tensor, y: Tensor, lamb: float, steps: int) 
 @torch.no_grad()
 def _share_wrong(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return float(((model(x) > 0.5) != (y > 0.5)).any(1).double().mean())
-
-
-@torch.no_grad()
-def _test_rmse(model: kan2.MultKAN, data: kan2.Dataset) -> float:
-    return float((model(data.X_test) - data.y_test).square().mean().sqrt())
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ import sympy
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._burgers import LAYER, burgers, burgers_figure, cole_hopf
-from kan2.expressions.parse import parse_expression
+from case_studies._judging import expression
+from case_studies._perceptrons import descend, levenberg_marquardt, state_of
 
 PI = torch.pi
 BOUNDARY = 100.0  # weight of the boundary; the paper weighs the inside by 0.01
@@ -54,7 +56,7 @@ class Poisson:
     def on(self, x: Tensor, *orders: tuple[int, int]) -> list[Tensor]:
         """Returns derivatives of the solution, one for each (order in x, order in y)."""
         symbols = sympy.symbols("x y")
-        u, found = parse_expression(self.formula), []
+        u, found = expression(self.formula), []
         for i, j in orders:
             function = sympy.lambdify(symbols, u.diff(symbols[0], i, symbols[1], j), "numpy")
             found.append(torch.as_tensor(function(*x.numpy().T)).expand(len(x)))
@@ -199,7 +201,7 @@ def tutorial(seed: int, full: bool, result: CaseResult) -> Trial:
     except kan2.Kan2Error as refusal:
         return Trial(str(refusal), error, False, lap.lap())
     exact = sympy.simplify(
-        formula.subs({"x1": sympy.Symbol("x"), "x2": sympy.Symbol("y")}) - parse_expression(TUTORIAL.formula)
+        formula.subs({"x1": sympy.Symbol("x"), "x2": sympy.Symbol("y")}) - expression(TUTORIAL.formula)
     )
     result.formulas.setdefault("poisson", str(formula))
     return Trial(f"{formula}\nas splines {before:.1e}", error, exact == 0 and error <= 1e-24, lap.lap())
@@ -261,15 +263,11 @@ def mlp(data: tuple[Tensor, Tensor, Tensor], hidden: int, steps: int, seed: int 
     model, start, exact = Mlp([2, hidden, hidden, 1], seed), time.process_time(), PAPER.solution(test)
     f, u = PAPER.source(inner), PAPER.solution(rim)
     scales = len(inner) ** -0.5, (BOUNDARY / len(rim)) ** 0.5
-    names, shapes = zip(*((name, p.shape) for name, p in model.named_parameters()))
-    vector = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
-
-    def state(v: Tensor) -> dict[str, Tensor]:
-        parts = v.split([shape.numel() for shape in shapes])
-        return {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes)}
+    vector = parameters_to_vector(model.parameters()).detach()
 
     def call(v: Tensor, x: Tensor, method: str) -> Tensor:
-        return torch.func.functional_call(_Method(model, method), {f"model.{k}": p for k, p in state(v).items()}, x)
+        wrapped = _Method(model, method)
+        return torch.func.functional_call(wrapped, state_of(wrapped, v), x)
 
     def residual(v: Tensor) -> Tensor:
         inside, outside = call(v, inner, "laplacian")[:, 0] - f, call(v, rim, "forward")[:, 0] - u
@@ -283,22 +281,11 @@ def mlp(data: tuple[Tensor, Tensor, Tensor], hidden: int, steps: int, seed: int 
         return torch.cat(parts)
 
     curve, damping = [], 1e-2
-    with torch.no_grad():
-        r = residual(vector)
-        for _ in range(steps):
-            j = jacobian(vector)
-            gram, gradient = j.T @ j, j.T @ r
-            for _ in range(10):
-                change = torch.linalg.solve(gram + damping * torch.diag(gram.diag() + 1e-12), gradient)
-                trial = residual(vector - change)
-                if trial.square().sum() < r.square().sum():
-                    vector, r, damping = vector - change, trial, damping / 5
-                    break
-                damping *= 4
-            curve.append(
-                (time.process_time() - start, float((call(vector, test, "forward")[:, 0] - exact).square().mean()))
-            )
-    model.load_state_dict(state(vector))
+    for _ in range(steps):
+        vector, damping, _ = levenberg_marquardt(vector, residual, jacobian, damping, least_diagonal=1e-12)
+        vector_to_parameters(vector, model.parameters())
+        with torch.no_grad():
+            curve.append((time.process_time() - start, float((model(test)[:, 0] - exact).square().mean())))
     return model, curve
 
 
@@ -327,15 +314,12 @@ def by_lbfgs(model: Any, parameters: list[Tensor], data: tuple[Tensor, Tensor, T
     optimizer = torch.optim.LBFGS(parameters, 1.0, 1, 25, 0, 0, history_size=20, line_search_fn="strong_wolfe")
     curve, start = [], time.process_time()
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = (model.laplacian(inner)[:, 0] - f).square().mean() / BOUNDARY
-        loss = loss + (model(rim)[:, 0] - u).square().mean()
-        loss.backward()
-        return loss
+    def loss() -> Tensor:
+        inside = (model.laplacian(inner)[:, 0] - f).square().mean() / BOUNDARY
+        return inside + (model(rim)[:, 0] - u).square().mean()
 
     while time.process_time() - start < budget:
-        optimizer.step(closure)
+        descend(optimizer, loss)
         with torch.no_grad():
             error = float((model(test)[:, 0] - exact).square().mean())
         curve.append((time.process_time() - start, error))

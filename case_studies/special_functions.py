@@ -13,7 +13,6 @@ optimisers, in the same processor time.
 Judged. By the test RMSE: below the paper's best KAN, and below the MLP here. All times are processor times.
 """
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,9 @@ from scipy import special
 
 import kan2
 from case_studies._base import CaseResult, Trial, row_of_trials, run_as_script
-from case_studies._baselines import Point, front, rmse, tuned_mlp
+from case_studies._baselines import Point, front, tuned_mlp
+from case_studies._judging import rmse
+from case_studies._staircase import shape_of, staircase
 
 Range = tuple[float, float]
 
@@ -115,24 +116,17 @@ def approximate(
     start = time.process_time()
     x, y = function.draw(n, seed)
     x_test, y_test = function.draw(2000, 1_000_000 + seed)
-    train, held = slice(n // 5, n), slice(n // 5)
-
-    def staircase(model: kan2.MultKAN, restarts: int = 1) -> list[kan2.MultKAN]:
-        stages = []
-        for grid in grids:
-            first = restarts if not stages else 1
-            model.fit((x[train], y[train]), grids=[grid], steps=steps, restarts=first, seed=seed)
-            stages.append(copy.deepcopy(model))
-        return stages
+    train, held = (x[n // 5 :], y[n // 5 :]), (x[: n // 5], y[: n // 5])
 
     unpruned: list[kan2.MultKAN] = []
     for width in UNPRUNED:
         more = restarts if width == [2, 1, 1] else 1  # one node that all must pass through is easily stuck
-        unpruned += staircase(kan2.MultKAN(width, grid=grids[0], k=K, seed=seed), more)
+        model = kan2.MultKAN(width, grid=grids[0], k=K, seed=seed)
+        unpruned += staircase(model, train, grids, steps, more, seed)
     sparse = kan2.MultKAN(UNCUT, grid=grids[0], k=K, seed=seed)
-    sparse.fit((x[train], y[train]), lamb=LAMB, steps=steps)
-    pruned = staircase(sparse.prune())
-    best = min([*unpruned, *pruned], key=lambda model: rmse(model.predict(x[held]), y[held]))
+    sparse.fit(train, lamb=LAMB, steps=steps)
+    pruned = staircase(sparse.prune(), train, grids, steps, seed=seed)
+    best = min([*unpruned, *pruned], key=lambda model: rmse(model.predict(held[0]), held[1]))
     tuned, tried = tuned_mlp(x, y, time.process_time() - start, seed)
 
     def points(models: list) -> list[Point]:
@@ -141,14 +135,11 @@ def approximate(
     fronts = {"KAN": points(unpruned), "KAN, pruned": points(pruned), "MLP": points(tried)}
     [(size, error)], [(mlp_size, mlp_error)] = points([best]), points([tuned])
     found = (
-        f"KAN {_width(best)}, G = {best.spec.layers[0].basis.grid}, {size} parameters, relative {error / y.std():.1e}\n"
+        f"KAN {shape_of(best)}, G = {best.spec.layers[0].basis.grid}, {size} parameters, "
+        f"relative {error / y.std():.1e}\n"
         f"{tuned.candidate}, {mlp_size} parameters: {mlp_error:.1e}"
     )
     return fronts, Trial(found, error, error < min(float(function.paper), mlp_error), time.process_time() - start)
-
-
-def _width(model: kan2.MultKAN) -> str:
-    return str([[sums, products] if products else sums for sums, products in model.width])
 
 
 def _figure(functions: list[Special], fronts: dict[str, dict[str, list[Point]]]) -> Figure:

@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from scipy.special import j0
 from torch import Tensor
 
 import kan2
 from case_studies._base import CaseResult, Trial, row_of_trials, run_as_script
-from case_studies._baselines import MLP, Candidate, Point, front, rmse
+from case_studies._baselines import MLP, Candidate, Point, front
+from case_studies._judging import rmse
+from case_studies._toys import bessel, three_layers
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,10 @@ class Toy:
         return kan2.sample_function(self.f, [(-1, 1)] * self.width[0], n=self.n, n_test=2000, seed=seed)
 
 
-def _four(x: Tensor) -> Tensor:
-    a, b = x[:, 0] ** 2 + x[:, 1] ** 2, x[:, 2] ** 2 + x[:, 3] ** 2
-    return torch.exp((torch.sin(torch.pi * a) + torch.sin(torch.pi * b)) / 2)
-
-
 TOYS = (
     Toy(
         "J0(20x)",
-        # SciPy's J0: torch.special.bessel_j0 is off by up to 4e-7.
-        lambda x: torch.from_numpy(j0(20 * x[:, 0].numpy())),
+        lambda x: bessel(x[:, 0]),
         [1, 1],
         3000,
         [5, 10, 20, 50, 100, 200, 500],
@@ -73,7 +68,7 @@ TOYS = (
     Toy("x y", lambda x: x[:, 0] * x[:, 1], [2, 2, 1], 3000, [3, 10], 1e-10),
     Toy(
         "exp((sin(pi r1^2) + sin(pi r2^2))/2)",
-        _four,
+        three_layers,
         [4, 2, 1, 1],
         5000,
         [3, 5, 10, 20, 50],

@@ -5,8 +5,8 @@ import cmath
 import numpy as np
 import pytest
 
-from case_studies._knots_laws import best_law
-from case_studies._knots_methods import MIRROR, split_of
+from case_studies._knots.laws import best_law
+from case_studies._knots.methods import MIRROR, split_of
 from case_studies.knots_table import load
 from case_studies.knots_table.build import pack
 from case_studies.knots_table.signature import crossing_sign, determinant, signature

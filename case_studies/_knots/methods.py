@@ -8,7 +8,6 @@ they say of a knot is the mean of what they say of its two images.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from math import cos, pi
 
 import numpy as np
@@ -20,7 +19,8 @@ from torch.nn.functional import cross_entropy
 
 import kan2
 import kanpiler
-from case_studies._knots_laws import best_law
+from case_studies._knots.laws import best_law
+from case_studies._perceptrons import descend, perceptron
 from case_studies.knots_table import GEOMETRY, SYMMETRIES, features
 
 CUSP = {"meridinal_translation_real": "mu_r", "meridinal_translation_imag": "mu_i", "longitudinal_translation": "lam"}
@@ -142,25 +142,17 @@ def boosting(split: Split, columns: list[int]) -> Answer:
     return Answer(split.both_images(columns, log_probability))
 
 
-def perceptron(split: Split, columns: list[int], steps: int) -> Answer:
+def mlp(split: Split, columns: list[int], steps: int) -> Answer:
     """An MLP of four hidden layers of width 300, SiLU, by Adam with a cosine schedule, mirrored."""
     x, labels = (torch.tensor(a) for a in _labelled(split, columns))
     x, labels = x.float(), labels.long()
-    with torch.random.fork_rng():
-        torch.manual_seed(split.seed)
-        sizes = [len(columns), 300, 300, 300, 300]
-        layers: list[nn.Module] = []
-        for a, b in pairwise(sizes):
-            layers += [nn.Linear(a, b), nn.SiLU()]
-        net = nn.Sequential(*layers, nn.Linear(300, len(split.classes)))
+    net = perceptron([len(columns), 300, 300, 300, 300, len(split.classes)], nn.SiLU, split.seed).float()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = torch.Generator().manual_seed(split.seed)
     for _ in range(steps):
         rows = torch.randint(len(x), (256,), generator=generator)
-        optimizer.zero_grad()
-        cross_entropy(net(x[rows]), labels[rows]).backward()
-        optimizer.step()
+        descend(optimizer, lambda rows=rows: cross_entropy(net(x[rows]), labels[rows]))
         schedule.step()
 
     @torch.no_grad()

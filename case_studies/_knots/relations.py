@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import sympy
 
-from case_studies._knots_laws import Law, best_law
+from case_studies._knots.laws import Law, best_law
 from kan2.estimators import KANClassifier
 
 SHORT = {
