@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from kan2.core.data import Dataset, as_dataset
@@ -26,6 +24,7 @@ from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.errors import TrainingError
 from kan2.multkan import MultKAN
 from kan2.training.refit import rmse
+from treeconv.calibration import nearest_neighbours
 
 COARSE = 0.03  # errors above this share of the targets' spread call for a finer grid before pruning
 FINEST = 40  # intervals of the finest grid
@@ -161,7 +160,7 @@ def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batc
     """Tells whether errors at neighbouring samples are unrelated, as those of a measurement are.
 
     Args:
-        x: samples; their columns are scaled to unit spread.
+        x: samples; distances are in standard deviations of each column.
         error: what is left of the targets.
 
     Example:
@@ -170,13 +169,9 @@ def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batc
         >>> looks_like_noise(x, noise), looks_like_noise(x, noise + 3 * x)
         (True, False)
     """
-    spread = x.std(0, correction=0)
-    x = x / torch.where(spread > 0, spread, torch.ones_like(spread))
-    points = x.detach().double().cpu().numpy()
-    # Of the two nearest, one may be the sample itself; a single sample has no other.
-    _, nearest = KDTree(points).query(points, k=2)
-    other = np.where(nearest[:, 0] == np.arange(len(points)), nearest[:, 1], nearest[:, 0])
-    neighbour = torch.from_numpy(other.clip(max=len(points) - 1)).to(x.device)
+    if len(x) < 2:
+        return True
+    neighbour = torch.from_numpy(nearest_neighbours(x.detach().double().cpu().numpy())).to(x.device)
     error = error - error.mean(0)
     similarity = (error * error[neighbour]).mean(0) / error.square().mean(0).clamp_min(1e-300)
     return bool((similarity <= DEVIATIONS / len(x) ** 0.5).all())
