@@ -307,6 +307,7 @@ def test_what_others_add_to_a_tree_stays_out_of_json(tree):
 
 @pytest.mark.parametrize("verb", ["plot", "to_graphviz", "skeleton", "structure", "to_json"])
 @pytest.mark.parametrize("what", [nx.DiGraph(), [1, 2], "tree"])
+@pytest.mark.usefixtures("unchecked")
 def test_other_things_than_trees_are_refused(verb, what):
     with pytest.raises(TypeError, match=f"{verb}: expected one tree"):
         getattr(treeconv, verb)(what)
