@@ -133,6 +133,10 @@ def test_wrong_questions_are_refused(call, match):
 # thresholds
 
 
+def test_a_verdict_is_a_bool_for_numbers_of_numpy_too():
+    assert judge(1.0, np.float64(0.5)).holds is False
+
+
 def test_the_threshold_goes_into_the_widest_gap():
     assert widest_gap([0.03, 0.031, 0.5], 0.01, 0.05) == 0.05
     assert widest_gap([1e-16, 1e-15, 0.5], 1e-9, 0.1) == pytest.approx(1e-5)
