@@ -18,7 +18,7 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m pyright
-	$(RUN) -m pytest --doctest-modules kan2 kanpiler treeconv case_studies
+	$(RUN) -m pytest --doctest-modules tests/conftest.py kan2 kanpiler treeconv case_studies
 
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks

@@ -70,7 +70,8 @@ def burgers(stages: Sequence[tuple[int, int, float]], n: int, starts: int = 1, s
 
         weights = {"start": EDGES, "sides": EDGES}
         errors = [
-            model.fit(residual=residual, residual_weights=weights, grids=[grid], steps=steps).rmse for model in models
+            model.fit(residual=residual, residual_weights=weights, grids=[grid], steps=steps)["rmse"][-1]
+            for model in models
         ]
         models = [models[int(np.argmin(errors))]]
     return models[0]

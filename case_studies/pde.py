@@ -169,6 +169,7 @@ def kan(
         # On the first grid a wrong solution may have the lower residual, on the second it has not.
         # A heavy boundary leads twice as many starts to the solution.
         error = model.fit(residual=coarse, residual_weights=heavy, grids=grids[:2], steps=15).rmse
+        assert error is not None  # squares
         if best is None or error < best[0]:
             best = error, model
         if error <= enough:

@@ -114,6 +114,7 @@ def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, st
         if best is not None and SAMPLES_A_PARAMETER * model.n_parameters > len(data):
             break
         error = model.fit(data, steps=steps, grids=None if grid == first else [grid]).rmse
+        assert error is not None  # squares
         if best is None or error < best[0]:
             best = error, model
         if error <= COARSE * spread:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from jaxtyping import config, install_import_hook
 
+import tests.typechecker  # noqa: F401  # the hook looks it up by its name
+
+# Annotations of the packages are checked in tests, and there alone. Nothing above this line may import the packages.
+install_import_hook(["kan2", "kanpiler", "treeconv"], "tests.typechecker.checked")
 mpl.use("Agg")
 torch.set_num_threads(1)
 settings.register_profile(
@@ -37,6 +42,14 @@ def hygiene(tmp_path_factory, monkeypatch, request):
     # hypothesis itself seeds Python's generator, so property tests are exempt here.
     if not hasattr(request.node.obj, "hypothesis"):
         assert states[2] == random.getstate(), "a library call moved Python's random state"
+
+
+@pytest.fixture
+def unchecked():
+    """Calls the packages as users do, without the checker: for tests that hand in wrong types on purpose."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def judge(score: float, threshold: float, scatter: float = 0.0, **detail: Any) -
     """
     distance = abs(math.log(max(score, 1e-300) / threshold))
     confidence = 0.5 * (1 + math.erf(distance / math.hypot(_DOUBT, scatter) / math.sqrt(2)))
-    return Evidence(score <= threshold, score, threshold, confidence, detail)
+    return Evidence(bool(score <= threshold), score, threshold, confidence, detail)
 
 
 @dataclass(frozen=True)

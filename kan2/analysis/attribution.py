@@ -38,9 +38,10 @@ class Attribution:
         features: names of what layer 0 reads.
     """
 
-    edges: tuple[Float[Tensor, "target source"], ...]
-    subnodes: tuple[Float[Tensor, " subnode"], ...]
-    nodes: tuple[Float[Tensor, " node"], ...]
+    # Sizes differ from layer to layer, which the underscore says.
+    edges: tuple[Float[Tensor, "_target _source"], ...]
+    subnodes: tuple[Float[Tensor, " _subnode"], ...]
+    nodes: tuple[Float[Tensor, " _node"], ...]
     features: tuple[str, ...]
 
     @property

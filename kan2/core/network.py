@@ -24,12 +24,9 @@ from kan2.core.spec import NetworkSpec
 from kan2.core.straight_line import can_unroll, unrolled
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
-
-AnyNetwork = TypeVar("AnyNetwork", bound="Network")
-"""The class of a network that a function is given and of the one that it makes from it."""
+from kan2.types import ArrayLike
 
 if TYPE_CHECKING:
-    from kan2.types import ArrayLike
 
     class LayerList(nn.ModuleList):
         """A ModuleList of which type checkers know what it holds."""
@@ -145,7 +142,7 @@ class Network(nn.Module):
         for layer in self.layers:
             layer.reset_parameters(noise_scale, generator)
 
-    def prepare(self, x: "ArrayLike") -> Float[Tensor, "*batch input"]:
+    def prepare(self, x: ArrayLike) -> Float[Tensor, "*batch input"]:
         """Converts samples to the type and device of the network and checks the number of columns.
 
         Raises:
@@ -190,14 +187,14 @@ class Network(nn.Module):
                 return Dataset(x, self(x), self.spec.inputs)
         return as_dataset(data).to(self.like)
 
-    def features(self, x: "ArrayLike") -> Float[Tensor, "*batch feature"]:
+    def features(self, x: ArrayLike) -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads: selected inputs and auxiliary variables."""
         x, spec = self.prepare(x), self.spec
         if spec.features == spec.inputs:
             return x
         return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
 
-    def forward(self, x: "ArrayLike") -> Float[Tensor, "*batch output"]:
+    def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored."""
         nodes, layers = self.features(x), self.layers
         if can_unroll(layers):
@@ -206,7 +203,7 @@ class Network(nn.Module):
             nodes = layer(nodes)
         return nodes
 
-    def trace(self, x: "ArrayLike") -> Trace:
+    def trace(self, x: ArrayLike) -> Trace:
         """Evaluates the network on (batch, inputs) and returns what happened in every layer."""
         nodes = self.features(x)
         if nodes.ndim != 2:
@@ -219,16 +216,16 @@ class Network(nn.Module):
             nodes = outputs
         return Trace(tuple(records))
 
-    def jet(self, x: "ArrayLike", order: int = 2) -> Jet:
+    def jet(self, x: ArrayLike, order: int = 2) -> Jet:
         """Returns value, gradient, Hessian (and third derivatives) with respect to the inputs, see `kan2.jet`."""
         return jet(self, x, order)
 
-    def laplacian(self, x: "ArrayLike") -> Float[Tensor, "batch output"]:
+    def laplacian(self, x: ArrayLike) -> Float[Tensor, "batch output"]:
         """Returns the sum of second derivatives with respect to the inputs, see `kan2.laplacian`."""
         return laplacian(self, x)
 
     @torch.no_grad()
-    def predict(self, x: "ArrayLike") -> np.ndarray:
+    def predict(self, x: ArrayLike) -> np.ndarray:
         """Evaluates the network and returns a NumPy array (batch, output)."""
         return self(x).cpu().numpy()
 
@@ -274,6 +271,10 @@ class Network(nn.Module):
             f"{self.spec.n_edges} edges, {self.n_parameters} parameters, {kind} on {self.like.device}, {names}"
         )
         return "\n".join(lines)
+
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+"""The class of a network that a function is given and of the one that it makes from it."""
 
 
 def _assign(parameter: Tensor, values: Any, where: str) -> None:

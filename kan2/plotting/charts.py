@@ -7,14 +7,13 @@ import torch
 
 from kan2.analysis.attribution import attribute
 from kan2.core.network import Network
+from kan2.discovery.pareto import ParetoRow, ParetoTable
 from kan2.plotting.curves import finite_range, layer_inputs
+from kan2.training.history import History
 from kan2.types import EdgeIndex
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from kan2.discovery.pareto import ParetoRow, ParetoTable
-    from kan2.training.history import History
 
 N_POINTS = 401
 N_RUG = 200  # samples shown as ticks below an activation
@@ -100,7 +99,7 @@ def plot_scores(model: Network, data: Any = None) -> "Figure":
     return figure
 
 
-def plot_history(history: "History") -> "Figure":
+def plot_history(history: History) -> "Figure":
     """Draws the errors of a training over its steps; dotted lines mark where the grid was refined.
 
     Args:
@@ -129,7 +128,7 @@ def plot_history(history: "History") -> "Figure":
     return figure
 
 
-def plot_pareto(table: "ParetoTable") -> "Figure":
+def plot_pareto(table: ParetoTable) -> "Figure":
     """Draws the networks that were tried by complexity and error; a line joins those that no other one beats.
 
     Args:
@@ -142,7 +141,7 @@ def plot_pareto(table: "ParetoTable") -> "Figure":
     # Errors of zero are drawn at the rounding error.
     low = min((row.rmse for row in table.rows if row.rmse > 0), default=1e-16)
 
-    def points(rows: "list[ParetoRow]") -> tuple[list[int], list[float]]:
+    def points(rows: list[ParetoRow]) -> tuple[list[int], list[float]]:
         return [row.complexity for row in rows], [max(row.rmse, low) for row in rows]
 
     axes.plot(*points(table.rows), "o", color="0.7", ms=4, label="tried")

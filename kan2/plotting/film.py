@@ -5,15 +5,13 @@
 
 import copy
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kan2.core.network import Network
 from kan2.plotting.diagram import plot
-
-if TYPE_CHECKING:
-    from kan2.training.history import History
+from kan2.training.history import History
 
 
 class Film:
@@ -39,7 +37,7 @@ class Film:
         self.data, self.every = data, max(1, every)
         self.frames: list[tuple[str, Network]] = []
 
-    def __call__(self, model: Network, history: "History") -> None:
+    def __call__(self, model: Network, history: History) -> None:
         row = history.rows[-1]
         if row["step"] % self.every == 0:
             self.frames.append((f"step {row['step']}, loss {row['loss']:.2e}", copy.deepcopy(model)))

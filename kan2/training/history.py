@@ -37,7 +37,7 @@ class History:
         return self.rows[-1]["loss"]
 
     @property
-    def rmse(self) -> float:
+    def rmse(self) -> float | None:
         """The last training error, root mean square; None for other losses than squares."""
         return self.rows[-1]["rmse"]
 

@@ -82,7 +82,7 @@ class LevenbergMarquardt:
             self.vector.write(old)
             raise
 
-    def _search(self, old: Tensor, present: Evaluation, system: NormalEquations) -> bool:
+    def _search(self, old: Tensor, present: Evaluation, system: NormalEquations | MatrixFreeEquations) -> bool:
         # Tries steps with growing damping until one lowers the objective.
         assert self.scale is not None
         growth = 2.0
@@ -109,7 +109,11 @@ class LevenbergMarquardt:
         return False
 
     def _bend(
-        self, old: Tensor, delta: Tensor, system: NormalEquations, solve: Callable[[Tensor], Tensor]
+        self,
+        old: Tensor,
+        delta: Tensor,
+        system: NormalEquations | MatrixFreeEquations,
+        solve: Callable[[Tensor], Tensor],
     ) -> Tensor | None:
         # Half the geodesic acceleration; None where it is not known or too large to be trusted.
         # Under heavy damping the step follows the gradient, and a parabola tangent to it leads astray.

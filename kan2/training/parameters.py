@@ -113,7 +113,7 @@ class ParameterVector:
         dense[pairs[:, 0], pairs[:, 1]] = values[slot.part].view(len(pairs), -1)
         return dense
 
-    def gather_edges(self, slot: Slot, dense: Float[Tensor, "target rest"]) -> Float[Tensor, "edge feature"]:
+    def gather_edges(self, slot: Slot, dense: Float[Tensor, "target *rest"]) -> Float[Tensor, "edge feature"]:
         """Returns the rows of an array like the layer's weights that belong to a slot of weights."""
         weight, pairs = self._weight(slot), self.pairs[slot.layer]
         dense = dense.view(weight.shape)

@@ -37,7 +37,7 @@ class Penalty:
     smooth: float = 0.0
 
     def __call__(
-        self, scales: Sequence[Float[Tensor, "target source"]], splines: Sequence[Float[Tensor, "*edge basis"]] = ()
+        self, scales: Sequence[Float[Tensor, "_target _source"]], splines: Sequence[Float[Tensor, "*_edge _basis"]] = ()
     ) -> Tensor:
         """Returns the penalty of a network whose layers have these scales and spline coefficients."""
         total = scales[0].new_zeros(()) if scales else torch.zeros(())

@@ -32,7 +32,7 @@ def refit(
     """
 
     def give_up(_: Network, history: History) -> bool:
-        return len(history) > patience and history.rmse > hopeless
+        return len(history) > patience and history.rmse is not None and history.rmse > hopeless
 
     try:
         data = replace(data, X_test=None, y_test=None)

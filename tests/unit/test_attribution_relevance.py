@@ -85,6 +85,7 @@ def test_a_sparse_start_joins_every_node(width):
 
 
 @pytest.mark.parametrize("neighbours", [0, 1.5, "two"])
+@pytest.mark.usefixtures("unchecked")
 def test_a_sparse_start_needs_a_neighbour(neighbours):
     with pytest.raises(EdgeError, match="number of neighbours"):
         MultKAN([2, 1]).sparse(neighbours)

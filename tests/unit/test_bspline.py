@@ -136,6 +136,7 @@ def test_a_grid_without_versions_is_read_anew():
         (torch.tensor([[0.0, 1.0]]), 2.0),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_grids_are_refused(grid, k):
     with pytest.raises(SpecError, match="BSplineBasis: expected"):
         BSplineBasis(grid, k)

@@ -70,12 +70,14 @@ def test_gradients():
         {"kernel_size": 3, "padding_mode": "mirror"},
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_refused(options):
     with pytest.raises(SpecError, match="KANConv2d: expected"):
         make(2, 4, **options)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8, 8), (8, 8), (1, 2, 2, 8)])
+@pytest.mark.usefixtures("unchecked")
 def test_bad_images_are_refused(shape):
     with pytest.raises(ShapeError, match="KANConv2d: expected"):
         make(2, 4, 3)(torch.zeros(shape, dtype=torch.float64))

@@ -94,8 +94,11 @@ class TestExpand:
         assert not torch.equal(minimal(x), model(x))
         assert torch.equal(minimal(x), model.perturb(0.3, "minimal")(x))
         assert not torch.equal(minimal(x), model.perturb(0.3, "minimal", seed=1)(x))
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_perturb_knows_three_modes(self):
         with pytest.raises(UnknownNameError, match="'minimal'"):
-            model.perturb(mode="minimum")
+            MultKAN([2, 1]).perturb(mode="minimum")
 
     def test_refusals(self):
         model = MultKAN([2, 2, 1])
@@ -193,6 +196,7 @@ class TestModules:
         torch.testing.assert_close(model.remove_edge((0, 0, 0))(x)[:, 0], x[:, 1])
         torch.testing.assert_close(model.remove_edge((0, 0, 0), x)(x)[:, 0], x[:, 1] + x[:, 0].mean())
 
+    @pytest.mark.usefixtures("unchecked")
     def test_refusals(self):
         model = MultKAN([2, 1, 1])
         with pytest.raises(EdgeError, match="path from the inputs"):

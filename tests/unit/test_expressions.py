@@ -128,6 +128,7 @@ def test_errors_are_typed_and_point():
     assert str(caught.value) == "parse_expression: undeclared symbol 'zz'. Declared: x, y.\n  x + zz*y\n      ^^"
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_not_text():
     with pytest.raises(ExpressionError, match="expected text, got int"):
         parse_expression(3)

@@ -159,6 +159,7 @@ def test_refusals(source, error, part):
     ("domain", "part"),
     [({"q": (0, 1)}, "not an input"), ({"x": (1, 0)}, "low < high"), ({"x": 3}, "low < high")],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_domain_is_checked(domain, part):
     with pytest.raises(kanpiler.CompileError, match=part):
         kanpiler.compile("x", domain=domain)

@@ -34,8 +34,13 @@ def test_numbers_of_splines_are_not_read(reader):
     model = MultKAN([1, 1, 1]).fix_symbolic((0, 0, 0), "x^2", data)
     with pytest.raises(FormulaError, match=f"{reader.__name__}: .* got 1 splines. Run auto_symbolic"):
         reader(model, data)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("reader", [uncertainties, snap_constants])
+def test_numbers_of_other_things_are_not_read(reader):
     with pytest.raises(FormulaError, match="expected a MultKAN, got str"):
-        reader("model", data)
+        reader("model")
 
 
 @pytest.mark.parametrize("reader", [uncertainties, snap_constants])

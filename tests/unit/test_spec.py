@@ -43,6 +43,7 @@ def test_text_that_is_no_spec_is_refused(text):
         ("21", 2, "at least inputs"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_contradictory_width_and_arity_are_refused(width, arity, message):
     with pytest.raises(SpecError, match=message):
         parse_width(width, arity)
@@ -59,6 +60,7 @@ def test_width_is_not_changed_and_tuples_are_fine():
     ({"grid": 0}, SpecError), ({"grid": 2.5}, SpecError), ({"k": 6}, SpecError), ({"k": -1}, SpecError),
     ({"grid_eps": 2}, SpecError), ({"grid_range": (1, -1)}, SpecError), ({"base_fun": "sillu"}, UnknownNameError),
 ])  # fmt: skip
+@pytest.mark.usefixtures("unchecked")
 def test_options_out_of_range_are_refused(options, error):
     with pytest.raises(error):
         MultKAN([1, 1], **options)

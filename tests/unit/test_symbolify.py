@@ -32,6 +32,7 @@ def test_suggestions_only_read():
 
 
 @pytest.mark.parametrize("edge", [(0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 5), 3])
+@pytest.mark.usefixtures("unchecked")
 def test_edges_that_do_not_exist_are_refused(edge):
     model = MultKAN([1, 1])
     for verb in (model.suggest_symbolic, model.unfix_symbolic, lambda e: model.fix_symbolic(e, "sin")):

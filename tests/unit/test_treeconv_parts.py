@@ -135,6 +135,10 @@ def test_wrong_questions_are_refused(call, error, match):
 # thresholds
 
 
+def test_a_verdict_is_a_bool_for_numbers_of_numpy_too():
+    assert judge(1.0, np.float64(0.5)).holds is False
+
+
 def test_the_threshold_goes_into_the_widest_gap():
     assert widest_gap([0.03, 0.031, 0.5], 0.01, 0.05) == 0.05
     assert widest_gap([1e-16, 1e-15, 0.5], 1e-9, 0.1) == pytest.approx(1e-5)
@@ -296,6 +300,7 @@ def test_what_others_add_to_a_tree_stays_out_of_json(tree):
 
 @pytest.mark.parametrize("verb", ["plot", "to_graphviz", "skeleton", "structure", "to_json"])
 @pytest.mark.parametrize("what", [nx.DiGraph(), [1, 2], "tree"])
+@pytest.mark.usefixtures("unchecked")
 def test_other_things_than_trees_are_refused(verb, what):
     with pytest.raises(TypeError, match=f"{verb}: expected one tree"):
         getattr(treeconv, verb)(what)

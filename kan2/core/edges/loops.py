@@ -3,6 +3,7 @@
 The first use of an order and a type takes a second or two; what was compiled is kept on disk.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +18,7 @@ from kan2.core.bases.bspline import BSplineBasis
 
 def compile_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Has numba compile a function when it is called first, and keep the result on disk where it may write."""
+    loop = inspect.unwrap(loop)  # numba reads the code itself, not that of a wrapper such as a checker of types
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         return numba.njit(cache=True, **options)(loop)

@@ -14,14 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.jets.forward import Layered
-from kan2.core.layer import KANLayer
+from kan2.core.jets.forward import JetLayer, Layered
 
 
 @dataclass(frozen=True)
 class _Record:
     # One layer on its way forward. The gradient of the inputs themselves is None, the identity.
-    layer: KANLayer
+    layer: JetLayer
     inputs: Float[Tensor, "batch source"]
     gradient: Float[Tensor, "batch input source"] | None
     slopes: Float[Tensor, "batch target source"]
@@ -54,7 +53,7 @@ def hessian_of_few_outputs(
     return nodes, gradient.mT, torch.stack(hessians, 1)
 
 
-def _forward(layer: KANLayer, nodes: Tensor, gradient: Tensor | None) -> _Record:
+def _forward(layer: JetLayer, nodes: Tensor, gradient: Tensor | None) -> _Record:
     slopes = layer.edge_derivatives(nodes, 1)[0]
     carried = slopes.mT if gradient is None else gradient @ slopes.mT
     subnodes = torch.addcmul(layer.subnode_bias, layer.subnodes(nodes), layer.subnode_scale)

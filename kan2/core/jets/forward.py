@@ -15,9 +15,27 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from kan2.core.layer import KANLayer
-from kan2.core.spec import NetworkSpec
+from kan2.core.spec import LayerSpec, NetworkSpec
 from kan2.types import ArrayLike
+
+
+class JetLayer(Protocol):
+    """What jets need of a layer; a `KANLayer`, or something that looks like one and keeps a record."""
+
+    @property
+    def spec(self) -> LayerSpec: ...
+    @property
+    def subnode_scale(self) -> Tensor: ...
+    @property
+    def subnode_bias(self) -> Tensor: ...
+    @property
+    def node_scale(self) -> Tensor: ...
+    @property
+    def node_bias(self) -> Tensor: ...
+
+    def subnodes(self, x: Tensor) -> Tensor: ...
+    def edge_derivatives(self, x: Tensor, order: int) -> list[Tensor]: ...
+    def source_derivative(self, x: Tensor, adjoint: Tensor, order: int) -> Tensor: ...
 
 
 class Layered(Protocol):
@@ -26,7 +44,7 @@ class Layered(Protocol):
     spec: NetworkSpec
 
     @property
-    def layers(self) -> Iterable[KANLayer]: ...
+    def layers(self) -> Iterable[JetLayer]: ...
 
     def prepare(self, x: ArrayLike) -> Tensor: ...
     def features(self, x: ArrayLike) -> Tensor: ...
@@ -108,7 +126,7 @@ def propagate(model: Layered, x: Tensor, seed: Tensor | None, order: int, forms:
     return [part for part in state if part is not None]
 
 
-def _subnodes(layer: KANLayer, state: list[Tensor | None], forms: Forms) -> list[Tensor]:
+def _subnodes(layer: JetLayer, state: list[Tensor | None], forms: Forms) -> list[Tensor]:
     # None among the incoming derivatives stands for zero. slopes[r - 1]: the r-th derivatives, (batch, source, target).
     x, order = state[0], len(state) - 1
     assert x is not None
@@ -131,7 +149,7 @@ def _subnodes(layer: KANLayer, state: list[Tensor | None], forms: Forms) -> list
     return [*sums, *found[:order]]  # type: ignore[list-item]
 
 
-def _nodes(layer: KANLayer, state: list[Tensor], forms: Forms) -> list[Tensor | None]:
+def _nodes(layer: JetLayer, state: list[Tensor], forms: Forms) -> list[Tensor | None]:
     state = _affine(state, layer.subnode_scale, layer.subnode_bias)
     if layer.spec.arities:
         factors = [[part[..., i : i + 1] for part in state] for i in range(layer.spec.n_subnodes)]
