@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from types import FrameType
 
-_INSIDE = ("kan2", "kanpiler", "torch", "contextlib")  # torch and contextlib: decorators around our functions
+# Besides our own modules those whose decorators stand around our functions.
+_INSIDE = ("kan2", "kanpiler", "torch", "contextlib", "jaxtyping", "beartype")
 
 
 class Kan2Error(Exception):

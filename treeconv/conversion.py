@@ -23,7 +23,7 @@ from treeconv.hierarchy import children
 from treeconv.probes import Group, Probes, View, freeze
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
 from treeconv.study import Study
-from treeconv.subject import Subject
+from treeconv.subject import ErrorLike, Subject
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
 
@@ -155,7 +155,7 @@ def convert(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | Sequence[float] | None = None,
+    error: ErrorLike = None,
     n_samples: int = 1000,
 ) -> Any:
     """Turns a model into the tree that shows how its inputs combine.

@@ -28,6 +28,7 @@ from treeconv.separability import (
     sum_score,
 )
 from treeconv.study import Input, Study, ask
+from treeconv.subject import ErrorLike
 
 Groups = Sequence[Input | Sequence[Input]]
 
@@ -51,7 +52,7 @@ def irrelevance(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> Evidence:
     """Tests whether a model does not depend on some inputs.
 
@@ -80,7 +81,7 @@ def additive_separability(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> Evidence:
     """Tests whether a model is a sum of one function a group.
 
@@ -108,7 +109,7 @@ def multiplicative_separability(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
     bias: float | None = None,
 ) -> Evidence:
     """Tests whether a model is a constant plus a product of one function a group.
@@ -146,7 +147,7 @@ def generalised_separability(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> Evidence:
     """Tests whether a model is a function of a sum of one function a group.
 
@@ -168,7 +169,7 @@ def generalised_separability(
 
 
 def find_groups(
-    f: Any, x: Any, kind: str = "sum", names: Sequence[str] | None = None, *, y: Any = None, error: float | None = None
+    f: Any, x: Any, kind: str = "sum", names: Sequence[str] | None = None, *, y: Any = None, error: ErrorLike = None
 ) -> Evidence:
     """Divides the inputs into as many additive or multiplicative groups as there are.
 

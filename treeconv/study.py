@@ -16,7 +16,7 @@ from treeconv.calibration import Evidence, Tolerance, judge, tolerance
 from treeconv.derivatives import Array, Function
 from treeconv.errors import TreeError
 from treeconv.probes import Group, Probes, View, whole
-from treeconv.subject import Subject
+from treeconv.subject import ErrorLike, Subject
 
 Input = str | int
 """An input by name or column number."""
@@ -114,7 +114,7 @@ class Study:
         return [judge(score, limit, scatter) for score, scatter in scores]
 
 
-def ask(f: Any, x: Any, names: Sequence[str] | None, y: Any, error: float | None) -> tuple[Study, Probes]:
+def ask(f: Any, x: Any, names: Sequence[str] | None, y: Any, error: ErrorLike) -> tuple[Study, Probes]:
     """Returns the study of a model of one output, and its probes over all inputs."""
     work = Study.of(Subject.of(f, x, names, y, error, one_output=True))
     return work, work.probes()

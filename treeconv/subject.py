@@ -13,14 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from treeconv.derivatives import Array, Function, as_functions
 from treeconv.errors import SampleError
 
 MIN_SAMPLES = 10
+
+ErrorLike: TypeAlias = ArrayLike | Sequence[float | None] | None
+"""One root mean square error, or one an output, as numbers, arrays or tensors; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Subject:
         x: Any,
         names: Sequence[str] | None = None,
         y: Any = None,
-        error: float | Sequence[float] | None = None,
+        error: ErrorLike = None,
         *,
         one_output: bool = False,
     ) -> Subject:

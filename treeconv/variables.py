@@ -21,6 +21,7 @@ from treeconv.derivatives import Array, as_functions, root_mean_square
 from treeconv.errors import ExpressionError, TreeError
 from treeconv.probes import Group, Probes
 from treeconv.study import Input, Study, ask
+from treeconv.subject import ErrorLike
 from treeconv.symmetry import module_score
 from treeconv.text import read
 
@@ -32,7 +33,7 @@ def generalised_symmetry(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> Evidence:
     """Tests whether a group of inputs acts on the output through one number only: f = g(h(group), the rest).
 
@@ -62,7 +63,7 @@ def symmetry_variable(
     *,
     inputs: Sequence[Input] | None = None,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> Evidence:
     """Tests whether some inputs act on the output through a given expression of them only.
 
@@ -142,7 +143,7 @@ def pair_symmetries(
     names: Sequence[str] | None = None,
     *,
     y: Any = None,
-    error: float | None = None,
+    error: ErrorLike = None,
 ) -> dict[str, Evidence]:
     """Tests the low-order symmetries of a pair of inputs.
 

@@ -16,20 +16,13 @@ from case_studies._results import study_section
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# These give other methods the processor time that they took themselves, so they run without checks of types.
-TIMED = ("feynman", "special_functions")
 
-
+# Without the checker of types: some studies give other methods the processor time that they took themselves.
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_meets_its_targets(name, tmp_path, capsys):
-    arguments = [name, "--out", str(tmp_path / "out")]
-    if name in TIMED:
-        done = subprocess.run(
-            [sys.executable, "-m", "case_studies", *arguments], cwd=ROOT, capture_output=True, text=True
-        )
-        status, printed = done.returncode, done.stdout + done.stderr
-    else:
-        status, printed = main(arguments), capsys.readouterr().out
+    status = main([name, "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
     assert status == 0, printed
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["passed"]

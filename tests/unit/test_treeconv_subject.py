@@ -42,6 +42,7 @@ def test_one_error_serves_all_outputs():
     assert Subject.of(pair, X, error=0.5).errors == (0.5, 0.5)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("options", "match"),
     [
