@@ -14,7 +14,7 @@ import torch
 from kan2.analysis.attribution import attribute, edge_statistics
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
-from kan2.discovery.criteria import Criteria
+from kan2.discovery._criteria import Criteria
 from kan2.edits.choose import assemble
 from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine

@@ -15,11 +15,11 @@ from heapq import heappop, heappush
 from typing import Any, Generic
 
 from kan2.core.network import AnyNetwork
-from kan2.discovery.compose import compose
-from kan2.discovery.criteria import Criteria
+from kan2.discovery._compose import compose
+from kan2.discovery._criteria import Criteria
+from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
-from kan2.discovery.reroute import parallels, reroute
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.snap import snap_constants

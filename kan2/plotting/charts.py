@@ -36,7 +36,7 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
         >>> [line.get_label() for line in plot_edge(MultKAN([2, 1]), (0, 0, 1)).axes[0].lines]
         ['activation', 'base', 'spline']
     """
-    from kan2.plotting.figure import new_figure
+    from kan2.plotting._figure import new_figure
 
     model.spec.check_edge(edge, "plot_edge")
     index, target, source = edge
@@ -78,7 +78,7 @@ def plot_scores(model: Network, data: Any = None) -> "Figure":
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
     """
-    from kan2.plotting.figure import new_figure
+    from kan2.plotting._figure import new_figure
 
     scores = attribute(model, data)
     panels = [("features", list(scores.features), _array(scores.nodes[0]))]
@@ -105,7 +105,7 @@ def plot_history(history: History) -> "Figure":
     Args:
         history: what `fit` returned.
     """
-    from kan2.plotting.figure import new_figure
+    from kan2.plotting._figure import new_figure
 
     figure = new_figure(5.5, 3.6, layout="constrained")
     axes = figure.add_subplot()
@@ -134,7 +134,7 @@ def plot_pareto(table: ParetoTable) -> "Figure":
     Args:
         table: `model.report.pareto` of a network that `auto_symbolic` or `discover` made.
     """
-    from kan2.plotting.figure import new_figure
+    from kan2.plotting._figure import new_figure
 
     figure = new_figure(5.5, 3.6, layout="constrained")
     axes = figure.add_subplot()

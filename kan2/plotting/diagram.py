@@ -15,8 +15,8 @@ from kan2.analysis.attribution import attribute
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
 from kan2.errors import ShapeError
+from kan2.plotting._layout import LayerLayout, Layout, lay_out
 from kan2.plotting.curves import layer_curves, layer_inputs
-from kan2.plotting.layout import LayerLayout, Layout, lay_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ class _Pen:
     def __init__(
         self, layout: Layout, in_labels: Sequence[str], out_labels: Sequence[str], title: str | None, scale: float
     ) -> None:
-        from kan2.plotting.figure import new_figure
+        from kan2.plotting._figure import new_figure
 
         self.scale, self.icon = scale, layout.icon
         left = right = 0.25

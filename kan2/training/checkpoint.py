@@ -10,7 +10,7 @@ import torch
 from kan2.core.network import Network
 from kan2.core.spec import NetworkSpec
 from kan2.errors import SerializationError
-from kan2.training.following import Moves
+from kan2.training._following import Moves
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 

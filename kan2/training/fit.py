@@ -17,18 +17,18 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.training._optimiser import Optimiser
+from kan2.training._preparation import adopt_names, commit, read_loader, split, targets, weights
+from kan2.training._progress import shown
+from kan2.training._scaling import scale_inputs_, scale_outputs_
+from kan2.training._starts import best_start, stages
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training
 from kan2.training.losses import CallableLoss, make_loss
-from kan2.training.optimiser import Optimiser
 from kan2.training.penalties import Penalty
-from kan2.training.preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training.problem import Problem
-from kan2.training.progress import shown
-from kan2.training.scaling import scale_inputs_, scale_outputs_
-from kan2.training.starts import best_start, stages
 
 
 @torch.enable_grad()

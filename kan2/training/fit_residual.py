@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from kan2.core.network import Network
+from kan2.training._preparation import commit
+from kan2.training._progress import shown
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Options, Training
-from kan2.training.preparation import commit
-from kan2.training.progress import shown
 from kan2.training.residuals import Residual, ResidualProblem
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kan2.core.network import Network
-from kan2.training.matrix_free import LARGEST_DENSE, MatrixFreeEquations
+from kan2.training._matrix_free import LARGEST_DENSE, MatrixFreeEquations
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, NormalEquations, Problem
 

@@ -1,7 +1,7 @@
 """The training loop: stages of finer and finer grids, each a sequence of solver steps.
 
 After every step the loop lets grids follow the activations, records a row of history, calls the callbacks and decides
-whether to go on. What moves grids is in `following`, what writes the history in `recorder`.
+whether to go on. What moves grids is in `_following`, what writes the history in `_recorder`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ import torch
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
-from kan2.training.following import GridFollower
+from kan2.training._following import GridFollower
+from kan2.training._recorder import Recorder
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.problem import Problem
-from kan2.training.recorder import Recorder
 from kan2.training.solver import Solver
 
 WINDOW = 5  # steps over which progress is measured

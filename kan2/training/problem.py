@@ -22,7 +22,7 @@ from kan2.core.bases import BSplineBasis
 from kan2.core.layer import chunked
 from kan2.core.linalg import damped_solver
 from kan2.core.network import Network
-from kan2.training.linearisation import Adjoints, Linearisation
+from kan2.training._linearisation import Adjoints, Linearisation
 from kan2.training.losses import Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import Penalty, difference_matrix, edge_scales

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from kan2.core.network import Network
 from kan2.errors import ShapeError, TrainingError
+from kan2.training._probes import Probe, dense_jacobian, pull
 from kan2.training.losses import SquaredError
 from kan2.training.parameters import ParameterVector
 from kan2.training.penalties import Penalty
-from kan2.training.probes import Probe, dense_jacobian, pull
 from kan2.training.problem import Evaluation, NormalEquations, Problem
 
 Residual = Callable[[Any], Any]

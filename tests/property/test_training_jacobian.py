@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
 from kan2.training import problem as problem_module
-from kan2.training.linearisation import Linearisation
+from kan2.training._linearisation import Linearisation
+from kan2.training._probes import Probe, dense_jacobian
 from kan2.training.losses import CallableLoss, CrossEntropy, SquaredError, class_targets
 from kan2.training.parameters import ParameterVector
 from kan2.training.penalties import Penalty, edge_scales
-from kan2.training.probes import Probe, dense_jacobian
 from kan2.training.problem import Problem
 from kan2.training.residuals import ResidualProblem
 

@@ -118,6 +118,13 @@ def test_packages_import_only_what_they_may():
             assert (mine if mine[0] == "kan2" else other)[1:2] in [[r] for r in rooms], where
 
 
+def test_private_modules_are_read_in_their_own_folder_only():
+    for (a, b), line in ARROWS.items():
+        folder, _, name = b.rpartition(".")
+        if name.startswith("_") and "." in folder:
+            assert a.startswith(folder), f"{FILES[a].relative_to(ROOT)}:{line} imports {b}"
+
+
 def test_kan2_is_no_flat_pile():
     assert len(list((ROOT / "kan2").glob("*.py"))) <= 14
 

@@ -10,7 +10,7 @@ import torch
 import kan2
 from kan2 import MultKAN, SymbolicFunction, functions, sample_function
 from kan2._discover import looks_like_noise
-from kan2.discovery.compose import compose
+from kan2.discovery._compose import compose
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.errors import DataError
 from kan2.symbolic.formula import latex

@@ -11,7 +11,7 @@ from reference.gradients import check_gradients
 
 from kan2 import functions
 from kan2.core.edges import SymbolicEdges
-from kan2.core.edges.compiled_terms import NAMES, can_loop
+from kan2.core.edges._compiled_terms import NAMES, can_loop
 from kan2.core.spec import SymbolicTerm
 
 pytest.importorskip("numba")

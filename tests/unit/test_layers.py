@@ -16,8 +16,8 @@ from torch import nn
 from torch.func import functional_call, jacrev, stack_module_state, vmap
 
 from kan2 import KANLayer, MultKAN, chunked
-from kan2.core.edges.compiled import can_compile
-from kan2.core.edges.fused import fused
+from kan2.core.edges._compiled import can_compile
+from kan2.core.edges._fused import fused
 from kan2.errors import ShapeError, SpecError, UnknownNameError
 from kan2.training.penalties import edge_scales, feature_covariance
 
@@ -58,8 +58,8 @@ def fused_way(request, monkeypatch) -> str:
     """Each of the two ways of the fused step: compiled loops, which need numba, and passes of tensor operations."""
     if request.param == "loops":
         pytest.importorskip("numba")
-    monkeypatch.setattr("kan2.core.edges.compiled.IS_AVAILABLE", request.param == "loops")
-    monkeypatch.setattr("kan2.core.edges.fused.BLOCK", 64)  # so that small batches exercise several blocks
+    monkeypatch.setattr("kan2.core.edges._compiled.IS_AVAILABLE", request.param == "loops")
+    monkeypatch.setattr("kan2.core.edges._fused.BLOCK", 64)  # so that small batches exercise several blocks
     return request.param
 
 
@@ -104,7 +104,7 @@ def test_derivatives_of_features_either_way(base_fun, k, generator, fused_way):
 
 def test_many_inputs_on_many_threads_take_the_passes(monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr("kan2.core.edges.compiled.LARGEST", 10)
+    monkeypatch.setattr("kan2.core.edges._compiled.LARGEST", 10)
     few, many = torch.zeros(5, 2), torch.zeros(6, 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert (can_compile(few), can_compile(many)) == (True, False)

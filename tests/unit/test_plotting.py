@@ -11,7 +11,7 @@ from strategies import random_network, samples
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, plotting, sample_function
 from kan2.errors import EdgeError, ShapeError
-from kan2.plotting.layout import lay_out
+from kan2.plotting._layout import lay_out
 from kan2.training.history import History
 
 NETWORKS = {

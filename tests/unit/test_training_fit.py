@@ -11,7 +11,7 @@ import torch
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, sample_function
 from kan2.training import fit
 from kan2.training import problem as problem_module
-from kan2.training.matrix_free import MatrixFreeEquations
+from kan2.training._matrix_free import MatrixFreeEquations
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
 from tests.training import HELLO, XY, fitted, rmse, same, state, value

@@ -117,7 +117,7 @@ def test_history_is_a_table():
 def test_printing_a_progress_bar_to_a_given_console():
     from rich.console import Console
 
-    from kan2.training.progress import ProgressBar
+    from kan2.training._progress import ProgressBar
 
     stream = io.StringIO()
     with ProgressBar(10, Console(file=stream)):

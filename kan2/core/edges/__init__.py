@@ -1,7 +1,7 @@
 """Edges of one layer: numeric and symbolic ones, and the kernels they run on.
 
 `numeric` and `symbolic` hold the numbers; `expansion` and `terms` are frozen descriptions of what they belong to. The
-kernels (`fused`, `compiled` with `loops`, `compiled_terms` with `term_loops`) read descriptions and know no edge
+kernels (`_fused`, `_compiled` with `_loops`, `_compiled_terms` with `_term_loops`) read descriptions and know no edge
 module.
 """
 

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kan2.core.bases import BASE_FUNCTIONS, Basis
-from kan2.core.edges.compiled import can_compile
-from kan2.core.edges.compiled import derivatives as compiled_derivatives
+from kan2.core.edges._compiled import can_compile
+from kan2.core.edges._compiled import derivatives as compiled_derivatives
+from kan2.core.edges._fused import can_fuse, fused
 from kan2.core.edges.expansion import Expansion
-from kan2.core.edges.fused import can_fuse, fused
 from kan2.core.spec import LayerSpec
 from kan2.errors import unknown_name
 

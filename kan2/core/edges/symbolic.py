@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kan2 import functions
-from kan2.core.edges.compiled_terms import can_loop, looped
+from kan2.core.edges._compiled_terms import can_loop, looped
 from kan2.core.edges.terms import Terms
 from kan2.core.spec import SymbolicTerm
 from kan2.functions.derivatives import derivatives

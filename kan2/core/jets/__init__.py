@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.jets.adjoint import hessian_of_few_outputs
-from kan2.core.jets.forward import Forms, Layered, pair_numbers, propagate, triples
+from kan2.core.jets._adjoint import hessian_of_few_outputs
+from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
 from kan2.errors import ShapeError, SpecError
 from kan2.types import ArrayLike
 

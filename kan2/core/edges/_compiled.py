@@ -1,6 +1,6 @@
 """Features of numeric edges by compiled loops, where numba is installed (the extra `fast`).
 
-For small batches the passes over all inputs in `kan2.core.edges.fused` take longer to start than to carry out. Here one
+For small batches the passes over all inputs in `_fused` take longer to start than to carry out. Here one
 loop locates each input, evaluates its k + 1 B-splines and writes them into the feature matrix; another gathers the
 gradient of that matrix. Nothing but the features is kept for the way back.
 """
@@ -28,7 +28,7 @@ def can_compile(x: Tensor) -> bool:
 
 def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Tensor, "batch feature"]:
     """Evaluates the base function and the B-splines on uniform grids; x is contiguous."""
-    from kan2.core.edges.loops import loops
+    from kan2.core.edges._loops import loops
 
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
     result = x.new_empty(x.shape[0], x.shape[1] * (expansion.has_base + basis.n_basis))
@@ -46,7 +46,7 @@ def input_gradient(
     gradient: Float[Tensor, "batch feature"], x: Float[Tensor, "batch source"], expansion: Expansion
 ) -> Float[Tensor, "batch source"]:
     """Returns the gradient of x for the gradient of its features."""
-    from kan2.core.edges.loops import loops
+    from kan2.core.edges._loops import loops
 
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
     result = torch.empty_like(x)
@@ -65,7 +65,7 @@ class Derivatives(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Float[Tensor, "batch source"], expansion: Expansion, order: int) -> Tensor:
-        from kan2.core.edges.loops import derivative_loop
+        from kan2.core.edges._loops import derivative_loop
 
         basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
         ctx.save_for_backward(x)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kan2 import functions
 from kan2.core.bases.base import in_transform
-from kan2.core.edges import compiled
-from kan2.core.edges.double_backward import gradients
+from kan2.core.edges import _compiled as compiled
+from kan2.core.edges._double_backward import gradients
 from kan2.core.edges.terms import Terms
 
 NAMES = ("x", "x^2", "x^3", "x^4", "1/x", "sqrt", "exp", "log", "sin", "cos", "tanh", "abs", "gaussian")
@@ -56,7 +56,7 @@ class LoopedTerms(torch.autograd.Function):
         terms: Terms,
         n_targets: int,
     ) -> Float[Tensor, "batch target"]:
-        from kan2.core.edges.term_loops import add_terms
+        from kan2.core.edges._term_loops import add_terms
 
         values, slopes = x.new_empty(2, x.shape[0], len(affine))
         sums = x.new_zeros(x.shape[0], n_targets)
@@ -69,7 +69,7 @@ class LoopedTerms(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "batch target"]) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
-        from kan2.core.edges.term_loops import carry_back
+        from kan2.core.edges._term_loops import carry_back
 
         x, affine, values, slopes = ctx.saved_tensors
         terms: Terms = ctx.terms

@@ -1,4 +1,4 @@
-"""The loops of `kan2.core.edges.compiled`, in the part of Python that numba compiles.
+"""The loops of `_compiled`, in the part of Python that numba compiles.
 
 The first use of an order and a type takes a second or two; what was compiled is kept on disk.
 """

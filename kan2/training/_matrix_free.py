@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kan2.core.linalg import conjugate_gradients
-from kan2.training.linearisation import Adjoints
+from kan2.training._linearisation import Adjoints
 from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.problem import Evaluation, Problem, Sensitivity
 

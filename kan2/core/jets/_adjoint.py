@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.jets.forward import JetLayer, Layered
+from kan2.core.jets._forward import JetLayer, Layered
 
 
 @dataclass(frozen=True)

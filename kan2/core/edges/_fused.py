@@ -22,8 +22,8 @@ from torch import Tensor
 from kan2.core.bases.base import in_transform
 from kan2.core.bases.base_functions import BASE_FUNCTIONS
 from kan2.core.bases.bspline import BSplineBasis
-from kan2.core.edges import compiled
-from kan2.core.edges.double_backward import gradients
+from kan2.core.edges import _compiled as compiled
+from kan2.core.edges._double_backward import gradients
 from kan2.core.edges.expansion import Expansion
 
 BLOCK = 8192  # inputs whose positions, values and features stay in a core's cache together
