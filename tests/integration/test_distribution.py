@@ -49,7 +49,8 @@ def built(tmp_path_factory) -> dict[str, Path]:
 
 
 def carried(folder: Path) -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(ROOT)) for path in files}
 
 
 def test_the_wheel_carries_three_typed_packages_whole(built):
