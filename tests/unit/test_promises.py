@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 import kan2
@@ -101,7 +102,6 @@ def test_the_citation_is_complete_and_of_this_version():
 
 @pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml"])
 def test_yaml_files_can_be_read(name):
-    yaml = pytest.importorskip("yaml")
     assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
 
 
