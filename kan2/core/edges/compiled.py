@@ -44,8 +44,8 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
 
 
 def _empty_features(x: Tensor, expansion: Expansion) -> Tensor:
-    # By NumPy: torch asks for aligned memory, whose gaps the C library does not fill again (glibc before 2.38). A million
-    # rows, 8192 at a time, took 2.5 GiB so, and take 0.9.
+    # By NumPy: torch asks for aligned memory, whose gaps the C library does not fill again (glibc before 2.38). So a
+    # million rows, 8192 at a time, took 2.5 GiB; they take 0.9.
     shape = x.shape[0], x.shape[1] * (expansion.has_base + expansion.basis.n_basis)
     return torch.from_numpy(np.empty(shape, x.numpy().dtype))
 
