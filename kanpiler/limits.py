@@ -5,6 +5,7 @@ The limit works in any thread and on any platform: a profile function looks at t
 Reference: https://docs.python.org/3/library/sys.html#sys.setprofile
 """
 
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -32,8 +33,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     end = time.monotonic() + seconds
 
     def look(frame: FrameType, event: str, _: object) -> None:
-        # An exception inside a generator that is just being closed would be lost, and the limit with it.
-        if event in ("call", "c_call") and not frame.f_code.co_flags & CO_GENERATOR and time.monotonic() > end:
+        if event in ("call", "c_call") and time.monotonic() > end and not _would_be_lost(frame):
             sys.setprofile(None)
             raise _TimeUp
 
@@ -45,3 +45,16 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"took longer than {seconds:g} s") from None
     finally:
         sys.setprofile(previous)
+
+
+def _would_be_lost(frame: FrameType | None) -> bool:
+    # Python drops an exception in a generator that is just being closed, in a finalizer and in what the garbage
+    # collector calls; the limit would be lost with it.
+    if frame is not None and frame.f_code.co_flags & CO_GENERATOR:
+        return True
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
+            return True
+        frame = frame.f_back
+    return False

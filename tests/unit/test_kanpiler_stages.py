@@ -1,5 +1,8 @@
 """The stages one by one: plan, schedule, explanation, drawing, report, optimisation, splines, command line."""
 
+import gc
+import time
+
 import networkx
 import pytest
 import sympy
@@ -64,6 +67,34 @@ def test_time_limit():
 
     with pytest.raises(TimeoutError, match="longer than"), time_limit(0.05):
         forever()
+
+
+def idle(*_):
+    time.sleep(0.1)
+    len([])
+
+
+class Finalised:
+    def __del__(self):
+        idle()
+
+
+@pytest.fixture
+def slow_collector():
+    gc.callbacks.append(idle)
+    yield
+    gc.callbacks.remove(idle)
+
+
+@pytest.mark.usefixtures("slow_collector")
+@pytest.mark.parametrize("lose", [Finalised, gc.collect])
+def test_time_is_up_where_an_exception_would_be_lost(lose):
+    def work():
+        lose()
+        len([])
+
+    with pytest.raises(TimeoutError), time_limit(0.05):
+        work()
 
 
 def test_explanation_shows_every_stage():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -31,7 +32,7 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
     from kan2.core.edges._loops import loops
 
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
-    result = x.new_empty(x.shape[0], x.shape[1] * (expansion.has_base + basis.n_basis))
+    result = _empty_features(x, expansion)
     is_silu = expansion.base_fun == "silu"
     write_features, _ = loops(basis.k, x.dtype)
     write_features(
@@ -40,6 +41,13 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
     if expansion.has_base and not is_silu:
         result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x)  # type: ignore[misc]
     return result
+
+
+def _empty_features(x: Tensor, expansion: Expansion) -> Tensor:
+    # By NumPy: torch asks for aligned memory, whose gaps the C library does not fill again (glibc before 2.38). So a
+    # million rows, 8192 at a time, took 2.5 GiB; they take 0.9.
+    shape = x.shape[0], x.shape[1] * (expansion.has_base + expansion.basis.n_basis)
+    return torch.from_numpy(np.empty(shape, x.numpy().dtype))
 
 
 def input_gradient(
@@ -70,7 +78,7 @@ class Derivatives(torch.autograd.Function):
         basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
         ctx.save_for_backward(x)
         ctx.expansion, ctx.order = expansion, order
-        result = x.new_empty(x.shape[0], x.shape[1] * (expansion.has_base + basis.n_basis))
+        result = _empty_features(x, expansion)
         at = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals
         is_silu = expansion.base_fun == "silu" and order <= 2
         derivative_loop(basis.k, x.dtype, order)(*at, int(expansion.has_base), is_silu, result.numpy())
