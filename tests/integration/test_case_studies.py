@@ -17,8 +17,6 @@ from case_studies._results import study_section
 ROOT = Path(__file__).resolve().parents[2]
 
 
-# Without the checker of types: some studies give other methods the processor time that they took themselves.
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_meets_its_targets(name, tmp_path, capsys):
     status = main([name, "--out", str(tmp_path / "out")])

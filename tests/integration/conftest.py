@@ -1,0 +1,8 @@
+"""Ways through several rooms run as users run them: without the checker of types, which unit and property tests have."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def as_users_run(unchecked):
+    """Switches the checker off. Some studies give other methods the processor time that they took themselves."""
