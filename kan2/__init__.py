@@ -19,8 +19,10 @@ References: Liu et al., KAN (arXiv 2404.19756); Liu et al., KAN 2.0 (arXiv 2408.
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
+    from kan2 import errors as errors
     from kan2 import estimators as estimators
     from kan2 import functions as functions
     from kan2 import plotting as plotting
@@ -70,24 +72,26 @@ _NAMES = {
     "kan2.training.history": "History",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {
-    "estimators": "kan2.estimators",
-    "functions": "kan2.functions",
-    "plotting": "kan2.plotting",
-    # Where these were in earlier pages; new code reads kan2.jet, kan2.functions.smooth and kan2.core.bases.
-    "bases": "kan2.core.bases",
-    "jets": "kan2.core.jets",
-    "special": "kan2.functions.special",
+_MODULES = ("errors", "estimators", "functions", "plotting")
+# Where these were in earlier pages, and what is read instead.
+_EARLIER = {
+    "bases": ("kan2.core.bases", "kan2.core.bases"),
+    "jets": ("kan2.core.jets", "kan2.jet, kan2.directional or kan2.laplacian"),
+    "special": ("kan2.functions.special", "kan2.functions"),
 }
 
-_PUBLIC = sorted([*_HOMES, "estimators", "functions", "plotting"])
+__all__ = [*sorted([*_HOMES, *_MODULES])]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     elif name in _MODULES:
-        value = import_module(_MODULES[name])
+        value = import_module(f"kan2.{name}")
+    elif name in _EARLIER:
+        home, instead = _EARLIER[name]
+        warn(f"kan2.{name}: goes in 0.2. Use {instead}.", DeprecationWarning, stacklevel=2)
+        return import_module(home)
     else:
         raise AttributeError(f"module 'kan2' has no attribute {name!r}. dir(kan2) lists what there is.", name=name)
     globals()[name] = value
@@ -95,4 +99,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(_PUBLIC)
+    return list(__all__)

@@ -146,9 +146,9 @@ class MultKAN(Network):
     save = serialize.save
     load = classmethod(serialize.load)
     from_tree = classmethod(structure.from_tree)
-    tree_of_data = classmethod(structure.tree)
+    _tree_of_data = classmethod(structure.tree)
 
 
 load = MultKAN.load
 from_tree = MultKAN.from_tree
-tree = MultKAN.tree_of_data
+tree = MultKAN._tree_of_data

@@ -40,4 +40,9 @@ def __getattr__(name: str) -> Any:
         from treeconv.diagram import Diagram
 
         return Diagram
-    raise AttributeError(f"module 'treeconv' has no attribute {name!r}")
+    raise AttributeError(f"module 'treeconv' has no attribute {name!r}. dir(treeconv) lists what there is.", name=name)
+
+
+def __dir__() -> list[str]:
+    ours = (name for name, value in globals().items() if getattr(value, "__module__", "").startswith("treeconv"))
+    return sorted({*ours, "Diagram"} - {"__getattr__", "__dir__"})

@@ -16,7 +16,7 @@ class Comparison:
     Attributes:
         moved: root mean square difference of their outputs.
         moved_max: largest difference.
-        relative: `moved` in units of the standard deviation of the model network's outputs.
+        relative: `moved` in units of the standard deviation of the outputs of `model`.
         rmse: errors of both against the targets, (model, other); None without targets.
         edges: numbers of edges, (model, other).
         nodes: numbers of hidden nodes, (model, other).
@@ -49,7 +49,7 @@ def compare(model: Network, other: Network, data: Any = None) -> Comparison:
     Args:
         model: the network before an edit.
         other: the network after it; it must take the same columns and give as many outputs.
-        data: samples, see `MultKAN.samples`; by default those of the model network's last fit. Given samples without
+        data: samples, see `MultKAN.samples`; by default those of the last fit. Given samples without
             targets, the errors are left out.
 
     Raises:

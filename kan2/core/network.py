@@ -148,7 +148,7 @@ class Network(nn.Module):
         Raises:
             ShapeError: the last axis does not match the inputs.
         """
-        x = to_tensor(x, "Network").to(self.like)
+        x = to_tensor(x, "MultKAN").to(self.like)
         n = len(self.spec.inputs)
         if x.ndim == 0 or x.shape[-1] != n:
             hint = " One variable is a column: reshape(-1, 1)." if n == 1 else ""

@@ -1,10 +1,9 @@
 """Which functions an edge may be: candidates from the library fitted to it, ranked.
 
-The network is only read. Ranking weighs accuracy against
-complexity: score = log10(1 - R2 + noise) + `weight_simple` * (complexity + half the count of free numbers) +
-cancellation. Noise is the share of the edge's variance that the network's own error leaves undetermined; cancellation
-counts the decades by which c f exceeds what is left of it after adding d, as when a parabola is imitated by the top of
-a huge cosine. The lowest score is best.
+The network is only read. Ranking weighs accuracy against complexity: score = log10(1 - R2 + noise) + `weight_simple` *
+(complexity + half the count of free numbers) + cancellation. Noise is the share of the edge's variance that the
+network's own error leaves undetermined; cancellation counts the decades by which c f exceeds what is left of it after
+adding d, as when a parabola is imitated by the top of a huge cosine. The lowest score is best.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """

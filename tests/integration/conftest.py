@@ -1,4 +1,4 @@
-"""Ways through several rooms run as users run them: without the checker of types, which unit and property tests have."""
+"""Ways through several rooms run as users run them: without the checker of types, for which there are unit tests."""
 
 import pytest
 

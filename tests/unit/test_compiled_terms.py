@@ -99,3 +99,22 @@ def test_a_function_that_a_user_replaced_is_the_users():
     finally:
         functions.register(original, replace=True)
     assert torch.equal(edges(x, N_OUT), before)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_terms_come_through_a_device_without_values(device):
+    edges, x = edges_of(["sin", "exp"]), inputs()
+    expected = edges(x, N_OUT)
+    copy_of = SymbolicEdges(edges._spec, torch.zeros(0, dtype=torch.float64, device=device)).to_empty(device="cpu")
+    copy_of.load_state_dict(edges.state_dict())
+    assert torch.equal(copy_of(x, N_OUT), expected)
+    copy_of.to("meta")
+    assert copy_of.terms.order.device.type == "meta"
+
+
+def test_terms_of_a_replica_are_where_its_numbers_are():
+    edges = edges_of(["sin"])
+    replica = edges._replicate_for_data_parallel()
+    replica.affine = edges.affine.to("meta")
+    assert replica.terms.source.device.type == "meta"
+    assert edges.terms.source.device.type == "cpu"

@@ -55,6 +55,16 @@ def test_dir_shows_public_names_and_all_of_them_exist():
     assert all(not name.startswith("_") and getattr(kan2, name) is not None for name in dir(kan2))
 
 
+def test_a_star_brings_the_public_names():
+    assert run("from kan2 import *; print(MultKAN.__name__, errors.Kan2Error.__name__)") == "MultKAN Kan2Error"
+
+
+@pytest.mark.parametrize(("name", "has"), [("jets", "directional"), ("bases", "KINDS"), ("special", "smooth")])
+def test_names_of_earlier_pages_work_and_say_what_to_write(name, has):
+    with pytest.warns(DeprecationWarning, match=f"kan2.{name}: goes in 0.2. Use kan2"):
+        assert hasattr(getattr(kan2, name), has)
+
+
 def test_type_checkers_and_the_interpreter_are_told_the_same_names():
     tree = ast.parse(Path(kan2.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))

@@ -1,6 +1,6 @@
 """Symbolic terms by compiled loops, for the part of Python that numba compiles.
 
-A term c f(a x + b) + d has a *code* for its function, its place in `compiled_terms.NAMES`. One loop evaluates all
+A term c f(a x + b) + d has a *code* for its function, its place in `_compiled_terms.NAMES`. One loop evaluates all
 terms of a layer with the derivatives of their functions, another carries a gradient back.
 """
 

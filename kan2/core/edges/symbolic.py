@@ -5,8 +5,7 @@ Two ways evaluate them: compiled loops for small batches, and general tensor ope
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,24 +22,26 @@ class SymbolicEdges(nn.Module):
     """The symbolic terms of a layer, in the order of the spec.
 
     Attributes:
-        terms: which functions stand where.
         affine: (term, 4), the numbers a, b, c, d of c f(a x + b) + d.
         shape: (term,), the shape parameter; 0 where the function has none.
     """
 
-    terms: Terms
-
     def __init__(self, terms: Sequence[SymbolicTerm], like: Tensor) -> None:
         super().__init__()
-        self.terms = Terms.of(terms, like.device)
-        shapes = [functions.get(name).shape or 0.0 for name in self.terms.names]
+        self._spec = tuple(terms)
+        self._terms = Terms.of(self._spec, like.device)
+        shapes = [functions.get(name).shape or 0.0 for name in self._terms.names]
         self.affine = nn.Parameter(like.new_tensor([[1.0, 0.0, 1.0, 0.0]]).repeat(len(shapes), 1))
         self.shape = nn.Parameter(like.new_tensor(shapes))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
-        self.terms = self.terms.moved(fn)
-        return self
+    @property
+    def terms(self) -> Terms:
+        """Which functions stand where, on the device of the numbers."""
+        # Made anew where the numbers have moved, by whatever way: indices that torch moves itself would be lost on the
+        # meta device, and stay behind in replicas.
+        if self._terms.order.device != (device := self.affine.device):
+            self._terms = Terms.of(self._spec, device)
+        return self._terms
 
     @property
     def source(self) -> Int[Tensor, " term"]:

@@ -6,8 +6,8 @@ tensor operations: one gather of the sources, one call a function, one sum into 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -80,11 +80,6 @@ class Terms:
             any_free=any(map(any, free)),
             has_free_shape=any(row[4] for row in free),
         )
-
-    def moved(self, move: Callable[[Tensor], Tensor]) -> "Terms":
-        """Returns the description with its index tensors on the device that `move` brings tensors to."""
-        names = ("order", "source", "target", "source_in_blocks", "target_in_blocks", "free")
-        return replace(self, **{name: move(getattr(self, name)) for name in names})
 
     def only_free(
         self, affine: Float[Tensor, "term 4"], shape: Float[Tensor, " term"]
