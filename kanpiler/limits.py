@@ -5,13 +5,12 @@ The limit works in any thread and on any platform: a profile function looks at t
 Reference: https://docs.python.org/3/library/sys.html#sys.setprofile
 """
 
-import gc
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import CO_GENERATOR
 from types import FrameType
+from typing import Any
 
 
 class _TimeUp(BaseException):
@@ -31,13 +30,23 @@ def time_limit(seconds: float) -> Iterator[None]:
         2
     """
     end = time.monotonic() + seconds
+    up = _TimeUp()
 
-    def look(frame: FrameType, event: str, _: object) -> None:
-        if event in ("call", "c_call") and time.monotonic() > end and not _would_be_lost(frame):
+    def look(_frame: FrameType, event: str, _arg: object) -> None:
+        if event in ("call", "c_call") and time.monotonic() > end:
             sys.setprofile(None)
-            raise _TimeUp
+            raise up
 
-    previous = sys.getprofile()
+    def again(unraisable: Any) -> None:
+        # Python drops exceptions in finalizers, in callbacks of weak references and of the garbage collector, and in
+        # generators that are just being closed. The limit would be lost with it; so it is raised at the next call.
+        if unraisable.exc_value is up:
+            sys.setprofile(look)
+        else:
+            hook(unraisable)
+
+    previous, hook = sys.getprofile(), sys.unraisablehook
+    sys.unraisablehook = again
     sys.setprofile(look)
     try:
         yield
@@ -45,16 +54,5 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"took longer than {seconds:g} s") from None
     finally:
         sys.setprofile(previous)
-
-
-def _would_be_lost(frame: FrameType | None) -> bool:
-    # Python drops an exception in a generator that is just being closed, in a finalizer and in what the garbage
-    # collector calls; the limit would be lost with it.
-    if frame is not None and frame.f_code.co_flags & CO_GENERATOR:
-        return True
-    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
-    while frame is not None:
-        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
-            return True
-        frame = frame.f_back
-    return False
+        if sys.unraisablehook is again:
+            sys.unraisablehook = hook

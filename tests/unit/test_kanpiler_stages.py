@@ -2,6 +2,7 @@
 
 import gc
 import time
+import weakref
 
 import networkx
 import pytest
@@ -79,6 +80,23 @@ class Finalised:
         idle()
 
 
+def release():
+    value = {1}
+    reference = weakref.ref(value, idle)
+    del value
+    return reference
+
+
+def close():
+    def generate():
+        try:
+            yield 1
+        finally:
+            idle()
+
+    next(generate())
+
+
 @pytest.fixture
 def slow_collector():
     gc.callbacks.append(idle)
@@ -87,7 +105,7 @@ def slow_collector():
 
 
 @pytest.mark.usefixtures("slow_collector")
-@pytest.mark.parametrize("lose", [Finalised, gc.collect])
+@pytest.mark.parametrize("lose", [Finalised, release, close, gc.collect])
 def test_time_is_up_where_an_exception_would_be_lost(lose):
     def work():
         lose()
