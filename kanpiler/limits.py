@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import unwrap
 from types import FrameType
 from typing import Any
 
@@ -45,6 +46,8 @@ def time_limit(seconds: float) -> Iterator[None]:
         else:
             hook(unraisable)
 
+    # Bare functions, without what a checker of types may put around them: what it called would be interrupted as well.
+    look, again = unwrap(look), unwrap(again)
     previous, hook = sys.getprofile(), sys.unraisablehook
     sys.unraisablehook = again
     sys.setprofile(look)
