@@ -99,7 +99,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
 
 
 def bit_task(task: str) -> tuple[Tensor, Tensor]:
-    """Returns all strings of bits of a task, and what they shall become.
+    """Returns all strings of bits of a task, and what they must become.
 
     "parity": whether the bits of each of five pairs differ. "majority": that of the majorities of three times three.
     """

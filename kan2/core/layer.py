@@ -211,7 +211,7 @@ class KANLayer(nn.Module):
 
         Args:
             basis: the new basis.
-            x: samples of the sources that the grid shall cover; None keeps the present range, and then a grid with
+            x: samples of the sources that the grid must cover; None keeps the present range, and then a grid with
                 the old points among its own represents the activations exactly.
         """
         spec = replace(self.spec, basis=basis)

@@ -37,7 +37,7 @@ def rewire(
 
     Args:
         layer: left as it is.
-        numeric: the (target, source) pairs that shall have a numeric activation; a pair that had none starts at zero.
+        numeric: the (target, source) pairs that get a numeric activation; a pair that had none starts at zero.
         terms: the symbolic terms with their numbers.
     """
     spec: LayerSpec = replace(layer.spec, numeric=tuple(numeric), terms=tuple(t.term for t in terms))

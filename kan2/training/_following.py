@@ -76,7 +76,7 @@ class GridFollower:
         """
         features = self.problem.features
         if self.is_on or grid is not None:
-            # A grid that shall stay may be meant for more than these samples.
+            # A grid that is to stay may be meant for more than these samples.
             grid = supported_grid(self.work, features, grid)
         before = Snapshot.of(self.work)
         moved = fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.is_on else float("-inf"))

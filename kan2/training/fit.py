@@ -97,7 +97,7 @@ def fit(
         validation: share of the samples to hold out, or (X, y); the network with the lowest loss on them is kept.
         patience: training ends after so many steps without a lower validation loss.
         callbacks: called with (network, history) after each step; a true result ends training.
-        residual: instead of data, a callable that maps the network to what shall vanish: a tensor, a sequence of
+        residual: instead of data, a callable that maps the network to what must vanish: a tensor, a sequence of
             tensors, or a dict of them by name, built from model(x), model.jet(x), model.laplacian(x).
         residual_weights: weights of the mean squares of these terms, by name or in order.
         scale_inputs: let an untrained network read standardised inputs, as auxiliary variables.

@@ -1,7 +1,7 @@
 """`fit_residual`: from a residual, such as that of a differential equation, to a trained network.
 
 A residual is a callable that takes the network, evaluates it by `model(x)`, `model.jet(x)`, `model.laplacian(x)`, and
-returns what shall vanish; see `residuals`.
+returns what must vanish; see `residuals`.
 """
 
 import copy
@@ -32,7 +32,7 @@ def fit_residual(
 
     Args:
         model: the network; unchanged if anything fails.
-        residual: maps the network to what shall vanish: a tensor, a sequence of tensors, or a dict of them by name.
+        residual: maps the network to what must vanish: a tensor, a sequence of tensors, or a dict of them by name.
         weights: weights of the mean squares of these terms, by name or in order.
         options: how long training runs and what it watches.
         grids: numbers of grid intervals to go through, each from the last solution; by default the network's own.

@@ -121,7 +121,7 @@ class Training:
             self._record()
 
     def _train(self, is_last: bool) -> bool:
-        # Returns whether the next stage shall begin.
+        # Returns whether the next stage is to begin.
         options, history = self.options, self.history
         tolerance = options.tolerance if is_last else COARSE * options.tolerance
         while self.step < options.steps:

@@ -1,7 +1,7 @@
 """Training on any residual: differential equations, conservation laws, whatever is built from a network's derivatives.
 
 A residual is a callable that takes the network, evaluates it by `model(x)`, `model.jet(x)`, `model.laplacian(x)`, and
-returns one or several tensors that shall vanish: a tensor, a sequence, or a dict by name. The objective is
+returns one or several tensors that must vanish: a tensor, a sequence, or a dict by name. The objective is
 sum over terms of weight * mean(residual^2) plus penalties.
 
 Reference: Raissi, Perdikaris, Karniadakis, Physics-informed neural networks (2019), doi:10.1016/j.jcp.2018.10.045.
@@ -44,7 +44,7 @@ class ResidualProblem(Problem):
 
     Args:
         model: the network, for a first look at what the residual evaluates.
-        residual: maps the network to what shall vanish.
+        residual: maps the network to what must vanish.
         weights: weight of each term, by name or in order; all 1 by default.
         penalty: the sparsity penalty.
 
