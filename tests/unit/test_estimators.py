@@ -29,6 +29,8 @@ def marks(estimator, check):
     return (pytest.mark.xfail(raises=AssertionError, reason="more weights than samples: equal to 1e-5 only"),)
 
 
+# It hands in wrong types on purpose.
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kan2.errors.GridWarning")
 @pytest.mark.parametrize(
