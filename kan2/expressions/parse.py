@@ -24,6 +24,7 @@ from kan2.expressions.vocabulary import ALSO_VARIABLES, BINDERS, CONSTANTS, FUNC
 
 MAX_TEXT = 20_000
 MAX_DEPTH = 100
+TOO_DEEP = "parse_expression: expected a formula, got one nested too deeply. Write it in parts."
 MAX_BITS = 1100  # a little beyond the range of float64
 MAX_ORDER = 200  # of special functions, which SymPy expands eagerly
 
@@ -190,8 +191,11 @@ class _Builder:
                     token = candidate
             raise self.fail(token, f"expected a formula, got a syntax error near {token.text!r}.") from None
         except (RecursionError, MemoryError):
-            raise ExpressionError("parse_expression: expected a formula, got one nested too deeply.") from None
-        value = self.build(tree, 0)
+            raise ExpressionError(TOO_DEEP) from None
+        try:
+            value = self.build(tree, 0)
+        except RecursionError:  # few frames are left to a caller that is deep down itself
+            raise ExpressionError(TOO_DEEP) from None
         if not isinstance(value, sympy.Expr):
             raise ExpressionError(f"parse_expression: expected a formula, got the {_kind(value)} {value}.")
         _check_size(self, self.tokens[0], value)

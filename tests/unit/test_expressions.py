@@ -1,5 +1,6 @@
 """The text parser: what is read, what is refused, and that refusals are quick and say where."""
 
+import sys
 import time
 
 import pytest
@@ -67,8 +68,6 @@ def test_declared_names_win():
     assert parse_expression("x(x+1)", ["x"]) == x * (x + 1)
 
 
-# The frames of the checker would use up the stack before the limits of the parser are met.
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -138,3 +137,11 @@ def test_not_text():
 
 def test_long_sums_are_read():
     assert len(parse_expression("+".join(f"x{i}" for i in range(1500))).args) == 1500
+
+
+def test_a_caller_deep_down_gets_the_typed_refusal_as_well():
+    def go_down(levels: int):
+        return go_down(levels - 1) if levels else parse_expression("-" * 250 + "x")
+
+    with pytest.raises(ExpressionError, match="nested too deeply"):
+        go_down(sys.getrecursionlimit() - 300)
