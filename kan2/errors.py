@@ -54,6 +54,10 @@ class GridWarning(UserWarning):
     """A grid was changed to what the data can support."""
 
 
+class TrainingWarning(UserWarning):
+    """Training has ended where its result is no better than the mean of the targets."""
+
+
 def unknown_name(where: str, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Builds the error for a name that is not in a table, with the closest known names.
 

@@ -3,7 +3,7 @@
 Reference: https://scikit-learn.org/stable/developers/develop.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from kan2.core.spec import default_names
 from kan2.multkan import MultKAN
+from kan2.training.history import History
 
+WIDE = (5,)  # hidden layers where a sum of functions of one column each does not serve
+WORTH = 0.8  # of the expected loss of the smaller network must be undercut by the wider one
+ENOUGH = 1e-6  # expected loss, as a share of the variance, that needs no wider network
 
 class _KANEstimator(BaseEstimator):
     """What both estimators share: settings, and the way from arrays to a trained network."""
@@ -23,7 +27,7 @@ class _KANEstimator(BaseEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int | Sequence[int]] = (5,),
+        hidden: Sequence[int | Sequence[int]] | None = None,
         *,
         mult_arity: int = 2,
         grid: int = 5,
@@ -46,38 +50,44 @@ class _KANEstimator(BaseEstimator):
         self.restarts = restarts
         self.random_state = random_state
 
-    def _network(self, X: np.ndarray, n_outputs: int, outputs: tuple[str, ...], weight: np.ndarray | None) -> MultKAN:
-        """Returns a new network that starts from inputs of unit size, whatever their units are."""
-        model = MultKAN(
-            [X.shape[1], *self.hidden, n_outputs],
+    def _network(
+        self, hidden: Sequence[int | Sequence[int]], n_inputs: int, n_outputs: int, outputs: tuple[str, ...]
+    ) -> MultKAN:
+        return MultKAN(
+            [n_inputs, *hidden, n_outputs],
             mult_arity=self.mult_arity,
             grid=self.grid,
             k=self.k,
             base_fun=self.base_fun,
-            inputs=tuple(getattr(self, "feature_names_in_", ())) or default_names("x", X.shape[1]),
+            inputs=tuple(getattr(self, "feature_names_in_", ())) or default_names("x", n_inputs),
             outputs=outputs,
             seed=self._seed,
         )
-        first = model.layers[0]
-        if first.numeric is not None and first.numeric.has_base:
-            with torch.no_grad():
-                base = first.numeric.features(torch.tensor(X))[:, :, 0].numpy()
-                size = torch.tensor(np.average(base**2, axis=0, weights=weight)).sqrt()
-                first.numeric.weight[..., 0] /= torch.where(size > 0, size, 1.0)
-        return model
 
-    def _train(self, model: MultKAN, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, loss: str) -> None:
-        self.model_, self.samples_, self.weight_ = model, (X, y), weight
-        self.history_ = model.fit(
-            (X, y),
-            self.opt,
-            self.steps,
-            self.lamb,
-            restarts=self.restarts,
-            sample_weight=weight,
-            seed=self._seed,
-            loss=loss,
-        )
+    def _train(
+        self, X: np.ndarray, y: np.ndarray, outputs: tuple[str, ...], weight: np.ndarray | None, loss: str
+    ) -> None:
+        def trained(hidden: Sequence[int | Sequence[int]]) -> tuple[MultKAN, History]:
+            model = self._network(hidden, X.shape[1], y.shape[1], outputs)
+            options = {"restarts": self.restarts, "sample_weight": weight, "seed": self._seed, "loss": loss}
+            return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
+
+        if self.hidden is not None:
+            model, history = trained(self.hidden)
+        else:
+            model, history = self._chosen(trained)
+        self.model_, self.history_, self.samples_, self.weight_ = model, history, (X, y), weight
+
+    def _chosen(self, trained: Callable[..., tuple[MultKAN, History]]) -> tuple[MultKAN, History]:
+        # What more nodes promise must be worth their numbers.
+        model, history = trained(())
+        if history.score is not None and history.score <= ENOUGH:
+            return model, history
+        wide, its_history = trained(WIDE)
+        scores = history.score, its_history.score
+        if None not in scores and scores[1] > WORTH * scores[0]:
+            return model, history
+        return wide, its_history
 
     def _draw_seed(self) -> None:
         state = self.random_state
@@ -95,7 +105,8 @@ class KANRegressor(RegressorMixin, _KANEstimator):
     """A network for regression with the interface of scikit-learn.
 
     Args:
-        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products].
+        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products]. By default
+            five nodes, or none at all where a small table promises no less from a sum of functions of one column each.
         mult_arity: number of factors of every product.
         grid: number of grid intervals, >= 1; capped at what the samples can support.
         k: order of the splines, 0 to 5.
@@ -135,14 +146,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         X, y, weight = _weighted(X, y, sample_weight)
         self._draw_seed()
-        model = self._network(X, y.shape[1], () if name is None else (str(name),), weight)
-        mean = np.average(y, axis=0, weights=weight)
-        spread = torch.tensor(np.average((y - mean) ** 2, axis=0, weights=weight)).sqrt()
-        with torch.no_grad():
-            # The network starts from outputs of the size of y, whatever its unit is.
-            model.layers[-1].node_scale.copy_(torch.where(spread > 0, spread, 1.0))
-            model.layers[-1].node_bias.copy_(torch.tensor(mean))
-        self._train(model, X, y, weight, "mse")
+        self._train(X, y, () if name is None else (str(name),), weight, "mse")
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -177,7 +181,8 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
     Its outputs are logits: one for two classes, that of the second; one a class for more.
 
     Args:
-        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products].
+        hidden: hidden layers of nodes; an entry is a number of addition nodes, or [additions, products]. By default
+            five nodes, or none at all where a small table promises no less from a sum of functions of one column each.
         mult_arity: number of factors of every product.
         grid: number of grid intervals, >= 1; capped at what the samples can support.
         k: order of the splines, 0 to 5.
@@ -210,7 +215,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int | Sequence[int]] = (5,),
+        hidden: Sequence[int | Sequence[int]] | None = None,
         *,
         mult_arity: int = 2,
         grid: int = 5,
@@ -260,7 +265,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             targets = np.where(codes == 1, 1 - wrong, wrong)[:, None]
         else:
             targets = np.where(codes[:, None] == np.arange(n_classes), 1 - (n_classes - 1) * wrong, wrong)
-        self._train(self._network(X, len(names), names, weight), X, targets, weight, "cross_entropy")
+        self._train(X, targets, names, weight, "cross_entropy")
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:

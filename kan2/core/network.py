@@ -73,6 +73,11 @@ class Network(nn.Module):
     report: Any = None
     """What the verb that made this network has to say about it, such as a `SymbolicReport`; likewise dropped."""
 
+    is_fresh: bool = False
+    """Whether its numbers are random draws, which `fit` may fit to the units of the data; copies keep it."""
+    smoothing: float = 0.0
+    """Strength of the smoothing of the last fit, see `kan2.training.smoothing`; copies keep it."""
+
     @classmethod
     def from_spec(
         cls, spec: NetworkSpec, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
@@ -141,6 +146,7 @@ class Network(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for layer in self.layers:
             layer.reset_parameters(noise_scale, generator)
+        self.is_fresh = True
 
     def prepare(self, x: ArrayLike) -> Float[Tensor, "*batch input"]:
         """Converts samples to the type and device of the network and checks the number of columns.

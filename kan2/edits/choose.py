@@ -93,7 +93,7 @@ def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -
         changes: fields of the NetworkSpec to replace.
     """
     new = type(model).from_layers(replace(model.spec, layers=tuple(layer.spec for layer in layers), **changes), layers)
-    new.data = model.data
+    new.data, new.is_fresh, new.smoothing = model.data, model.is_fresh, model.smoothing
     return new.train(model.training)
 
 

@@ -40,10 +40,10 @@ class Linearisation:
         first_basis: Float[Tensor, "batch feature basis"] | None = None,
     ) -> None:
         self.vector = vector
-        self.records: list[_LayerRecord] = []
+        self.records: list[LayerRecord] = []
         nodes = features
-        for layer in vector.model.layers:
-            record = _LayerRecord(layer, nodes, None if self.records else first_basis)
+        for layer, centre in zip(vector.model.layers, vector.centres):
+            record = LayerRecord(layer, nodes, None if self.records else first_basis, centre)
             self.records.append(record)
             nodes = record.outputs
         self._graph = nodes
@@ -73,7 +73,7 @@ class Adjoints:
     linearisation: Linearisation
     leaves: list[list[Tensor]]
 
-    def _columns(self) -> Iterator[tuple[Slot, "_LayerRecord", Tensor]]:
+    def _columns(self) -> Iterator[tuple[Slot, "LayerRecord", Tensor]]:
         """Yields for every slot its layer's record and the leaf through which its numbers act."""
         vector = self.linearisation.vector
         for i, (record, leaves) in enumerate(zip(self.linearisation.records, self.leaves)):
@@ -119,11 +119,18 @@ class Adjoints:
         return result
 
 
-class _LayerRecord:
-    """One layer in a linearised evaluation: its values, and the leaves at which the backward pass stops."""
+class LayerRecord:
+    """One layer in a linearised evaluation: its values, and the leaves at which the backward pass stops.
 
-    def __init__(self, layer: KANLayer, inputs: Tensor, basis: Tensor | None) -> None:
-        self.layer, self.inputs = layer, inputs.detach()
+    Args:
+        layer: the layer.
+        inputs: (batch, source) what it reads.
+        basis: its basis there, where that is known already.
+        centre: (term,) where b + a centre stands for b among the trained numbers; None for none.
+    """
+
+    def __init__(self, layer: KANLayer, inputs: Tensor, basis: Tensor | None, centre: Tensor | None = None) -> None:
+        self.layer, self.inputs, self.centre = layer, inputs.detach(), centre
         n = inputs.shape[0]
         self.basis: Tensor | None = None
         self.live_basis: Tensor | None = None
@@ -171,6 +178,11 @@ class _LayerRecord:
         assert self.basis is not None
         return self.basis.flatten(1)
 
+    @property
+    def term_values(self) -> Float[Tensor, "batch term"]:
+        """The values of the functions of symbolic terms, without c and d."""
+        return self._partials[..., 2]
+
     @cached_property
     def _partials(self) -> Float[Tensor, "batch term 5"]:
         # Derivatives of c f(a x + b; p) + d with respect to a, b, c, d, p.
@@ -188,6 +200,7 @@ class _LayerRecord:
                 found = torch.autograd.grad(values.sum(), wanted, allow_unused=True)
         slopes = [torch.zeros_like(u) if s is None else s for s in found]
         du, c, x = slopes[0], affine[:, 2], self.inputs[:, terms.source]
+        x = x if self.centre is None else x - self.centre
         partials = [c * du * x, c * du, values.detach(), torch.ones_like(du)]
         partials.append(c * slopes[1] if needs_shape else torch.zeros_like(du))
         return torch.stack(partials, -1)

@@ -103,3 +103,4 @@ def commit(model: Network, work: Network) -> None:
     else:
         model.layers = work.layers
     model.spec = work.spec
+    model.is_fresh, model.smoothing = False, work.smoothing

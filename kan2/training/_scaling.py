@@ -1,45 +1,123 @@
-"""Scaling of inputs and outputs to zero mean and unit variance, folded into the network.
+"""Units of measure: what training does so that its result does not depend on them.
 
-Scaled inputs become auxiliary variables, z = (x - mean) / deviation, which formulas resolve to the original names;
-the scale of the outputs goes into the affine of the last nodes.
+An untrained network begins where its samples are: its base functions see the range of every column as [-1, 1], and its
+outputs vary like the targets. While a network trains, the units of the outputs stand in the scales of its last nodes,
+so that all weights are of ordinary size; at the end they go back into the weights. That scale is a power of two, which
+costs no digit.
+
+Reference: LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.3.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.core.bases import data_ranges
+from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.errors import SpecError
+from kan2.errors import DataError
+from kan2.training.losses import CallableLoss, CrossEntropy, Loss
+
+LARGEST = 1e150  # magnitudes whose squares are still finite in float64
+CONSTANT = 1e-12  # share of its magnitude below which a column does not vary
 
 
-def scale_inputs_(model: Network, x: Float[Tensor, "batch input"]) -> None:
-    """Makes an untrained network read standardised inputs, in place.
+def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns the mean and the standard deviation of every column; what does not vary has its magnitude, or 1.
 
     Raises:
-        SpecError: the network has auxiliary variables already.
+        DataError: the squares of the numbers overflow.
     """
-    spec = model.spec
-    if spec.auxiliary or spec.features != spec.inputs:
-        raise SpecError(
-            "fit: expected scale_inputs with a network without auxiliary variables. Scale the data instead."
+    largest = y.abs().amax(0)
+    if float(largest.amax()) > LARGEST:
+        raise DataError(
+            f"fit: expected targets whose squares are finite in float64, got values up to {float(largest.amax()):.3g}. "
+            "Measure them in a larger unit."
         )
-    means, deviations = _moments(x)
-    names = tuple(f"{name}_scaled" for name in spec.inputs)
-    texts = (f"({name} - ({m!r}))/{s!r}" for name, m, s in zip(spec.inputs, means.tolist(), deviations.tolist()))
-    model.spec = replace(spec, features=names, auxiliary=tuple(zip(names, texts)))
+    share = torch.full_like(y[:, :1], 1 / len(y)) if weight is None else (weight / weight.sum())[:, None]
+    # The first sample is subtracted first: far from zero, a mean has fewer digits than the samples.
+    offset = y[0]
+    centred = y - offset
+    mean = (share * centred).sum(0)
+    spread = (share * (centred - mean).square()).sum(0).sqrt()
+    still = torch.where(largest > 0, largest, torch.ones_like(largest))
+    return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
 
 
 @torch.no_grad()
-def scale_outputs_(model: Network, y: Float[Tensor, "batch output"]) -> None:
-    """Replaces the function f of an untrained network by mean + deviation f, in place."""
-    means, deviations = _moments(y)
-    last = model.layers[-1]
-    last.node_scale.mul_(deviations)
-    last.node_bias.mul_(deviations).add_(means)
+def begin_(
+    work: Network, features: Float[Tensor, "batch feature"], units: tuple[Tensor, Tensor] | None, follows: bool
+) -> None:
+    """Puts an untrained network where its samples are, in place.
+
+    Args:
+        work: the network.
+        features: what its first layer reads.
+        units: mean and standard deviation of the targets; None where outputs are not measured like them.
+        follows: whether grids follow the samples; otherwise the range of the base functions is that of the grids.
+    """
+    first, last = work.layers[0], work.layers[-1]
+    if first.numeric is not None:
+        grid = first.numeric.basis.grid
+        low, high = data_ranges(features, 0.0) if follows else (grid[:, 0], grid[:, -1])
+        if hasattr(first, 'set_home_'):
+            first.set_home_(low, high)
+    if units is not None and last.numeric is not None:
+        mean, spread = units
+        # A product cannot take back a constant that is added to it.
+        is_sum = torch.arange(last.spec.n_out, device=mean.device) < last.spec.n_sum
+        _multiply(last, torch.where(is_sum, spread, torch.hypot(mean, spread)))
+        last.node_bias.copy_(torch.where(is_sum, mean, 0.0))
 
 
-def _moments(table: Tensor) -> tuple[Tensor, Tensor]:
-    deviations = table.std(0, correction=0)
-    return table.mean(0), torch.where(deviations > 0, deviations, torch.ones_like(deviations))
+@contextmanager
+def ordinary_size(work: Network, spread: Float[Tensor, " output"] | None) -> Iterator[None]:
+    """Within it, the units of the outputs stand in the scales of the last nodes.
+
+    Args:
+        work: trained in place meanwhile.
+        spread: standard deviation of every output; None leaves the network as it is.
+    """
+    if spread is None:
+        yield
+        return
+    size = 2.0 ** spread.log2().round()
+    _multiply(work.layers[-1], 1 / size)
+    with torch.no_grad():
+        work.layers[-1].node_scale.mul_(size)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            work.layers[-1].node_scale.div_(size)
+        _multiply(work.layers[-1], size)
+
+
+@torch.no_grad()
+def _multiply(layer: KANLayer, factor: Float[Tensor, " output"]) -> None:
+    # Multiplies every node by way of the edges into it; those of the first factor, where it is a product.
+    subnodes = layer.subnode_bias.new_ones(layer.spec.n_subnodes)
+    subnodes[[group[0] for group in layer.spec.groups]] = factor
+    if layer.numeric is not None:
+        layer.numeric.weight.mul_(subnodes[:, None, None])
+    if layer.symbolic is not None:
+        layer.symbolic.affine[:, 2:].mul_(subnodes[layer.symbolic.target, None])
+    layer.subnode_bias.mul_(subnodes)
+
+
+def measures_outputs(loss: Loss, y: Float[Tensor, "batch column"], n_output: int) -> bool:
+    """Tells whether outputs are measured in the unit of the targets: whether a loss sees their difference alone."""
+    if isinstance(loss, CrossEntropy) or y.shape[1] != n_output:
+        return False
+    if not isinstance(loss, CallableLoss):
+        return True
+    try:
+        with torch.no_grad():
+            step = y.std(correction=0) + 1
+            here, moved = loss.values(y + 0.3 * step, y)[0], loss.values(y + 1.3 * step, y + step)[0]
+    except Exception:  # a loss that is defined for some targets only is not one of differences
+        return False
+    return bool(torch.isfinite(here)) and bool((here - moved).abs() <= 1e-9 * here.abs())

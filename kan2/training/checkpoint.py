@@ -14,7 +14,7 @@ from kan2.training._following import Moves
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kan2.core.network import Network
+from kan2.training.losses import SquaredError
 from kan2.training.penalties import edge_scales, feature_covariance
 from kan2.training.problem import Evaluation, Problem
 
@@ -18,8 +19,8 @@ DEFAULT_RATES = {"LBFGS": 1.0, "Adam": 1e-2}
 LARGEST_FAILURES = 3
 
 
-def objective(model: Network, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns loss plus penalty, and the loss, on all samples or on some rows, with gradients."""
+def objective(model: Network, problem: Problem, rows: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns loss plus penalty, the loss, and the outputs, on all samples or on some rows, with gradients."""
     chosen = slice(None) if rows is None else rows
     share = None if problem.share is None else problem.share[chosen]
     nodes, scales, splines = problem.features[chosen], [], []
@@ -30,7 +31,7 @@ def objective(model: Network, problem: Problem, rows: Tensor | None = None) -> t
             splines.append(edges.masked_weight[..., int(edges.has_base) :])
         nodes = layer(nodes)
     loss = problem.mean_loss(nodes, chosen)
-    return (loss + problem.penalty(scales, splines) if scales else loss), loss
+    return (loss + problem.penalty(scales, splines) if scales else loss), loss, nodes
 
 
 class FirstOrder:
@@ -85,9 +86,8 @@ class FirstOrder:
         else:
             self.optimiser = torch.optim.Adam(self.parameters, lr=rate)
         with torch.no_grad():
-            total, loss = (float(value) for value in objective(self.model, self.problem))
-        self.evaluation = Evaluation(total, loss, total - loss, None)
-        if isfinite(total):
+            self.evaluation = self._evaluation(*objective(self.model, self.problem), None)
+        if isfinite(self.evaluation.objective):
             self.good = [p.detach().clone() for p in self.parameters]
 
     def step(self) -> bool:
@@ -100,23 +100,23 @@ class FirstOrder:
             drawn = torch.randperm(len(self.problem), generator=self.generator)[: self.batch]
             rows = drawn.to(self.problem.features.device)
         here = [p.detach().clone() for p in self.parameters]
-        values: list[tuple[float, float]] = []
+        values: list[Evaluation] = []
 
         def closure() -> float:
             self.optimiser.zero_grad()
-            total, loss = objective(self.model, self.problem, rows)
+            total, loss, output = objective(self.model, self.problem, rows)
             total.backward()
-            values.append((float(total.detach()), float(loss.detach())))
-            return values[-1][0]
+            values.append(self._evaluation(total.detach(), loss.detach(), output.detach(), rows))
+            return values[-1].objective
 
         for group in self.optimiser.param_groups:
             group["lr"] = self.shrink * self.rate(self.n_steps)
         self.optimiser.step(closure)
         self.n_steps += 1
-        total, loss = values[0]
-        if isfinite(total):
+        first = values[0]
+        if isfinite(first.objective):
             self.good = here
-        if not (isfinite(total) and all(bool(torch.isfinite(p.detach()).all()) for p in self.parameters)):
+        if not (isfinite(first.objective) and all(bool(torch.isfinite(p.detach()).all()) for p in self.parameters)):
             self._go_back()
             self.n_failures += 1
             self.shrink /= 2
@@ -125,8 +125,17 @@ class FirstOrder:
                 return False
             self.restart()
             return True
-        self.evaluation = Evaluation(total, loss, total - loss, None)
+        self.evaluation = first
         return True
+
+    def _evaluation(self, total: Tensor, loss: Tensor, output: Tensor, rows: Tensor | None) -> Evaluation:
+        problem, chosen = self.problem, slice(None) if rows is None else rows
+        squares = None
+        if isinstance(problem.loss, SquaredError):
+            values = problem.loss.squares(output, problem.y[chosen])
+            share = None if problem.share is None else problem.share[chosen]
+            squares = values.mean(0) if share is None else share @ values / share.sum()
+        return Evaluation(float(total), float(loss), float(total - loss), None, None, squares)
 
     def finish(self) -> bool:
         """Evaluates all samples where the last step has led, and goes back where that is nowhere; returns True."""

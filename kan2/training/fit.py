@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kan2.core.data import as_dataset
@@ -20,15 +19,17 @@ from kan2.errors import TrainingError
 from kan2.training._optimiser import Optimiser
 from kan2.training._preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
-from kan2.training._scaling import scale_inputs_, scale_outputs_
+from kan2.training._scaling import begin_, measures_outputs, moments, ordinary_size
 from kan2.training._starts import best_start, stages
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training
-from kan2.training.losses import CallableLoss, make_loss
+from kan2.training.losses import CallableLoss, SquaredError, make_loss
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
+from kan2.training.roughness import Roughness
+from kan2.training.smoothing import run_smoothed
 
 
 @torch.enable_grad()
@@ -54,19 +55,21 @@ def fit(
     lamb_coef: float = 0.0,
     lamb_smooth: float = 0.0,
     roughness: float = 1e-10,
+    smoothing: float | None = None,
     validation: Any = None,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
     residual: Residual | None = None,
     residual_weights: Mapping[str, float] | Sequence[float] | None = None,
-    scale_inputs: bool = False,
-    scale_outputs: bool = False,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 50,
     resume: bool = False,
 ) -> History:
     """Trains a network in place to lower a mean loss plus a sparsity penalty.
+
+    The result does not depend on the units of the columns and of the targets: squared errors are measured in units of
+    the standard deviation of each output, and so are the strengths of the penalties.
 
     Args:
         model: the network; unchanged if anything fails.
@@ -93,15 +96,17 @@ def fit(
             loss(output, y) that returns a mean over samples.
         lamb_coef: weight of the mean absolute spline coefficient of every edge in the penalty.
         lamb_smooth: weight of the mean absolute difference of neighbouring coefficients in the penalty.
-        roughness: strength of the term that keeps coefficients smooth which the data do not determine (LM only).
+        roughness: strength of the term that keeps coefficients smooth which the data do not determine (LM only). In a
+            network that was trained before, those that no sample touches stay as they are.
+        smoothing: strength of the mean square of the second derivatives of all edges, in units of the output (LM
+            only). By default that of the last fit; for an untrained network none where there are four samples a
+            parameter, else what generalised cross-validation chooses, see `kan2.training.smoothing`.
         validation: share of the samples to hold out, or (X, y); the network with the lowest loss on them is kept.
         patience: training ends after so many steps without a lower validation loss.
         callbacks: called with (network, history) after each step; a true result ends training.
         residual: instead of data, a callable that maps the network to what must vanish: a tensor, a sequence of
             tensors, or a dict of them by name, built from model(x), model.jet(x), model.laplacian(x).
         residual_weights: weights of the mean squares of these terms, by name or in order.
-        scale_inputs: let an untrained network read standardised inputs, as auxiliary variables.
-        scale_outputs: start an untrained network at the mean and deviation of the targets.
         progress: show a progress bar with an estimate of the remaining time.
         checkpoint: file to which the state of the run is written.
         checkpoint_every: steps between two checkpoints.
@@ -126,9 +131,8 @@ def fit(
     if residual is not None:
         beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
                   "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
-        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs, "loss": loss != "mse",
-                 "scale_outputs": scale_outputs, "lamb": lamb != 0, "lamb_coef": lamb_coef != 0,
-                 "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
+        asked = {"restarts": restarts > 1, "resume": resume, "loss": loss != "mse", "lamb": lamb != 0,
+                 "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
         asked |= {name: value is not None for name, value in beside.items()}
         if given := [name for name, is_given in asked.items() if is_given]:
             raise TrainingError(
@@ -146,35 +150,41 @@ def fit(
     adopt_names(work, data)
     precise = data.to(work.like.double())
     work = work.double()
-    if scale_inputs:
-        scale_inputs_(work, precise.X)
-    if scale_outputs:
-        scale_outputs_(work, precise.y)
     distance = make_loss(loss, len(work.spec.outputs))
     if sample_weight is not None and isinstance(distance, CallableLoss):
         raise TrainingError(
             "fit: expected no sample_weight beside a callable loss, which is one mean over all samples. Let the loss "
             "weigh its samples."
         )
-    penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
-    strength = roughness if optimiser.name == "LM" else 0.0
-
-    def problem_of(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Problem:
-        y = targets(y, len(work.spec.outputs), distance)
-        return Problem(work.features(x), y, weight, penalty, distance, strength)
-
     train, held_out = split(precise, weights(sample_weight, precise), validation, seed)
-    problem = problem_of(*train)
-    validated = None if held_out is None else problem_of(*held_out)
-    run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
-    checkpoints = Checkpoints(checkpoint, checkpoint_every)
-    if not (resume and checkpoints.resume(run)) and restarts > 1:
-        best = best_start(work, problem, restarts, seed)
-        work.layers, work.spec = best.layers, best.spec
-    may_start_coarse = optimiser.name == "LM" and update_grid
-    grids = stages(model, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
-    with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
-        run.run([None] if grids is None else grids)
+    x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
+    units = moments(y, weight) if measures_outputs(distance, y, len(work.spec.outputs)) else None
+    if units is not None and isinstance(distance, SquaredError):
+        distance = SquaredError(units[1])
+    penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
+    is_second_order = optimiser.name == "LM"
+    held = (work.smoothing if smoothing is None else smoothing) if is_second_order else 0.0
+    rough = Roughness(roughness if is_second_order else 0.0, held, keeps=not work.is_fresh)
+    features = work.features(x)
+    if work.is_fresh:
+        begin_(work, features, units, update_grid)
+    with ordinary_size(work, None if units is None else units[1]):
+        problem = Problem(features, y, weight, penalty, distance, rough)
+        validated = None
+        if held_out is not None:
+            y_held = targets(held_out[1], len(work.spec.outputs), distance)
+            validated = Problem(work.features(held_out[0]), y_held, None, penalty, distance)
+        run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
+        checkpoints = Checkpoints(checkpoint, checkpoint_every)
+        may_smooth = work.is_fresh and smoothing is None and is_second_order and held_out is None and checkpoint is None
+        if not (resume and checkpoints.resume(run)) and restarts > 1:
+            best = best_start(work, problem, restarts, seed)
+            work.layers, work.spec = best.layers, best.spec
+        may_start_coarse = is_second_order and update_grid
+        grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
+        with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
+            (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
+    work.smoothing = problem.roughness.smoothing
     commit(model, work)
     model.data = data.to(model.like)
     return run.history

@@ -11,14 +11,21 @@ class History:
     """What a training run did.
 
     Attributes:
-        rows: one dict a step, with the keys of `COLUMNS`; loss is the mean loss plus the penalty, val_loss the mean
-            loss on validation data, rmse and test_rmse are root mean squares in units of the target, empty for other
-            losses than squares; seconds are wall-clock since the start.
+        rows: one dict a step, with the keys of `COLUMNS`; loss is the mean loss plus the penalty and val_loss the
+            mean loss on validation data, squares in units of the standard deviation of each output; rmse and test_rmse
+            are root mean squares in units of the targets, empty for other losses than squares; seconds are wall-clock since the start.
         message: why the run stopped.
+        smoothing: strength of the smoothing that was chosen for a small table, 0 for none.
+        score: mean loss to be expected on new samples, as generalised cross-validation estimates it, in units of the
+            variance of the targets; None where the table is large.
+        freedom: number of effective parameters of a network fitted to a small table, else None.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     message: str = ""
+    smoothing: float = 0.0
+    score: float | None = None
+    freedom: float | None = None
 
     def append(self, **row: Any) -> None:
         """Adds a row; columns that are not given stay empty."""
@@ -62,4 +69,5 @@ class History:
             return "History(empty)"
         test = "" if self.test_rmse is None else f", test {self.test_rmse:.3g}"
         error = f"loss {self.loss:.3g}" if self.rmse is None else f"rmse {self.rmse:.3g}"
-        return f"History({len(self)} steps, {self.seconds:.2f} s, {error}{test}; {self.message})"
+        small = "" if self.freedom is None else f"; smoothing {self.smoothing:.0e}, {self.freedom:.1f} parameters"
+        return f"History({len(self)} steps, {self.seconds:.2f} s, {error}{test}; {self.message}{small})"

@@ -72,8 +72,10 @@ class LevenbergMarquardt:
         if not bool(torch.isfinite(diagonal.sum() + system.gradient.sum())):
             self.message = "the derivatives are not finite here"
             return False
-        # A parameter without influence must not get an unbounded step.
-        diagonal.clamp_min_(1e-12 * max(float(diagonal.amax()), 1e-300))
+        # A parameter without influence must not get an unbounded step; influence is that of a change of its own size.
+        square = self.vector.sizes.square()
+        floor = 1e-12 * max(float((diagonal * square).amax()), 1e-300) / square
+        diagonal = torch.maximum(diagonal, floor)
         self.scale = diagonal if self.scale is None else torch.maximum(self.scale * 0.9, diagonal)
         try:
             return self._search(old, present, system)
@@ -132,11 +134,18 @@ class LevenbergMarquardt:
 
     def state(self) -> dict[str, Any]:
         """Returns what a later run needs, beside the network, to go on exactly here."""
-        return {"damping": self.damping, "scale": self.scale, "roughness": self.problem.roughness.weights}
+        return {
+            "damping": self.damping,
+            "scale": self.scale,
+            "roughness": self.problem.roughness.state(),
+            "centres": self.vector.centres,
+            "sizes": self.vector.sizes,
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes over what `state` returned."""
         self.restart()
         self.damping, self.scale = state["damping"], state["scale"]
-        self.problem.roughness.weights = state["roughness"]
+        self.problem.roughness.set_state(state["roughness"])
+        self.vector.centres, self.vector.sizes = state["centres"], state["sizes"]
         self.evaluation = self.problem.evaluate(self.vector)

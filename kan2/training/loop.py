@@ -13,7 +13,7 @@ import torch
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
-from kan2.errors import TrainingError
+from kan2.errors import TrainingError, TrainingWarning, warn
 from kan2.training._following import GridFollower
 from kan2.training._recorder import Recorder
 from kan2.training.history import History
@@ -22,6 +22,7 @@ from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
 WINDOW = 5  # steps over which progress is measured
+HOPELESS = 1.01  # mean square error in units of the spread of the targets that is no better than none
 COARSE = 10  # how many times the tolerance before the last grid is the last one
 
 Callback = Callable[[Any, History], Any]
@@ -103,6 +104,24 @@ class Training:
             self.history.message = "interrupted"
             self._end_stage()
         self.recorder.finish()
+        self._warn_where_hopeless()
+
+    def _warn_where_hopeless(self) -> None:
+        # What is further from the targets than their mean is has not converged to anything.
+        loss = self.solver.evaluation.loss
+        if self.history.message == "nothing to train":
+            return
+        if self.problem.loss.is_squares and self.problem.has_targets and loss > HOPELESS:
+            share = loss**0.5
+            self.history.message = f"failed: the error is {share:.3g} times the spread of the targets"
+            warn(f"fit: {self.history.message}. Look at the data, or start from another seed.", TrainingWarning)
+
+    def run_again(self) -> None:
+        """Goes on after the network has been changed from outside, on its present grids and into the same history."""
+        self.stage = self.step = 0
+        self._begin_stage(None)
+        self._record()
+        self.run([None])
 
     def advance(self, steps: int) -> None:
         """Goes on for so many steps on the present grid."""

@@ -39,20 +39,32 @@ class Loss(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SquaredError:
-    """The mean over outputs of the squared difference."""
+    """The mean over outputs of the squared difference.
 
+    Attributes:
+        units: (output,) what differences are measured in, > 0; None for 1.
+    """
+
+    units: Tensor | None = None
     is_squares: bool = True
 
+    def squares(self, output: Tensor, y: Tensor) -> Float[Tensor, "batch output"]:
+        """Returns the square of each difference, in these units."""
+        return self._scaled(output - y).square()
+
     def values(self, output: Tensor, y: Tensor) -> Tensor:
-        return (output - y).square().mean(1)
+        return self.squares(output, y).mean(1)
 
     def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
         n_output = output.shape[1]
-        units = torch.eye(n_output, dtype=output.dtype, device=output.device) / n_output**0.5
-        residual = (output - y) / n_output**0.5
-        return [(units[i].expand_as(output), residual[:, i]) for i in range(n_output)]
+        roots = self._scaled(torch.eye(n_output, dtype=output.dtype, device=output.device)) / n_output**0.5
+        residual = self._scaled(output - y) / n_output**0.5
+        return [(roots[i].expand_as(output), residual[:, i]) for i in range(n_output)]
+
+    def _scaled(self, difference: Tensor) -> Tensor:
+        return difference if self.units is None else difference / self.units
 
 
 @dataclass(frozen=True)

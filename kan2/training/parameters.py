@@ -1,5 +1,8 @@
 """The trainable numbers of a network as one vector.
 
+In place of b of a term c f(a x + b) + d over samples far from zero it holds b + a m with the centre m of the samples,
+see `kan2.training._natural_units`.
+
 *Slots* are the blocks of the vector: the weights of the numeric edges of a layer, the free numbers of its symbolic
 terms, the scales and biases of its nodes. Weights of pairs that carry no numeric edge, numbers that are not free, and
 parameters whose `requires_grad` is off have no place in the vector.
@@ -46,6 +49,8 @@ class ParameterVector:
         slots: the blocks of the vector, in order of layers.
         pairs: for each layer the (target, source) of its numeric edges; None where every pair is numeric.
         size: length of the vector.
+        centres: for each layer the centre of the source of each of its terms; None where there are no terms.
+        sizes: (parameter,) beside which a change of each number counts.
 
     Example:
         >>> from kan2 import MultKAN
@@ -68,6 +73,8 @@ class ParameterVector:
                 pairs = torch.tensor(layer.spec.numeric_pairs, device=model.like.device)
             self.pairs.append(pairs)
         self.size = start
+        self.centres: list[Tensor | None] = [None] * len(model.layers)
+        self.sizes = model.like.new_ones(start)
 
     def layer_slots(self, layer: int) -> list[Slot]:
         """Returns the slots of one layer."""
@@ -93,8 +100,10 @@ class ParameterVector:
                     weight[pairs[:, 0], pairs[:, 1]] = part.view(len(pairs), -1)
             elif slot.kind == "term":
                 terms = layer.symbolic
-                numbers = torch.cat([terms.affine, terms.shape[:, None]], 1)
+                numbers = self._term_numbers(slot)
                 numbers[terms.free] = part
+                if (centre := self.centres[slot.layer]) is not None:
+                    numbers[:, 1] -= numbers[:, 0] * centre
                 terms.affine.copy_(numbers[:, :4])
                 terms.shape.copy_(numbers[:, 4])
             else:
@@ -138,8 +147,15 @@ class ParameterVector:
             pairs = self.pairs[slot.layer]
             return layer.numeric.weight if pairs is None else layer.numeric.weight[pairs[:, 0], pairs[:, 1]]
         if slot.kind == "term":
-            return torch.cat([layer.symbolic.affine, layer.symbolic.shape[:, None]], 1)[layer.symbolic.free]
+            return self._term_numbers(slot)[layer.symbolic.free]
         return getattr(layer, slot.kind)
+
+    def _term_numbers(self, slot: Slot) -> Float[Tensor, "term 5"]:
+        terms: Any = self.model.layers[slot.layer].symbolic
+        numbers = torch.cat([terms.affine, terms.shape[:, None]], 1)
+        if (centre := self.centres[slot.layer]) is not None:
+            numbers[:, 1] += numbers[:, 0] * centre
+        return numbers
 
 
 def _sizes(layer: KANLayer) -> dict[str, int]:

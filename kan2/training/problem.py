@@ -1,12 +1,10 @@
 """What training minimises: a mean loss over samples plus a penalty, and its Gauss-Newton equations.
 
-objective = sum_n w_n loss(f(x_n), y_n) / sum_n w_n + penalty + roughness. The *roughness* term is tiny: it holds
-coefficients that the samples do not determine, such as those of basis functions in the margins of a grid, to smooth
-continuations of their neighbours, and is far below the approximation error of the splines elsewhere. All sums run
+objective = sum_n w_n loss(f(x_n), y_n) / sum_n w_n + penalty + roughness, see `kan2.training.roughness`. All sums run
 over chunks of samples, so memory does not grow with their number.
 
-References: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996); Hunter, Li, Variable Selection Using
-MM Algorithms (2005), for the quadratics that touch the penalty from above.
+Reference: Hunter, Li, Variable Selection Using MM Algorithms (2005), for the quadratics that touch the penalty from
+above.
 """
 
 import copy
@@ -18,16 +16,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases import BSplineBasis
 from kan2.core.layer import chunked
 from kan2.core.linalg import damped_solver
 from kan2.core.network import Network
 from kan2.training._linearisation import Adjoints, Linearisation
+from kan2.training._natural_units import natural_centres, natural_sizes
 from kan2.training.losses import Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
-from kan2.training.penalties import Penalty, difference_matrix, edge_scales
+from kan2.training.penalties import Penalty, edge_scales
+from kan2.training.roughness import Roughness
 
 CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
+MEASURED = 2000  # samples that are enough to know the units of a network's numbers
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Evaluation:
         loss: the mean loss.
         penalty: the sparsity penalty.
         linearisation: the evaluated network, None where the samples need several chunks.
+        squares: (output,) mean squares of the errors in units of the loss; None for other losses than squares.
         moments: what the sparsity penalty needs to know of the activations.
     """
 
@@ -47,41 +48,7 @@ class Evaluation:
     penalty: float
     linearisation: Linearisation | None
     moments: "Moments | None" = None
-
-
-class Roughness:
-    """Squared differences, of an order above that of the spline, of the coefficients of every edge.
-
-    Args:
-        strength: weight relative to the mean square of the output; 0 switches the term off.
-
-    Attributes:
-        weights: for each slot of weights the weight of each edge: the mean square of the derivative of the output with
-            respect to the subnode, so that the term is in units of the output.
-    """
-
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-        self.weights: list[Tensor] = []
-
-    def terms(self, vector: ParameterVector, numbers: Tensor) -> Iterator[tuple[Slot, Tensor, Tensor, Tensor]]:
-        """Yields for each slot its differences z, the matrix that takes them, and the weights of its edges."""
-        slots = (slot for slot in vector.slots if slot.kind == "weight")
-        for slot, weight in zip(slots, self.weights):
-            edges: Any = vector.model.layers[slot.layer].numeric
-            n, k = edges.basis.n_basis, edges.basis.k
-            if isinstance(edges.basis, BSplineBasis) and n > k + 1:
-                # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of
-                # the number of intervals keeps the term as far below that error on fine grids as on coarse ones.
-                inner = difference_matrix(n, min(k + 3, n - 1), numbers) * float(n - k) ** 1.5
-                matrix = torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)
-                yield slot, vector.edge_weights(slot, numbers) @ matrix.T, matrix, weight
-
-    def value(self, vector: ParameterVector) -> float:
-        """Returns the term at the present parameters."""
-        if not self.weights:
-            return 0.0
-        return sum(float(weight @ z.square().sum(1)) for _, z, _, weight in self.terms(vector, vector.read()))
+    squares: Tensor | None = None
 
 
 class Problem:
@@ -93,15 +60,18 @@ class Problem:
         weight: (batch,) non-negative weights, or None.
         penalty: the sparsity penalty.
         loss: the distance between outputs and targets.
-        roughness: strength of the roughness term, >= 0.
+        roughness: terms that hold splines together, or the strength of the roughness, >= 0.
 
     Attributes:
         share: (batch,) what each sample counts in the mean; None where all count the same.
-        scale: weighted mean square of the targets.
+        count: how many samples there are: the sum of the weights, and no less than the number that are not zero.
+        scale: weighted mean square of the targets, in units of the loss.
+        has_targets: whether the loss compares outputs with targets.
         has_products: whether `linearised` gives products with the Jacobian, for networks too large for a matrix.
     """
 
     has_products = True
+    has_targets = True
 
     def __init__(
         self,
@@ -110,13 +80,14 @@ class Problem:
         weight: Float[Tensor, " batch"] | None = None,
         penalty: Penalty = Penalty(),  # noqa: B008
         loss: Loss = SquaredError(),  # noqa: B008
-        roughness: float = 0.0,
+        roughness: Roughness | float = 0.0,
     ) -> None:
         self.features, self.y, self.penalty, self.loss = features, y, penalty, loss
         self.share = None if weight is None else weight / weight.sum()
-        self.roughness = Roughness(roughness)
+        self.count = float(len(y)) if weight is None else max(float(weight.sum()), float((weight > 0).sum()))
+        self.roughness = roughness if isinstance(roughness, Roughness) else Roughness(roughness)
         self._first: tuple[object, Tensor] | None = None
-        square = y.square().mean(1)
+        square = (loss.squares(torch.zeros_like(y), y) if isinstance(loss, SquaredError) else y.square()).mean(1)
         self.scale = float(square.mean() if self.share is None else square @ self.share)
 
     def __len__(self) -> int:
@@ -126,8 +97,8 @@ class Problem:
         """Returns the same problem on n random samples, or on all where there are fewer."""
         rows = torch.randperm(len(self), generator=generator)[:n].sort().values.to(self.features.device)
         weight = None if self.share is None else self.share[rows]
-        strength = self.roughness.strength
-        return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, strength)
+        rough = Roughness(self.roughness.strength, self.roughness.smoothing, self.roughness.keeps)
+        return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, rough)
 
     def twin(self) -> "Problem":
         """Returns the same problem for another network, whose roughness is weighed by itself."""
@@ -147,15 +118,23 @@ class Problem:
     def evaluate(self, vector: ParameterVector) -> Evaluation:
         """Evaluates the objective at the present parameters of the network."""
         linearisation, total, moments = None, 0.0, Moments()
+        squares: Any = 0.0 if isinstance(self.loss, SquaredError) else None
         for part, linearisation in self._chunks(vector):
-            values = self.loss.values(linearisation.output, self.y[part])
-            total += float((values * self.share_of(part)).sum())
+            share = self.share_of(part)
+            if isinstance(self.loss, SquaredError):
+                values = self.loss.squares(linearisation.output, self.y[part])
+                squares = squares + (values * (share[:, None] if isinstance(share, Tensor) else share)).sum(0)
+            else:
+                total += float((self.loss.values(linearisation.output, self.y[part]) * share).sum())
             if self.penalty.lamb:
                 moments.add(linearisation, self.share_of(part))
+        if squares is not None:
+            total = float(squares.mean())
         penalty = float(self._penalty(vector.model, moments)) if self.penalty.lamb else 0.0
         rough = self.roughness.value(vector)
         single = len(self) <= self._chunk_rows(vector)
-        return Evaluation(total + penalty + rough, total, penalty, linearisation if single else None, moments)
+        ready = linearisation if single else None
+        return Evaluation(total + penalty + rough, total, penalty, ready, moments, squares)
 
     def normal_equations(self, vector: ParameterVector, evaluation: Evaluation) -> "NormalEquations":
         """Returns half the Gauss-Newton matrix and half the gradient of the objective.
@@ -199,18 +178,36 @@ class Problem:
     def restart(self, vector: ParameterVector) -> Evaluation:
         """Weighs the roughness by the present sensitivity of the output to every subnode, and evaluates."""
         self.roughness.weights = []
+        vector.centres = [None] * len(vector.centres)
         evaluation = self.evaluate(vector)
+        evaluation = self._measure(vector, evaluation)
         slots = [slot for slot in vector.slots if slot.kind == "weight"]
-        if not self.roughness.strength or not slots:
+        if not self.roughness.is_on or not slots:
             return evaluation
         squares = [self.features.new_zeros(()) for _ in vector.model.layers]
-        for *_, parts in self.linearised(vector, evaluation):
+        sizes = [self.features.new_zeros(()) for _ in vector.model.layers]
+        for _, linearisation, parts in self.linearised(vector, evaluation):
+            for i, record in enumerate(linearisation.records):
+                if record.basis is not None:
+                    sizes[i] = sizes[i] + record.basis.abs().sum(0)
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
                     squares[i] = squares[i] + leaves[0].square().sum(0)
-        for slot in slots:
-            self.roughness.weights.append(self.roughness.strength * squares[slot.layer][vector.edge_pairs(slot)[0]])
+        self.roughness.touched = [(sizes[s.layer][vector.edge_pairs(s)[1]] > 0).to(self.features) for s in slots]
+        self.roughness.weights = [squares[slot.layer][vector.edge_pairs(slot)[0]] for slot in slots]
         return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
+
+    def _measure(self, vector: ParameterVector, evaluation: Evaluation) -> Evaluation:
+        # Gives the vector its natural units; some of the samples are enough to know them.
+        every = -(-len(self) // MEASURED)
+        seen = evaluation.linearisation if every == 1 else None
+        seen = seen or Linearisation(vector, self.features[::every])
+        vector.sizes = natural_sizes(seen)
+        centres = natural_centres(seen)
+        if all(centre is None or not bool(centre.any()) for centre in centres):
+            return evaluation
+        vector.centres = centres
+        return self.evaluate(vector)
 
     @torch.no_grad()
     def output(self, model: Network) -> Float[Tensor, "batch output"]:
@@ -313,8 +310,8 @@ class Problem:
                 rise[:, start:] += extra / 2
                 curvature[:, start:, start:] += bend / 2
             yield slot, rise, curvature
-        for slot, z, matrix, weight in self.roughness.terms(vector, numbers) if self.roughness.weights else ():
-            yield slot, weight[:, None] * (z @ matrix), weight[:, None, None] * (matrix.T @ matrix)
+        for term in self.roughness.terms(vector):
+            yield term.slot, *term.slopes(vector.edge_weights(term.slot, numbers))
 
 
 class Sensitivity(Protocol):

@@ -54,6 +54,7 @@ class ResidualProblem(Problem):
     """
 
     has_products = False
+    has_targets = False
 
     def __init__(
         self,

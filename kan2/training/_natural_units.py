@@ -1,0 +1,71 @@
+"""The natural units of a network's numbers, so that a solver works the same in metres and in light years.
+
+In a term c f(a x + b) + d over x from 2000 to 2020, a and b can hardly be told apart: what the samples determine is
+b' = b + a m, with the *centre* m of the samples, and a. And a number counts as small or large beside its *size*: a
+beside 1 / (spread of x), d beside the spread of the subnode that it is added to.
+
+Reference: Seber, Wild, Nonlinear Regression (1989), section 3.4.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.training._linearisation import LayerRecord, Linearisation
+
+FAR = 4.0  # spreads between zero and the samples from which a term is centred; nearer, nothing is lost without it
+
+
+@torch.no_grad()
+def natural_centres(linearisation: Linearisation) -> list[Float[Tensor, " term"] | None]:
+    """Returns for every layer the centre of each term's source; 0 where it is near or one of a, b is fixed."""
+    found: list[Tensor | None] = []
+    for record in linearisation.records:
+        terms = record.layer.symbolic
+        if terms is None:
+            found.append(None)
+            continue
+        mean, spread = record.inputs.mean(0), record.inputs.std(0, correction=0)
+        is_far = (mean.abs() > FAR * spread)[terms.source] & terms.free[:, :2].all(1)
+        found.append(torch.where(is_far & torch.isfinite(mean[terms.source]), mean[terms.source], 0.0))
+    return found
+
+
+@torch.no_grad()
+def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
+    """Returns the size beside which a change of each number counts, > 0."""
+    vector = linearisation.vector
+    parts = [linearisation.output.new_ones(0)]
+    for slot in vector.slots:
+        record = linearisation.records[slot.layer]
+        subnode = _spread(record.leaves[0].detach())
+        if slot.kind == "weight":
+            target, _ = vector.edge_pairs(slot)
+            n = (slot.stop - slot.start) // max(1, len(target))
+            parts.append(subnode[target].repeat_interleave(n))
+        elif slot.kind == "term":
+            parts.append(_term_sizes(record, subnode))
+        elif slot.kind.endswith("scale"):
+            parts.append(subnode.new_ones(slot.stop - slot.start))
+        else:
+            parts.append(subnode if slot.kind == "subnode_bias" else _spread(record.outputs.detach()))
+    return torch.cat(parts)
+
+
+def _term_sizes(record: LayerRecord, subnode: Tensor) -> Tensor:
+    terms = record.layer.symbolic
+    assert terms is not None
+    f, target = record.term_values, subnode[terms.target]
+    one = torch.ones_like(target)
+    sizes = [1 / _spread(record.inputs)[terms.source], one, target / _spread(f), target, one]
+    return torch.stack(sizes, -1)[terms.free]
+
+
+def _spread(values: Float[Tensor, "batch column"]) -> Float[Tensor, " column"]:
+    # What does not vary counts beside its neighbours, or beside its own magnitude.
+    spread = values.std(0, correction=0)
+    magnitude = values.abs().amax(0)
+    varies = torch.isfinite(spread) & (spread > 1e-12 * magnitude)
+    others = spread[varies].amax() if bool(varies.any()) else spread.new_ones(())
+    still = torch.where(torch.isfinite(magnitude) & (magnitude > 0), magnitude, others)
+    return torch.where(varies, spread, still)

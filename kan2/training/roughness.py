@@ -1,0 +1,154 @@
+"""Two terms that hold coefficients of splines together, quadratic in them and in units of the output.
+
+*Roughness* is tiny: it holds coefficients that the samples do not determine, such as those of basis functions in the
+margins of a grid, to smooth continuations of their neighbours, and is far below the approximation error of the splines
+elsewhere. *Smoothing* is for tables too small for their network: the mean square of the second derivative of every
+edge, spline and base function together, so that with growing strength the network becomes a linear one.
+
+Coefficients that no sample touches may have been taught by an earlier fit. In a network that was trained before they
+stay where they are.
+
+Reference: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996), doi:10.1214/ss/1038425655.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.core.bases import BSplineBasis
+from kan2.training.parameters import ParameterVector, Slot
+from kan2.training.penalties import difference_matrix
+
+
+@dataclass(frozen=True)
+class QuadraticTerm:
+    """sum over edges of weight * |matrix w|^2 for the weights w of one slot.
+
+    Attributes:
+        slot: which weights.
+        matrix: what is squared; one for all edges, or one an edge.
+        weight: of each edge.
+        moves: which weights of each edge may follow the term, as zeros and ones.
+    """
+
+    slot: Slot
+    matrix: Float[Tensor, "edges row feature"]
+    weight: Float[Tensor, " edge"]
+    moves: Float[Tensor, "edge feature"]
+
+    def value(self, weights: Float[Tensor, "edge feature"]) -> float:
+        """Returns the term."""
+        return float(self.weight @ self._rows(weights).square().sum(1))
+
+    def slopes(self, weights: Float[Tensor, "edge feature"]) -> tuple[Tensor, Tensor]:
+        """Returns half the gradient (edge, feature) and half the Hessian (edge, feature, feature)."""
+        rise = torch.einsum("er,erf->ef", self._rows(weights), self.matrix.expand(len(weights), -1, -1))
+        bend = self.weight[:, None, None] * (self.matrix.mT @ self.matrix)
+        return self.weight[:, None] * rise * self.moves, bend * self.moves[:, None] * self.moves[:, :, None]
+
+    def _rows(self, weights: Tensor) -> Tensor:
+        if self.matrix.shape[0] == 1:
+            return weights @ self.matrix[0].T
+        return torch.einsum("ef,erf->er", weights, self.matrix)
+
+
+class Roughness:
+    """The terms of one network.
+
+    Args:
+        strength: of the roughness, relative to the mean square of the output; 0 switches the term off.
+        smoothing: strength of the smoothing, likewise; 0 for none.
+        keeps: whether coefficients that no sample touches stay where they are.
+
+    Attributes:
+        weights: for each slot of weights the mean square of the derivative of the output with respect to the subnode of
+            each edge, so that the terms are in units of the output.
+        touched: for each slot which weights (edge, feature) the samples touch.
+    """
+
+    def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
+        self.strength, self.keeps = strength, keeps
+        self._matrices: dict[int, tuple[Any, Tensor | None, Tensor]] = {}
+        self.smoothing = smoothing
+        self.weights: list[Tensor] = []
+        self.touched: list[Tensor] = []
+
+    @property
+    def smoothing(self) -> float:
+        """Strength of the smoothing."""
+        return self._smoothing
+
+    @smoothing.setter
+    def smoothing(self, strength: float) -> None:
+        self._smoothing = strength
+        self._matrices = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is any term."""
+        return self.strength > 0 or self.smoothing > 0
+
+    def terms(self, vector: ParameterVector) -> Iterator[QuadraticTerm]:
+        """Yields the terms, none before the weights are known."""
+        slots = (slot for slot in vector.slots if slot.kind == "weight")
+        for slot, weight, touched in zip(slots, self.weights, self.touched):
+            edges: Any = vector.model.layers[slot.layer].numeric
+            if not isinstance(edges.basis, BSplineBasis):
+                continue
+            moves = touched if self.keeps else torch.ones_like(touched)
+            rough, curvature = self._matrices_of(slot, edges, vector)
+            if self.strength and rough is not None:
+                yield QuadraticTerm(slot, rough, self.strength * weight, moves)
+            if self.smoothing and edges.basis.k > 1:
+                yield QuadraticTerm(slot, curvature, self.smoothing * weight, moves)
+
+    def _matrices_of(self, slot: Slot, edges: Any, vector: ParameterVector) -> tuple[Tensor | None, Tensor]:
+        # They are asked for several times a step, and stay the same until the grid moves.
+        known = self._matrices.get(slot.layer)
+        if known is None or known[0] is not edges.basis:
+            curvature = edges.weight.new_zeros(0)
+            if self.smoothing:
+                curvature = _curvature(edges)[vector.edge_pairs(slot)[1]]
+            known = self._matrices[slot.layer] = edges.basis, _rough(edges), curvature
+        return known[1:]
+
+    def value(self, vector: ParameterVector) -> float:
+        """Returns the sum of the terms at the present parameters."""
+        if not self.weights:
+            return 0.0
+        numbers = vector.read()
+        return sum(term.value(vector.edge_weights(term.slot, numbers)) for term in self.terms(vector))
+
+    def state(self) -> Sequence[Any]:
+        """Returns what a later run needs to go on exactly here."""
+        return [self.smoothing, self.weights, self.touched]
+
+    def set_state(self, state: Sequence[Any]) -> None:
+        """Takes over what `state` returned."""
+        self.smoothing, self.weights, self.touched = state
+
+
+def _rough(edges: Any) -> Tensor | None:
+    # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of the number
+    # of intervals keeps the term as far below that error on fine grids as on coarse ones.
+    n, k = edges.basis.n_basis, edges.basis.k
+    if n <= k + 1:
+        return None
+    inner = difference_matrix(n, min(k + 3, n - 1), edges.weight) * float(n - k) ** 1.5
+    return torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)[None]
+
+
+def _curvature(edges: Any) -> Float[Tensor, "source row feature"]:
+    # The second derivative of every feature at the middles of the intervals and between, on a scale where the grid has
+    # length one; divided by the root of the number of points, so that its square is a mean.
+    grid = edges.basis.grid
+    rank = (torch.arange(2 * edges.basis.n_intervals, dtype=grid.dtype, device=grid.device) + 0.5) / 2
+    left = rank.floor().long()
+    points = grid[:, left] + (rank - left) * (grid[:, left + 1] - grid[:, left])
+    width = grid[:, -1:] - grid[:, :1]
+    bent = edges.feature_derivatives(points.T, 2).transpose(0, 1)
+    return bent.detach() * width[..., None] ** 2 / points.shape[1] ** 0.5

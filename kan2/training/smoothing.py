@@ -1,0 +1,159 @@
+"""Small tables: as much smoothing as the samples call for, chosen by generalised cross-validation.
+
+A network with as many numbers as there are samples can pass through all of them, and says nothing between them. Here
+the smoothing (see `kan2.training.roughness`) starts so strong that the network is a linear one, and is relaxed rung by
+rung. On each rung the *score* estimates the error on samples that were not seen: n RSS / (n - 1.4 p)^2, in units of
+the targets, with p *effective* parameters, the trace of the map from targets to outputs; for the cross-entropy it is
+the loss plus p / n, half of Akaike's criterion a sample. n is the sum of the weights.
+
+References: Golub, Heath, Wahba, Generalized Cross-Validation (1979), doi:10.1080/00401706.1979.10489751; Kim, Gu,
+Smoothing spline Gaussian regression (2004), doi:10.1046/j.1369-7412.2003.05316.x, for the factor 1.4.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+
+import torch
+from torch import Tensor
+
+from kan2.core.network import Network
+from kan2.training.grids import Snapshot
+from kan2.training.levenberg_marquardt import LevenbergMarquardt
+from kan2.training.loop import Options, Training
+from kan2.training.losses import CrossEntropy
+from kan2.training.parameters import ParameterVector
+from kan2.training.problem import Problem
+
+SMALL = 4.0  # samples a parameter below which a table is small,
+SCORED = 50.0  # and below which its score is told
+EXACT = 1e-6  # score, as a share of the variance of the targets, below which nothing is to be gained
+CAUTION = 1.4  # what an effective parameter counts
+RUNGS = tuple(10.0**-i for i in range(11))  # from a linear network to one that is hardly held
+HOPELESS, PATIENCE = 1.5, 2  # rungs in a row this much worse than the best that end the way
+STEPS, TOLERANCE = 15, 1e-2  # on each rung
+STOPPED = ("interrupted", "stopped by a callback")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is to be expected of a network.
+
+    Attributes:
+        value: the estimated mean loss on new samples; infinite where there are too few to tell.
+        freedom: number of effective parameters.
+    """
+
+    value: float
+    freedom: float
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A network trained with one strength of the smoothing."""
+
+    smoothing: float
+    score: Score
+    state: Snapshot
+
+
+def n_values(problem: Problem) -> float:
+    """Returns how many numbers the samples tell: one an output for squares, else one a sample."""
+    return problem.count * (problem.y.shape[1] if problem.loss.is_squares else 1)
+
+
+def score(work: Network, problem: Problem) -> Score:
+    """Estimates the loss on new samples of a network that was trained on a problem.
+
+    Args:
+        work: the trained network.
+        problem: with squares or the cross-entropy for a loss.
+    """
+    vector = ParameterVector(work)
+    evaluation = problem.restart(vector)
+    gram = problem.normal_equations(vector, evaluation).gram
+    held = torch.zeros_like(gram)
+    for term in problem.roughness.terms(vector):
+        _, bend = term.slopes(vector.edge_weights(term.slot, vector.read()))
+        rows = torch.arange(term.slot.start, term.slot.stop, device=gram.device).view(bend.shape[:2])
+        held[rows[:, :, None], rows[:, None, :]] += bend
+    freedom = _trace(gram, held)
+    n = n_values(problem)
+    if not isfinite(evaluation.loss):
+        return Score(inf, freedom)
+    if isinstance(problem.loss, CrossEntropy):
+        return Score(evaluation.loss + freedom / n, freedom)
+    left = n - CAUTION * freedom
+    return Score(evaluation.loss * (n / left) ** 2 if left > 0 else inf, freedom)
+
+
+def _trace(gram: Tensor, held: Tensor) -> float:
+    # tr((G + ridge)^-1 (G - held)), where G = J'J + held has directions that nothing determines.
+    root = gram.diagonal().clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
+    total = gram * root[:, None] * root
+    data = (gram - held) * root[:, None] * root
+    total.diagonal().add_(1e-10)
+    return float(torch.linalg.solve(total, data).diagonal().sum())
+
+
+def smoothing_path(start: Network, problem: Problem, update_grid: bool) -> Rung:
+    """Trains a network from strong to weak smoothing, in place, and returns the rung with the lowest score.
+
+    Args:
+        start: the untrained network.
+        problem: what is minimised; its smoothing is set to that of the rung.
+        update_grid: whether grids follow the activations.
+    """
+    best: Rung | None = None
+    solver = LevenbergMarquardt(start, problem)
+    n_worse = 0
+    for strength in RUNGS:
+        problem.roughness.smoothing = strength
+        run = Training(start, problem, solver, Options(0, TOLERANCE, update_grid))
+        run.grids.begin_stage(None)
+        run.trail = [solver.evaluation.objective]
+        run.advance(STEPS)
+        found = Rung(strength, score(start, problem), Snapshot.of(start))
+        if best is None or found.score.value < best.score.value:
+            best, n_worse = found, 0
+        elif found.score.value > HOPELESS * best.score.value:
+            n_worse += 1
+            if n_worse == PATIENCE:
+                break
+    assert best is not None
+    best.state.restore_(start)
+    problem.roughness.smoothing = best.smoothing
+    return best
+
+
+def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
+    """Runs a training, with smoothing where the table is small and that promises more.
+
+    Args:
+        run: a run that has not begun, of an untrained network.
+        grids: its stages.
+    """
+    problem, work, history = run.problem, run.work, run.history
+    n_parameters = ParameterVector(work).size
+    has_splines = any(layer.numeric is not None for layer in work.layers)
+    can_tell = problem.loss.is_squares or isinstance(problem.loss, CrossEntropy)
+    if not (has_splines and can_tell) or n_values(problem) >= SCORED * n_parameters:
+        run.run(grids)
+        return
+    start, found = copy.deepcopy(work), None
+    if n_values(problem) >= n_parameters:
+        run.run(grids)
+        if history.message in STOPPED:
+            return
+        found = score(work, problem)
+    if found is None or (found.value > EXACT and n_values(problem) < SMALL * n_parameters):
+        own = problem.twin()
+        rung = smoothing_path(start, own, run.options.update_grid)
+        if found is None or rung.score.value < found.value or not isfinite(found.value):
+            work.layers, work.spec = start.layers, start.spec
+            # What asks for next to no smoothing is better off with none.
+            problem.roughness.smoothing = rung.smoothing if rung.smoothing > RUNGS[-1] else 0.0
+            run.run_again()
+            found = score(work, problem)
+    history.smoothing, history.score, history.freedom = problem.roughness.smoothing, found.value, found.freedom
