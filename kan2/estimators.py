@@ -84,9 +84,9 @@ class _KANEstimator(BaseEstimator):
         if history.score is not None and history.score <= ENOUGH:
             return model, history
         wide, its_history = trained(WIDE)
-        scores = history.score, its_history.score
-        if None not in scores and scores[1] > WORTH * scores[0]:
-            return model, history
+        if history.score is not None and its_history.score is not None:
+            is_worth = its_history.score < WORTH * history.score
+            return (wide, its_history) if is_worth else (model, history)
         return wide, its_history
 
     def _draw_seed(self) -> None:

@@ -2,12 +2,12 @@
 
 A network with as many numbers as there are samples can pass through all of them, and says nothing between them. Here
 the smoothing (see `kan2.training.roughness`) starts so strong that the network is a linear one, and is relaxed rung by
-rung. On each rung the *score* estimates the error on samples that were not seen: n RSS / (n - 1.4 p)^2, in units of
-the targets, with p *effective* parameters, the trace of the map from targets to outputs; for the cross-entropy it is
-the loss plus p / n, half of Akaike's criterion a sample. n is the sum of the weights.
+rung. On each rung the *score* estimates the error on samples that were not seen: RSS / n * (n / (n - p))^2 * (1 + p / n)
+in units of the targets, with p *effective* parameters, the trace of the map from targets to outputs; for the
+cross-entropy it is the loss plus p / n, half of Akaike's criterion a sample. n is the sum of the weights.
 
 References: Golub, Heath, Wahba, Generalized Cross-Validation (1979), doi:10.1080/00401706.1979.10489751; Kim, Gu,
-Smoothing spline Gaussian regression (2004), doi:10.1046/j.1369-7412.2003.05316.x, for the factor 1.4.
+Smoothing spline Gaussian regression (2004), doi:10.1046/j.1369-7412.2003.05316.x, for why parameters should cost more.
 """
 
 import copy
@@ -29,7 +29,8 @@ from kan2.training.problem import Problem
 SMALL = 4.0  # samples a parameter below which a table is small,
 SCORED = 50.0  # and below which its score is told
 EXACT = 1e-6  # score, as a share of the variance of the targets, below which nothing is to be gained
-CAUTION = 1.4  # what an effective parameter counts
+CAUTION = 1.0  # what an effective parameter costs beyond generalised cross-validation, which likes too many
+FEWEST_LEFT = 1e-3  # degrees of freedom for errors below which nothing can be told
 RUNGS = tuple(10.0**-i for i in range(11))  # from a linear network to one that is hardly held
 HOPELESS, PATIENCE = 1.5, 2  # rungs in a row this much worse than the best that end the way
 STEPS, TOLERANCE = 15, 1e-2  # on each rung
@@ -84,8 +85,9 @@ def score(work: Network, problem: Problem) -> Score:
         return Score(inf, freedom)
     if isinstance(problem.loss, CrossEntropy):
         return Score(evaluation.loss + freedom / n, freedom)
-    left = n - CAUTION * freedom
-    return Score(evaluation.loss * (n / left) ** 2 if left > 0 else inf, freedom)
+    left = n - freedom
+    price = 1 + CAUTION * freedom / n
+    return Score(price * evaluation.loss * (n / left) ** 2 if left > FEWEST_LEFT else inf, freedom)
 
 
 def _trace(gram: Tensor, held: Tensor) -> float:
