@@ -95,6 +95,9 @@ def load(cls: type[AnyNetwork], path: str | Path, map_location: torch.device | s
         spec = NetworkSpec.from_json(metadata["spec"])
         like = next((t for name, t in tensors.items() if name.endswith("node_scale")))
         model = cls.from_spec(spec, dtype=like.dtype, device=like.device)
+        if "outside" not in metadata["spec"]:
+            # Written before base functions had a coordinate: the network just built has the one they were seen in.
+            tensors = {n: t for n, t in model.state_dict().items() if n.endswith(".basis.home")} | tensors
         _assign(model, tensors)
         frozen = set(json.loads(metadata["frozen"]))
         for name, parameter in model.named_parameters():

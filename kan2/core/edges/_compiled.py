@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases.base_functions import BASE_FUNCTIONS
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges.expansion import Expansion
 
@@ -35,12 +34,16 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
     result = _empty_features(x, expansion)
     is_silu = expansion.base_fun == "silu"
     write_features, _ = loops(basis.k, x.dtype)
-    write_features(
-        x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu, result.numpy()
-    )
+    write_features(*_numbers(x, expansion), is_silu, result.numpy())
     if expansion.has_base and not is_silu:
-        result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x)  # type: ignore[misc]
+        result.view(*x.shape, -1)[..., 0] = expansion.base(x)
     return result
+
+
+def _numbers(x: Tensor, expansion: Expansion) -> tuple[Any, ...]:
+    # What all loops begin with.
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    return x.numpy(), *basis.loop_arrays(), basis.n_intervals, expansion.is_straight, int(expansion.has_base)
 
 
 def _empty_features(x: Tensor, expansion: Expansion) -> Tensor:
@@ -60,11 +63,9 @@ def input_gradient(
     result = torch.empty_like(x)
     is_silu = expansion.base_fun == "silu"
     _, gather_gradient = loops(basis.k, x.dtype)
-    numbers = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu
-    gather_gradient(*numbers, gradient.numpy(), result.numpy())
+    gather_gradient(*_numbers(x, expansion), is_silu, gradient.numpy(), result.numpy())
     if expansion.has_base and not is_silu:
-        base = BASE_FUNCTIONS[expansion.base_fun]
-        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))  # type: ignore[misc]
+        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], expansion.base(x, 1))
     return result
 
 
@@ -79,12 +80,11 @@ class Derivatives(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.expansion, ctx.order = expansion, order
         result = _empty_features(x, expansion)
-        at = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals
         is_silu = expansion.base_fun == "silu" and order <= 2
-        derivative_loop(basis.k, x.dtype, order)(*at, int(expansion.has_base), is_silu, result.numpy())
+        derivative_loop(basis.k, x.dtype, order)(*_numbers(x, expansion), is_silu, result.numpy())
         result = result.view(*x.shape, -1)
         if expansion.has_base and not is_silu:
-            result[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x, order)  # type: ignore[misc]
+            result[..., 0] = expansion.base(x, order)
         return result
 
     @staticmethod
