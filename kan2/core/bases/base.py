@@ -9,7 +9,7 @@ Beside the grid it holds the *home* of every source, see `coordinate`.
 Reference: Boyd, Chebyshev and Fourier Spectral Methods (2001), chapter 3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self, TypeVar
 
 import torch
@@ -81,7 +81,7 @@ class Basis(nn.Module):
         else:
             check_home(home, len(grid), where)
         self.k = k
-        self._memo: dict[str, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
+        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
         self.register_buffer("grid", grid.detach().clone())
         self.register_buffer("home", home.detach().to(self.grid).clone())
 
@@ -125,7 +125,7 @@ class Basis(nn.Module):
 
     def coordinate(self) -> Coordinate:
         """Returns where the base function is evaluated."""
-        return self._remember("coordinate", self._coordinate, self.grid, self.home)
+        return self.remember("coordinate", self._coordinate, self.grid, self.home)
 
     def _coordinate(self) -> Coordinate:
         low, high = self.home.unbind(1)
@@ -133,8 +133,11 @@ class Basis(nn.Module):
         is_plain = may_look(centre) and bool(((centre == 0) & (factor == 1)).all())
         return Coordinate(centre, factor, self.grid[:, 0].contiguous(), self.grid[:, -1].contiguous(), is_plain)
 
-    def _remember(self, name: str, compute: Callable[[], Kept], *buffers: Tensor) -> Kept:
-        # Asked for several times in every step: kept as long as the buffers are the same tensors of the same content.
+    def remember(self, name: Hashable, compute: Callable[[], Kept], *buffers: Tensor) -> Kept:
+        """Returns what compute makes of these buffers, kept as long as they are the same tensors of the same content.
+
+        For numbers that every step asks for several times.
+        """
         if torch.compiler.is_compiling() or in_transform():
             return compute()
         # What has no version is never the same.

@@ -12,7 +12,6 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 from collections.abc import Callable, Sequence
 from typing import Self
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -61,21 +60,11 @@ class BSplineBasis(Basis):
 
     def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
-        return self._remember("origin", self._origin_and_scale, self.grid)
+        return self.remember("origin", self._origin_and_scale, self.grid)
 
     def _origin_and_scale(self) -> tuple[Tensor, Tensor]:
         low = self.grid[:, 0].contiguous()
         return low, self.n_intervals / (self.grid[:, -1] - low)
-
-    def loop_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns for loops on the CPU `origin_and_scale`, and the rows centre, factor, low, high of `coordinate`."""
-        return self._remember("arrays", self._loop_arrays, self.grid, self.home)
-
-    def _loop_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        low, scale = self.origin_and_scale()
-        at = self.coordinate()
-        rows = torch.stack([at.centre, at.factor, at.low, at.high])
-        return low.numpy(), scale.numpy(), rows.numpy()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before, was_uniform = self.grid.dtype, self.is_uniform

@@ -6,6 +6,7 @@ gradient of that matrix. Nothing but the features is kept for the way back.
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -43,7 +44,19 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
 def _numbers(x: Tensor, expansion: Expansion) -> tuple[Any, ...]:
     # What all loops begin with.
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
-    return x.numpy(), *basis.loop_arrays(), basis.n_intervals, expansion.is_straight, int(expansion.has_base)
+    arrays = basis.remember(("loops", expansion.base_fun), partial(_arrays, expansion), basis.grid, basis.home)
+    return x.numpy(), *arrays, basis.n_intervals, expansion.is_straight, int(expansion.has_base)
+
+
+def _arrays(expansion: Expansion) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    # Origin and scale of the grids; centre and factor of the base function and, for either end of the grid, the end
+    # with value and slope there; whether the coordinate of the base function is x itself.
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    (low, scale), at = basis.origin_and_scale(), basis.coordinate()
+    rows = [at.centre, at.factor]
+    for end, slope in zip((at.low, at.high), expansion.slopes_at_ends() if expansion.has_base else (low, low)):
+        rows += [end, expansion.base(end[None])[0] if expansion.has_base else low, slope]
+    return low.numpy(), scale.numpy(), torch.stack(rows).numpy(), at.is_plain
 
 
 def _empty_features(x: Tensor, expansion: Expansion) -> Tensor:

@@ -40,26 +40,6 @@ def locate(x, low, scale, n_grid):
     return 0, t - 0.0, 0.0
 
 
-@compile_loop
-def base_argument(x, s, base, is_held):
-    """Returns z of the base function of source s, held on the grid if asked, and how much of z was cut off.
-
-    The rows of base are centre, factor, low and high of every source.
-    """
-    if is_held and x < base[2, s]:
-        return (base[2, s] - base[0, s]) * base[1, s], (x - base[2, s]) * base[1, s]
-    if is_held and x > base[3, s]:
-        return (base[3, s] - base[0, s]) * base[1, s], (x - base[3, s]) * base[1, s]
-    return (x - base[0, s]) * base[1, s], 0.0
-
-
-@compile_loop
-def silu_slope(z, one):
-    """Returns the derivative of z s(z) with the logistic function s."""
-    q = one / (one + math.exp(-z))
-    return q * (one + z * (one - q))
-
-
 def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
     """Returns the (power, local) coefficients of the k + 1 functions of an interval, or of a derivative of them."""
     table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
@@ -75,13 +55,15 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
 
     The first writes the features (batch, source * feature) of x (batch, source); the second writes the gradient of x
     for a gradient of the features. `lead` is the column of the first B-spline, 0 or 1; with `is_silu`, column 0 is
-    z s(z) with the logistic function s and z of `base_argument`, with `is_straight` continued along its tangent.
+    z s(z) with the logistic function s, with `is_straight` continued along its tangent. The rows of `base` are centre
+    and factor of z = (x - centre) factor, with `is_plain` equal to x, then for either end of the grid the end, the
+    value and the slope there.
     """
     pieces, slopes = coefficients(k, dtype), coefficients(k, dtype, 1)
     one = pieces.dtype.type(1)
 
     @compile_loop
-    def write_features(x, low, scale, base, n_grid, is_straight, lead, is_silu, features):
+    def write_features(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, features):
         n_batch, n_source = x.shape
         n_features = features.shape[1] // n_source
         for i in range(n_batch):
@@ -91,10 +73,12 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                 m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
                 at = s * n_features
                 if is_silu:
-                    z, beyond = base_argument(x[i, s], s, base, is_straight and excess != 0)
-                    features[i, at] = z / (one + math.exp(-z))
-                    if beyond != 0:
-                        features[i, at] += beyond * silu_slope(z, one)
+                    if is_straight and excess != 0:
+                        end = 2 if excess < 0 else 5
+                        features[i, at] = base[end + 1, s] + (x[i, s] - base[end, s]) * base[end + 2, s]
+                    else:
+                        z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                        features[i, at] = z / (one + math.exp(-z))
                 at += lead + m
                 for j in range(k + 1):
                     value = pieces[k, j]
@@ -109,7 +93,7 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                         features[i, at + j] += excess * slope
 
     @compile_loop
-    def gather_gradient(x, low, scale, base, n_grid, is_straight, lead, is_silu, gradient, result):
+    def gather_gradient(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, gradient, result):
         n_batch, n_source = x.shape
         n_features = gradient.shape[1] // n_source
         for i in range(n_batch):
@@ -124,9 +108,12 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                     total += slope * gradient[i, at + j]
                 total *= scale[s]
                 if is_silu:
-                    z, _ = base_argument(x[i, s], s, base, is_straight and excess != 0)
-                    q = one / (one + math.exp(-z))
-                    total += gradient[i, s * n_features] * base[1, s] * q * (one + z * (one - q))
+                    if is_straight and excess != 0:
+                        total += gradient[i, s * n_features] * base[4 if excess < 0 else 7, s]
+                    else:
+                        z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                        q = one / (one + math.exp(-z))
+                        total += gradient[i, s * n_features] * base[1, s] * q * (one + z * (one - q))
                 result[i, s] = total
 
     return write_features, gather_gradient
@@ -142,7 +129,7 @@ def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., Non
     one = pieces.dtype.type(1)
 
     @compile_loop
-    def write_derivatives(x, low, scale, base, n_grid, is_straight, lead, is_silu, features):
+    def write_derivatives(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, features):
         n_batch, n_source = x.shape
         n_features = features.shape[1] // n_source
         for i in range(n_batch):
@@ -151,11 +138,15 @@ def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., Non
             for s in range(n_source):
                 m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
                 if is_silu:
-                    z, beyond = base_argument(x[i, s], s, base, is_straight)
-                    if order == 1:
-                        features[i, s * n_features] = silu_slope(z, one) * base[1, s]
-                    elif beyond == 0:
-                        q = one / (one + math.exp(-z))
+                    z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                    q = one / (one + math.exp(-z))
+                    # Not by the excess, which rounding may leave at the ends of the grid, where curvature is not zero.
+                    if is_straight and (x[i, s] < base[2, s] or x[i, s] > base[5, s]):
+                        if order == 1:
+                            features[i, s * n_features] = base[4 if x[i, s] < base[2, s] else 7, s]
+                    elif order == 1:
+                        features[i, s * n_features] = q * (one + z * (one - q)) * base[1, s]
+                    else:
                         bend = q * (one - q) * (one + one + z * (one - q - q))
                         features[i, s * n_features] = bend * base[1, s] * base[1, s]
                 # Straight continuations bend nowhere.

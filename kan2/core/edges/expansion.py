@@ -64,7 +64,8 @@ class Expansion:
         if order and not at.is_plain:
             values = values * at.factor**order
         if leaves and order == 0:
-            values = values + function(z.detach(), 1) * ((x - nearest) * at.factor)
+            first, last = self.slopes_at_ends()
+            values = values + torch.where(x < at.low, first, last) * (x - nearest)
         elif leaves and order > 1:
             values = values * (x == nearest)
         return values
@@ -72,6 +73,15 @@ class Expansion:
     def masked(self, weight: Float[Tensor, "target source feature"]) -> Float[Tensor, "target source feature"]:
         """Returns weights of all pairs with zeros on those that are not numeric."""
         return weight if self.mask is None else weight * self.mask[..., None]
+
+    def slopes_at_ends(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
+        """Returns the derivative of the base function of every source at the first and at the last grid point."""
+
+        def compute() -> tuple[Tensor, Tensor]:
+            at = self.basis.coordinate()
+            return self.base(at.low[None], 1)[0], self.base(at.high[None], 1)[0]
+
+        return self.basis.remember(("slopes", self.base_fun), compute, self.basis.grid, self.basis.home)
 
     def features(self, x: Float[Tensor, "batch source"], order: int = 0) -> Float[Tensor, "batch source feature"]:
         """Evaluates the base function and the basis at x, or the order-th derivative of them."""
