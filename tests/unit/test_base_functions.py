@@ -12,9 +12,12 @@ from torch.func import functional_call, grad, vmap
 
 from kan2 import BasisSpec, KANLayer, MultKAN
 from kan2.core.bases import KINDS, make_basis
+from kan2.core.data import Dataset
 from kan2.core.edges import _fused
 from kan2.core.edges._fused import fused
+from kan2.discovery.relevance import _with_shadows
 from kan2.errors import SpecError
+from kanpiler.approximate import _block_layer
 
 BASES = ["silu", "identity", "tanh", "zero"]
 OUTSIDE = ["tangent", "base"]
@@ -104,13 +107,6 @@ def test_torch_func_and_jets_are_equal(outside, kind):
     jet = model.jet(x, order=2)
     close(jet.gradient.sum(1), slopes)
     close(jet.hessian.diagonal(dim1=-2, dim2=-1).sum(1), bends, 1e-9)
-
-
-@pytest.mark.slow
-def test_compiled_by_torch_is_equal():
-    layer = make("tangent", (0.5, 3.0), grid_range=(-0.5, 2.0))
-    x = points(layer)
-    close(torch.compile(layer, fullgraph=True, backend="eager")(x), layer(x))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -250,6 +246,23 @@ def test_changing_the_base_function_keeps_the_functions(generator):
         layer.set_basis_(BasisSpec(grid=20, base_fun=base_fun))
         assert layer.numeric.base_fun == base_fun
         close(layer(x), before, 1e-3)
+
+
+def test_blocks_side_by_side_keep_their_homes():
+    blocks = [make("base", home, grid_range=(0.0, 2.0)) for home in ((0.5, 3.0), (-7.0, -2.0))]
+    with torch.no_grad():
+        joined = _block_layer(1, blocks, torch.empty(0, dtype=torch.float64), "")
+    x = torch.cat([torch.zeros(23, 1, dtype=torch.float64), *map(points, blocks)], 1)
+    assert joined.spec.basis == blocks[0].spec.basis
+    close(joined(x)[:, 1:], torch.cat([blocks[0](x[:, 1:4]), blocks[1](x[:, 4:])], 1))
+
+
+def test_a_shadow_has_the_home_of_its_feature(generator):
+    model = MultKAN([2, 1])
+    model.layers[0].set_home_(torch.tensor([0.0, 5.0]).double(), torch.tensor([1.0, 9.0]).double())
+    x = torch.rand(20, 2, generator=generator, dtype=torch.float64)
+    offered, _ = _with_shadows(model, Dataset(x, x[:, :1], model.spec.inputs), x, x[:, [1]], [1], generator)
+    assert offered.layers[0].numeric.basis.home.tolist() == [[0.0, 1.0], [5.0, 9.0], [5.0, 9.0]]
 
 
 def test_slow_base_is_the_tangent():
