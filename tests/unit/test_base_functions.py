@@ -171,6 +171,15 @@ def test_the_default_home_changes_no_bit(dtype, outside, fused_way):
     close(layer(x), wanted, 1e-15 if dtype == torch.float64 else 1e-6)
 
 
+def test_what_inference_mode_left_behind_can_be_trained_on():
+    layer = make("tangent", (0.5, 3.0), basis="chebyshev")
+    with torch.inference_mode():
+        layer(points(layer))
+    x = points(layer).requires_grad_()
+    layer(x).sum().backward()
+    assert bool(torch.isfinite(x.grad).all())
+
+
 def test_far_units_and_offsets_are_seen_in_the_coordinate():
     near, far = (
         make("tangent", (0.0, 1.0), grid_range=(0.0, 1.0)),

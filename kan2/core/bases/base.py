@@ -149,7 +149,8 @@ class Basis(nn.Module):
             or min(versions) < 0
             or any(a is not b for a, b in zip(kept[0], buffers))
         ):
-            kept = self._memo[name] = (buffers, versions, compute())
+            with torch.inference_mode(False):  # else gradients could not pass through it later on
+                kept = self._memo[name] = (buffers, versions, compute())
         return kept[2]
 
     def __getstate__(self) -> dict[str, Any]:
