@@ -51,6 +51,8 @@ class MultKAN(Network):
         grid_range: where the first grids lie; `fit` moves them to the data.
         grid_eps: 1 for uniform grids, 0 for grids at sample quantiles.
         noise_scale: size of the random part of the initial splines.
+        outside: what base functions do outside the grid: "tangent" continues them along the tangent at the nearest
+            end, as the splines are; "base" leaves them as they are.
         affine_trainable: whether scales and biases of nodes are trained.
         inputs: names of the input columns; by default x1, x2, ...
         outputs: names of the output columns.
@@ -79,6 +81,7 @@ class MultKAN(Network):
         grid_range: tuple[float, float] = (-1.0, 1.0),
         grid_eps: float = 1.0,
         noise_scale: float = 0.1,
+        outside: str = "tangent",
         affine_trainable: bool = False,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
@@ -90,7 +93,7 @@ class MultKAN(Network):
         spec = NetworkSpec.from_width(
             width,
             mult_arity,
-            BasisSpec(basis, grid, k, base_fun, grid_eps),
+            BasisSpec(basis, grid, k, base_fun, grid_eps, outside=outside),
             affine_trainable=affine_trainable,
             inputs=inputs,
             outputs=outputs,

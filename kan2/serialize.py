@@ -81,7 +81,8 @@ def load(cls: type[AnyNetwork], path: str | Path, map_location: torch.device | s
     try:
         with safe_open(path, framework="pt", device=str(map_location or "cpu")) as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies, which lie in memory as tensors of torch do: sums of products depend on that in the last bit.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise SerializationError(f"load: expected a file written by save, got {path.name!r}: {error}.") from error
     if metadata.get("format") != FORMAT:
@@ -95,6 +96,9 @@ def load(cls: type[AnyNetwork], path: str | Path, map_location: torch.device | s
         spec = NetworkSpec.from_json(metadata["spec"])
         like = next((t for name, t in tensors.items() if name.endswith("node_scale")))
         model = cls.from_spec(spec, dtype=like.dtype, device=like.device)
+        if "outside" not in metadata["spec"]:
+            # Written before base functions had a coordinate: the network just built has the one they were seen in.
+            tensors = {n: t for n, t in model.state_dict().items() if n.endswith(".basis.home")} | tensors
         _assign(model, tensors)
         frozen = set(json.loads(metadata["frozen"]))
         for name, parameter in model.named_parameters():

@@ -15,7 +15,7 @@ import sympy
 import torch
 
 from kan2.core.layer import KANLayer
-from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
+from kan2.core.spec import LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.errors import warn
 from kan2.expressions.reference_values import reference_values
 from kan2.multkan import MultKAN
@@ -130,7 +130,7 @@ def join(
 
 def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor, free: str) -> KANLayer:
     """Carries m inputs on and puts the blocks beside them."""
-    basis = BasisSpec(grid=blocks[0].numeric.basis.n_intervals, k=blocks[0].numeric.basis.k)
+    basis = blocks[0].spec.basis
     pairs, target, source = [], m, m
     for block in blocks:
         pairs += [(target + t, source + s) for t in range(block.spec.n_subnodes) for s in range(block.spec.n_in)]
@@ -138,12 +138,12 @@ def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor, free: str) -
     terms = tuple(SymbolicTerm(i, i, "x", free) for i in range(m))
     layer = KANLayer.from_spec(LayerSpec(source, target, numeric=tuple(pairs), terms=terms, basis=basis), like)
     assert layer.numeric is not None
-    grid, weight = layer.numeric.basis.grid.clone(), layer.numeric.weight
+    grid, home, weight = layer.numeric.basis.grid.clone(), layer.numeric.basis.home.clone(), layer.numeric.weight
     target = source = m
     for block in blocks:
         rows, columns = slice(target, target + block.spec.n_subnodes), slice(source, source + block.spec.n_in)
-        grid[columns] = block.numeric.basis.grid
+        grid[columns], home[columns] = block.numeric.basis.grid, block.numeric.basis.home
         weight[rows, columns] = block.numeric.weight
         target, source = rows.stop, columns.stop
-    layer.numeric.basis = type(layer.numeric.basis)(grid, basis.k)
+    layer.numeric.basis = type(layer.numeric.basis)(grid, basis.k, home)
     return layer

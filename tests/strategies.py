@@ -25,7 +25,7 @@ def random_network(
     seed: int, edges=("numeric", "symbolic", "both", "none"), n_layers: int = 2, max_outputs: int = 3
 ) -> MultKAN:
     """Returns a random network."""
-    rng = random.Random(seed)
+    rng, more = random.Random(seed), random.Random(f"base functions {seed}")
     n_in = rng.randint(1, 4)
     layers = []
     for i in range(n_layers):
@@ -42,7 +42,8 @@ def random_network(
                     terms.append(SymbolicTerm(target, source, rng.choice(SMOOTH), rng.choice(("abcdp", "cd", ""))))
         kind = rng.choice(("bspline", "bspline", "chebyshev", "fourier", "rbf"))
         base_fun = rng.choice(("silu", "zero", "tanh"))
-        basis = BasisSpec(kind, grid=rng.randint(1, 6), k=rng.randint(1, 4), base_fun=base_fun)
+        outside = more.choice(("tangent", "base"))
+        basis = BasisSpec(kind, grid=rng.randint(1, 6), k=rng.randint(1, 4), base_fun=base_fun, outside=outside)
         layers.append(
             replace(
                 layer,
@@ -54,6 +55,9 @@ def random_network(
         )
         n_in = layer.n_out
     model = MultKAN.from_spec(NetworkSpec(tuple(layers)))
+    for layer in model.layers:
+        low = torch.tensor([more.uniform(-3, 1) for _ in range(layer.in_features)], dtype=torch.float64)
+        layer.set_home_(low, low + more.uniform(1, 4))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

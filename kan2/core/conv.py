@@ -31,7 +31,8 @@ class KANConv2d(nn.Module):
         dilation: distance between the pixels of the receptive field.
         groups: number of blocks of channels that do not mix.
         padding_mode: "zeros", "reflect", "replicate" or "circular".
-        options: passed on to `KANLayer`: grid, k, base_fun, basis, grid_range, noise_scale, generator, dtype, device.
+        options: passed on to `KANLayer`: grid, k, base_fun, basis, grid_range, noise_scale, outside, generator,
+            dtype, device.
 
     Raises:
         SpecError: sizes are out of range or do not fit each other.

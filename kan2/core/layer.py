@@ -30,6 +30,9 @@ AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_b
 class KANLayer(nn.Module):
     """A layer of learnable functions of one variable, summed and multiplied.
 
+    Outside its grid a function goes on along its tangent: B-splines and Chebyshev polynomials do of themselves, the
+    base function unless `outside` is "base". Fourier series repeat and Gaussians vanish there whatever `outside` says.
+
     Args:
         in_features: number of source nodes.
         out_features: number of addition nodes.
@@ -40,6 +43,8 @@ class KANLayer(nn.Module):
         basis: "bspline", "chebyshev", "fourier" or "rbf".
         grid_range: where the first grid lies, (low, high).
         noise_scale: size of the random part of the initial splines.
+        outside: what the base function does outside the grid: "tangent" continues it along the tangent at the nearest
+            end, "base" leaves it as it is.
         generator: source of the initial weights; None takes torch's default generator, as `nn.Linear` does.
         dtype: floating-point type; None takes torch's default.
         device: where the parameters live.
@@ -67,12 +72,13 @@ class KANLayer(nn.Module):
         basis: str = "bspline",
         grid_range: tuple[float, float] = (-1.0, 1.0),
         noise_scale: float = 0.1,
+        outside: str = "tangent",
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun)
+        numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun, outside=outside)
         spec = LayerSpec(in_features, out_features, tuple(arities), basis=numeric)
         self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
         self.reset_parameters(noise_scale, generator)
@@ -206,6 +212,28 @@ class KANLayer(nn.Module):
         parts = [e.source_derivative(x, adjoint, order) for e in (self.numeric, self.symbolic) if e is not None]
         return sum(parts[1:], start=parts[0]) if parts else torch.zeros_like(x)
 
+    def set_home_(self, low: Float[Tensor, " source"], high: Float[Tensor, " source"]) -> None:
+        """Sets the range of every source that the base function sees as -1 to 1, in place.
+
+        The weights stay, so the functions change: this is meant for layers that have not been trained. Moving a grid
+        leaves homes alone.
+
+        Args:
+            low: (source,) left ends.
+            high: (source,) right ends, larger than low.
+
+        Raises:
+            SpecError: not one finite low < high for each source.
+
+        Example:
+            >>> layer = KANLayer(1, 1, grid_range=(0.0, 1e11), generator=torch.Generator().manual_seed(0))
+            >>> layer.set_home_(torch.zeros(1), torch.full((1,), 1e11))
+            >>> layer.numeric.basis.coordinate()(torch.tensor([[0.0], [1e11]])).tolist()
+            [[-1.0], [1.0]]
+        """
+        if self.numeric is not None:
+            self.numeric.basis.set_home_(low, high)
+
     def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
         """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
 
@@ -222,12 +250,13 @@ class KANLayer(nn.Module):
                 new = (
                     old.refined(basis.grid, basis.k)
                     if same_kind
-                    else make_basis(basis, old.grid[:, 0], old.grid[:, -1])
+                    else make_basis(basis, old.grid[:, 0], old.grid[:, -1], home=old.home)
                 )
             else:
                 x = x.detach()
                 low, high = data_ranges(x, basis.margin, basis.grid)
-                new = make_basis(basis, low, high, sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None)
+                quantiles = sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None
+                new = make_basis(basis, low, high, quantiles, self.numeric.basis.home)
             self.numeric = self.numeric.with_basis(spec, new)
         self.spec = spec
 

@@ -53,6 +53,8 @@ class BasisSpec:
         base_fun: the fixed function b: "silu", "identity", "tanh" or "zero".
         grid_eps: 1 for uniform grids, 0 for grids at sample quantiles, between for a mixture.
         margin: how far a grid that follows data reaches beyond them, as a share of their range.
+        outside: what b does outside the grid: "tangent" continues it along the tangent at the nearest end, as the
+            splines are; "base" leaves it as it is.
     """
 
     kind: str = "bspline"
@@ -61,6 +63,7 @@ class BasisSpec:
     base_fun: str = "silu"
     grid_eps: float = 1.0
     margin: float = 0.05
+    outside: str = "tangent"
 
     def __post_init__(self) -> None:
         for name, low, high in (("grid", 1, 100_000), ("k", 0, 5)):
@@ -71,6 +74,8 @@ class BasisSpec:
             raise SpecError(f"BasisSpec: expected 0 <= grid_eps <= 1, got {self.grid_eps!r}.")
         if not 0 <= self.margin < 10:
             raise SpecError(f"BasisSpec: expected 0 <= margin < 10, got {self.margin!r}.")
+        if self.outside not in ("tangent", "base"):
+            raise SpecError(f"BasisSpec: expected outside to be 'tangent' or 'base', got {self.outside!r}.")
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,8 @@ def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
         arities=tuple(data["arities"]),
         numeric="all" if numeric == "all" else tuple((t, s) for t, s in numeric),
         terms=tuple(SymbolicTerm(**term) for term in data["terms"]),
-        basis=BasisSpec(**data["basis"]),
+        # Before there was a choice, base functions went on as they are.
+        basis=BasisSpec(**{"outside": "base", **data["basis"]}),
         affine_trainable=data["affine_trainable"],
     )
 

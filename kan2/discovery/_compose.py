@@ -45,6 +45,8 @@ def compose(model: AnyNetwork, edge: EdgeIndex, data: object = None) -> AnyNetwo
     grid = edges.basis.grid.clone()
     grid[node] = torch.linspace(0, 1, grid.shape[1]).to(grid) * (moved.amax() - moved.amin()) + moved.amin()
     edges.basis = edges.basis.on_grid(grid)
+    # The node has another unit now, and its base function, whose weights are zero below, another home.
+    edges.basis.home[node] = grid[node, [0, -1]]
     wanted = before.layer.edge_values(before.inputs)[:, :, node]
     inputs = before.inputs.clone()
     inputs[:, node] = moved

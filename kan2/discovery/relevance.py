@@ -122,10 +122,7 @@ def _with_shadows(
     pairs = [(t, n + i) for t in range(first.spec.n_subnodes) for i in range(len(origins))]
     first = add_splines(first, pairs)
     assert first.numeric is not None
-    basis = first.numeric.basis
-    grid = basis.grid.clone()
-    grid[n:] = grid[origins]
-    first.numeric.basis = basis.on_grid(grid)
+    first.numeric.basis = first.numeric.basis.select([*range(n), *origins])
     weight = first.numeric.weight
     with torch.no_grad():
         size = weight[:, :n].std()

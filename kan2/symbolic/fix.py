@@ -88,6 +88,7 @@ def unfix_symbolic(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyN
     grid = edges.basis.grid
     if layer.numeric is None:
         edges.basis = edges.basis.on_grid(low[:, None] + (high - low)[:, None] * steps)
+        edges.basis.set_home_(low, high)
     elif low[source] < grid[source, 0] or high[source] > grid[source, -1]:
         first, last = torch.minimum(low, grid[:, 0])[source], torch.maximum(high, grid[:, -1])[source]
         grid = grid.clone()

@@ -3,9 +3,9 @@
 from math import prod
 
 import torch
+from reference.base_reference import slow_base
 
 from kan2 import functions
-from kan2.core.bases import BASE_FUNCTIONS
 from kan2.core.layer import KANLayer
 
 
@@ -14,12 +14,12 @@ def slow_forward(layer: KANLayer, x: torch.Tensor) -> torch.Tensor:
     spec = layer.spec
     subnodes = [torch.zeros_like(x[:, 0]) for _ in range(spec.n_subnodes)]
     if layer.numeric is not None:
-        base = BASE_FUNCTIONS[layer.numeric.base_fun]
+        base = slow_base(layer.numeric, x) if layer.numeric.has_base else None
         basis = layer.numeric.basis(x)
         for target, source in spec.numeric_pairs:
             weight = layer.numeric.weight[target, source]
             if base is not None:
-                subnodes[target] = subnodes[target] + weight[0] * base(x[:, source])
+                subnodes[target] = subnodes[target] + weight[0] * base[:, source]
                 weight = weight[1:]
             for i in range(len(weight)):
                 subnodes[target] = subnodes[target] + weight[i] * basis[:, source, i]

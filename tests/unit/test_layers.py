@@ -150,6 +150,7 @@ from torch import nn
 from kan2 import KANLayer
 
 model, x = nn.Sequential(KANLayer(3, 2), nn.Linear(2, 4), KANLayer(4, 1)), torch.randn(9, 3)
+model[0].set_home_(torch.zeros(3), torch.full((3,), 2.0))
 compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
 torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-5)
 """

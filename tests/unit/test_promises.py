@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from torch.nn.functional import silu
 
 import kan2
 from kan2 import MultKAN, serialize
@@ -80,6 +81,18 @@ def test_networks_of_earlier_versions_load_and_give_the_same(name):
     assert type(model) is MultKAN
     np.testing.assert_allclose(model.predict(expected["x"]), expected["y"], rtol=1e-14, atol=1e-15)
     assert kan2.NetworkSpec.from_json(model.spec.to_json()) == model.spec
+
+
+def test_base_functions_of_earlier_versions_go_on_as_they_are():
+    model = kan2.load(NETWORKS / "spline.kan")
+    for layer in model.layers:
+        assert layer.spec.basis.outside == "base"
+        assert layer.numeric.outside == "base"
+        assert layer.numeric.basis.home.unique(dim=0).tolist() == [[-1.0, 1.0]]
+    edges = model.layers[0].numeric
+    x = (3 * edges.basis.grid[:, -1:].T).requires_grad_()
+    assert torch.equal(edges.features(x)[..., 0], silu(x))
+    assert torch.equal(edges.feature_derivatives(x, 1)[..., 0], torch.autograd.grad(silu(x).sum(), x)[0])
 
 
 def test_a_compiled_network_of_an_earlier_version_is_its_formula():

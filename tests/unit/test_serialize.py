@@ -60,6 +60,29 @@ def test_grids_names_features_and_types_come_back(path, dtype, generator):
     assert read.data is None
 
 
+@pytest.mark.parametrize("outside", ["tangent", "base"])
+def test_homes_and_continuations_come_back(path, outside, generator):
+    model = MultKAN([2, 2, 1], outside=outside)
+    for layer in model.layers:
+        layer.set_home_(torch.tensor([0.0, -7.0]).double(), torch.tensor([1.0, 9.0]).double())
+    model.save(path)
+    read = MultKAN.load(path)
+    assert equal(read, model)
+    assert [layer.numeric.outside for layer in read.layers] == [outside] * 2
+    assert read.layers[1].numeric.basis.home.tolist() == [[0.0, 1.0], [-7.0, 9.0]]
+    x = 3 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    assert torch.equal(read(x), model(x))
+
+
+def test_a_file_without_its_homes_is_refused(path):
+    model = MultKAN([2, 1])
+    tensors = {name: t.clone() for name, t in model.state_dict().items() if not name.endswith("home")}
+    metadata = {"format": serialize.FORMAT, "spec": model.spec.to_json(), "functions": "[]", "frozen": "[]"}
+    save_file(tensors, path, metadata)
+    with pytest.raises(SerializationError, match=r"layers\.0\.numeric\.basis\.home"):
+        MultKAN.load(path)
+
+
 def test_a_registered_function_is_rebuilt_from_its_formula(path):
     functions.register(
         SymbolicFunction("lorentz-bump", lambda u: 1 / (1 + u * u), lambda u: 1 / (1 + u**2), 3), replace=True

@@ -7,7 +7,7 @@ A basis is a module that holds one grid for each source node and offers
   other;
 - `basis.transfer_to(other)`: matrices (source, new, old) that carry coefficients over to another basis;
 - `basis.select(sources)`: the basis of some of the sources;
-- `n_source`, `n_intervals`, `n_basis`, `grid`.
+- `n_source`, `n_intervals`, `n_basis`, `grid`, and `home`, the range that the base function sees as -1 to 1.
 
 `make_basis` builds the one that a `BasisSpec` names. B-splines are the default: local, exact under refinement, on
 uniform or adaptive grids. Chebyshev polynomials suit smooth functions, Fourier series oscillating ones, Gaussian radial
@@ -35,7 +35,9 @@ KINDS: dict[str, type[Basis]] = {
 }
 
 
-def make_basis(spec: BasisSpec, low: Tensor, high: Tensor, quantiles: Tensor | None = None) -> Basis:
+def make_basis(
+    spec: BasisSpec, low: Tensor, high: Tensor, quantiles: Tensor | None = None, home: Tensor | None = None
+) -> Basis:
     """Builds a basis on the ranges low to high, one a source.
 
     Args:
@@ -44,10 +46,11 @@ def make_basis(spec: BasisSpec, low: Tensor, high: Tensor, quantiles: Tensor | N
         high: (source,) right ends, larger than low.
         quantiles: (source, G + 1) sample quantiles, used where spec.grid_eps < 1 and the basis has a use for it; their
             ends are moved to low and high.
+        home: (source, 2) the range that the base function sees as -1 to 1; by default -1 to 1.
 
     Raises:
         UnknownNameError: spec.kind is not a basis.
-        SpecError: the ranges are not finite, or too short for so many intervals.
+        SpecError: the ranges are not finite, or too short for so many intervals; a home is no interval.
     """
     if spec.kind not in KINDS:
         raise unknown_name("make_basis", "basis", spec.kind, KINDS)
@@ -59,7 +62,7 @@ def make_basis(spec: BasisSpec, low: Tensor, high: Tensor, quantiles: Tensor | N
         # Repeated sample values give empty intervals; a small uniform share keeps the grid strictly increasing.
         share = 1e-3 if bool((grid.diff() <= 1e-9 * (high - low)[:, None]).any()) else 0.0
         grid = (1 - share) * grid + share * uniform_grid(low, high, spec.grid)
-    return kind(grid, spec.k)
+    return kind(grid, spec.k, home)
 
 
 def data_ranges(x: Tensor, margin: float, n_intervals: int = 1) -> tuple[Tensor, Tensor]:

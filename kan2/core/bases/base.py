@@ -4,16 +4,19 @@ A basis holds the *grid* of every source: G + 1 increasing points whose ends are
 meant to be used. It evaluates its functions and their derivatives of any order, and carries coefficients over to
 another basis. A new basis is one file with one class that fills in `n_basis` and `forward`.
 
+Beside the grid it holds the *home* of every source, see `coordinate`.
+
 Reference: Boyd, Chebyshev and Fourier Spectral Methods (2001), chapter 3.
 """
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Self, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kan2.core.bases.coordinate import Coordinate, check_home
 from kan2.core.linalg import lstsq
 from kan2.errors import SpecError
 
@@ -26,24 +29,39 @@ except ImportError:  # a torch without this check: take the plain evaluation, wh
         return True
 
 
+Kept = TypeVar("Kept")
+
+
+def may_look(x: Tensor) -> bool:
+    """Says whether the numbers in x may decide what is done: they are on the CPU, and torch neither traces nor maps."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling() and not in_transform()
+
+
 class Basis(nn.Module):
     """The functions of all source nodes of a layer.
 
     Args:
         grid: (source, G + 1) strictly increasing grid points, G >= 1.
         k: polynomial order of splines, 0 to 5; other bases read it as that many functions more.
+        home: (source, 2) the range that the base function sees as -1 to 1; by default -1 to 1.
 
     Attributes:
         needs_uniform_grid: whether only the ends of the grid and the number of its points matter.
 
     Raises:
-        SpecError: the grid is not finite and increasing, or k is out of range.
+        SpecError: the grid is not finite and increasing, k is out of range, or a home is no interval.
     """
 
     grid: Float[Tensor, "source points"]
+    home: Float[Tensor, "source 2"]
     needs_uniform_grid = True
 
-    def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
+    def __init__(
+        self,
+        grid: Float[Tensor, "source points"],
+        k: int = 3,
+        home: Float[Tensor, "source 2"] | None = None,
+    ) -> None:
         super().__init__()
         where = type(self).__name__
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 5:
@@ -58,8 +76,14 @@ class Basis(nn.Module):
                 f"{where}: expected finite, strictly increasing grid points for each source, at least two, "
                 f"got shape {tuple(grid.shape)}."
             )
+        if home is None:
+            home = torch.stack([-torch.ones_like(grid[:, 0]), torch.ones_like(grid[:, 0])], 1)
+        else:
+            check_home(home, len(grid), where)
         self.k = k
+        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
         self.register_buffer("grid", grid.detach().clone())
+        self.register_buffer("home", home.detach().to(self.grid).clone())
 
     @property
     def n_source(self) -> int:
@@ -88,6 +112,51 @@ class Basis(nn.Module):
         """
         raise NotImplementedError
 
+    def set_home_(self, low: Float[Tensor, " source"], high: Float[Tensor, " source"]) -> None:
+        """Sets the range that the base function sees as -1 to 1, in place; coefficients know nothing of it.
+
+        Raises:
+            SpecError: not one finite low < high for each source.
+        """
+        same = low.ndim == high.ndim == 1 and low.shape == high.shape
+        home = torch.stack([low, high], 1).to(self.home) if same else low
+        check_home(home, self.n_source, type(self).__name__)
+        self.home.copy_(home)
+
+    def coordinate(self) -> Coordinate:
+        """Returns where the base function is evaluated."""
+        return self.remember("coordinate", self._coordinate, self.grid, self.home)
+
+    def _coordinate(self) -> Coordinate:
+        low, high = self.home.unbind(1)
+        centre, factor = low / 2 + high / 2, 2 / (high - low)
+        is_plain = may_look(centre) and bool(((centre == 0) & (factor == 1)).all())
+        return Coordinate(centre, factor, self.grid[:, 0].contiguous(), self.grid[:, -1].contiguous(), is_plain)
+
+    def remember(self, name: Hashable, compute: Callable[[], Kept], *buffers: Tensor) -> Kept:
+        """Returns what compute makes of these buffers, kept as long as they are the same tensors of the same content.
+
+        For numbers that every step asks for several times.
+        """
+        if torch.compiler.is_compiling() or in_transform():
+            return compute()
+        # What has no version is never the same.
+        versions = tuple(-1 if b.is_inference() else b._version for b in buffers)
+        kept = self._memo.get(name)
+        if (
+            kept is None
+            or kept[1] != versions
+            or min(versions) < 0
+            or any(a is not b for a, b in zip(kept[0], buffers))
+        ):
+            with torch.inference_mode(False):  # else gradients could not pass through it later on
+                kept = self._memo[name] = (buffers, versions, compute())
+        return kept[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has buffers of its own, whose versions say nothing about what is kept here.
+        return {**self.__dict__, "_memo": {}}
+
     def _unit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # x on a scale where the range of every source is 0 to 1, and the factor of that scale.
         low = self.grid[:, 0]
@@ -108,15 +177,16 @@ class Basis(nn.Module):
         left = rank.floor().long().clamp(max=self.n_intervals - 1)
         grid = self.grid[:, left] + (rank - left) * (self.grid[:, left + 1] - self.grid[:, left])
         grid[:, -1] = self.grid[:, -1]
-        return type(self)(grid, self.k if k is None else k)
+        return type(self)(grid, self.k if k is None else k, self.home)
 
     def on_grid(self, grid: Float[Tensor, "source points"]) -> Self:
-        """Returns a basis of the same kind and order on another grid."""
-        return type(self)(grid, self.k)
+        """Returns a basis of the same kind, order and homes on another grid."""
+        return type(self)(grid, self.k, self.home)
 
     def select(self, sources: Sequence[int]) -> Self:
         """Returns the basis of these sources, in this order; a source may be listed several times."""
-        return self.on_grid(self.grid[list(sources)])
+        chosen = list(sources)
+        return type(self)(self.grid[chosen], self.k, self.home[chosen])
 
     def transfer_to(self, other: "Basis") -> Float[Tensor, "source new old"]:
         """Returns the matrices that turn coefficients of this basis into coefficients of another one.
@@ -125,12 +195,16 @@ class Basis(nn.Module):
         splines whose grid contains every point of this grid; otherwise it is the least-squares fit on a dense set of
         points over the range of the other grid.
         """
-        n = max(8 * other.n_basis, 8 * self.n_basis, 64)
-        low, high = other.grid[:, :1], other.grid[:, -1:]
+        points = other.dense_points(self.n_basis)
+        return lstsq(other.collocation(points), self.collocation(points))
+
+    def dense_points(self, n_other: int = 1) -> Float[Tensor, "batch source"]:
+        """Returns points over the range of the grid, enough to tell functions of this basis and n_other more apart."""
+        n = max(8 * self.n_basis, 8 * n_other, 64)
+        low, high = self.grid[:, :1], self.grid[:, -1:]
         # Chebyshev points: dense at the ends, where the boundary functions are small.
         t = (1 - torch.cos(torch.linspace(0, torch.pi, n, dtype=low.dtype, device=low.device))) / 2
-        points = (low + (high - low) * t).T
-        return lstsq(other.collocation(points), self.collocation(points))
+        return (low + (high - low) * t).T
 
 
 def uniform_grid(

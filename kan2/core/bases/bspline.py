@@ -10,9 +10,8 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -26,9 +25,10 @@ class BSplineBasis(Basis):
     Args:
         grid: (source, G + 1) strictly increasing grid points, G >= 1.
         k: polynomial order, 0 to 5.
+        home: (source, 2) the range that the base function sees as -1 to 1; by default -1 to 1.
 
     Raises:
-        SpecError: the grid is not finite and increasing, or k is out of range.
+        SpecError: the grid is not finite and increasing, k is out of range, or a home is no interval.
 
     Example:
         >>> basis = BSplineBasis(torch.linspace(-1, 1, 6)[None], k=3)
@@ -39,9 +39,13 @@ class BSplineBasis(Basis):
     pieces: Float[Tensor, "grids intervals power local"]
     needs_uniform_grid = False
 
-    def __init__(self, grid: Float[Tensor, "source points"], k: int = 3) -> None:
-        super().__init__(grid, k)
-        self._origin: tuple[Tensor, int, tuple[Tensor, Tensor]] | None = None
+    def __init__(
+        self,
+        grid: Float[Tensor, "source points"],
+        k: int = 3,
+        home: Float[Tensor, "source 2"] | None = None,
+    ) -> None:
+        super().__init__(grid, k, home)
         self.register_buffer("pieces", _pieces(knots(self.grid, k), k))
 
     @property
@@ -56,23 +60,11 @@ class BSplineBasis(Basis):
 
     def origin_and_scale(self) -> tuple[Float[Tensor, " source"], Float[Tensor, " source"]]:
         """Returns the left end of every uniform grid, and the number of intervals per unit of length."""
-        # Asked for twice in every step: kept as long as the grid is the same tensor with the same content.
-        grid, kept = self.grid, self._origin
-        version = -1 if grid.is_inference() else grid._version  # what has no version is never the same
-        if kept is None or kept[0] is not grid or kept[1] != version or version < 0:
-            low = grid[:, 0].contiguous()
-            scale = self.n_intervals / (grid[:, -1] - low)
-            kept = self._origin = (grid, version, (low, scale))
-        return kept[2]
+        return self.remember("origin", self._origin_and_scale, self.grid)
 
-    def origin_and_scale_arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the same as arrays; on the CPU only."""
-        low, scale = self.origin_and_scale()
-        return low.numpy(), scale.numpy()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy has a grid of its own, whose version says nothing about what is kept here.
-        return {**self.__dict__, "_origin": None}
+    def _origin_and_scale(self) -> tuple[Tensor, Tensor]:
+        low = self.grid[:, 0].contiguous()
+        return low, self.n_intervals / (self.grid[:, -1] - low)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before, was_uniform = self.grid.dtype, self.is_uniform

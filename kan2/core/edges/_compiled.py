@@ -6,6 +6,7 @@ gradient of that matrix. Nothing but the features is kept for the way back.
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases.base_functions import BASE_FUNCTIONS
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges.expansion import Expansion
 
@@ -35,12 +35,28 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
     result = _empty_features(x, expansion)
     is_silu = expansion.base_fun == "silu"
     write_features, _ = loops(basis.k, x.dtype)
-    write_features(
-        x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu, result.numpy()
-    )
+    write_features(*_numbers(x, expansion), is_silu, result.numpy())
     if expansion.has_base and not is_silu:
-        result.view(*x.shape, -1)[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x)  # type: ignore[misc]
+        result.view(*x.shape, -1)[..., 0] = expansion.base(x)
     return result
+
+
+def _numbers(x: Tensor, expansion: Expansion) -> tuple[Any, ...]:
+    # What all loops begin with.
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    arrays = basis.remember(("loops", expansion.base_fun), partial(_arrays, expansion), basis.grid, basis.home)
+    return x.numpy(), *arrays, basis.n_intervals, expansion.is_straight, int(expansion.has_base)
+
+
+def _arrays(expansion: Expansion) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    # Origin and scale of the grids; centre and factor of the base function and, for either end of the grid, the end
+    # with value and slope there; whether the coordinate of the base function is x itself.
+    basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+    (low, scale), at = basis.origin_and_scale(), basis.coordinate()
+    rows = [at.centre, at.factor]
+    for end, slope in zip((at.low, at.high), expansion.slopes_at_ends() if expansion.has_base else (low, low)):
+        rows += [end, expansion.base(end[None])[0] if expansion.has_base else low, slope]
+    return low.numpy(), scale.numpy(), torch.stack(rows).numpy(), at.is_plain
 
 
 def _empty_features(x: Tensor, expansion: Expansion) -> Tensor:
@@ -60,11 +76,9 @@ def input_gradient(
     result = torch.empty_like(x)
     is_silu = expansion.base_fun == "silu"
     _, gather_gradient = loops(basis.k, x.dtype)
-    numbers = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals, int(expansion.has_base), is_silu
-    gather_gradient(*numbers, gradient.numpy(), result.numpy())
+    gather_gradient(*_numbers(x, expansion), is_silu, gradient.numpy(), result.numpy())
     if expansion.has_base and not is_silu:
-        base = BASE_FUNCTIONS[expansion.base_fun]
-        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))  # type: ignore[misc]
+        result.addcmul_(gradient.view(*x.shape, -1)[..., 0], expansion.base(x, 1))
     return result
 
 
@@ -79,12 +93,11 @@ class Derivatives(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.expansion, ctx.order = expansion, order
         result = _empty_features(x, expansion)
-        at = x.numpy(), *basis.origin_and_scale_arrays(), basis.n_intervals
         is_silu = expansion.base_fun == "silu" and order <= 2
-        derivative_loop(basis.k, x.dtype, order)(*at, int(expansion.has_base), is_silu, result.numpy())
+        derivative_loop(basis.k, x.dtype, order)(*_numbers(x, expansion), is_silu, result.numpy())
         result = result.view(*x.shape, -1)
         if expansion.has_base and not is_silu:
-            result[..., 0] = BASE_FUNCTIONS[expansion.base_fun](x, order)  # type: ignore[misc]
+            result[..., 0] = expansion.base(x, order)
         return result
 
     @staticmethod

@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.core.bases.base import in_transform
-from kan2.core.bases.base_functions import BASE_FUNCTIONS
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges import _compiled as compiled
 from kan2.core.edges._double_backward import gradients
@@ -86,9 +85,8 @@ def _features(
     x: Float[Tensor, "batch source"], expansion: Expansion, with_slopes: bool
 ) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "block local place"] | None, Tensor]:
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
-    base = BASE_FUNCTIONS[expansion.base_fun]
     (n_batch, n_source), k, n_grid = x.shape, basis.k, basis.n_intervals
-    lead = int(base is not None)
+    lead = int(expansion.has_base)
     n_features, size = lead + n_grid + k, _block_size(x.numel())
     n_blocks = x.numel() // size
     low, scale = basis.origin_and_scale()
@@ -116,8 +114,8 @@ def _features(
     features = x.new_zeros(n_batch, n_source * n_features)
     places = (index[:, None] + _first_places(size, n_features, lead, k, x.device)).view(n_blocks, -1)
     features.view(n_blocks, -1).scatter_(1, places, values.view(n_blocks, -1))
-    if base is not None:
-        features.view(n_batch, n_source, n_features)[..., 0] = base(x)
+    if expansion.has_base:
+        features.view(n_batch, n_source, n_features)[..., 0] = expansion.base(x)
     return features, slopes, index
 
 
@@ -129,14 +127,13 @@ def _input_gradient(
     index: Tensor,
 ) -> Float[Tensor, "batch source"]:
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
-    base = BASE_FUNCTIONS[expansion.base_fun]
-    (n_blocks, size), lead = index.shape, int(base is not None)
+    (n_blocks, size), lead = index.shape, int(expansion.has_base)
     first = _first_places(size, lead + basis.n_basis, lead, basis.k, x.device)
     places = (index[:, None] + first).view(n_blocks, -1)
     gathered = gradient.view(n_blocks, -1).gather(1, places).view(slopes.shape)
     dx = gathered.mul_(slopes).sum(1).view(x.shape).mul_(basis.origin_and_scale()[1])
-    if base is not None:
-        dx.addcmul_(gradient.view(*x.shape, -1)[..., 0], base(x, 1))
+    if expansion.has_base:
+        dx.addcmul_(gradient.view(*x.shape, -1)[..., 0], expansion.base(x, 1))
     return dx
 
 

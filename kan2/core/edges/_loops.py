@@ -55,13 +55,15 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
 
     The first writes the features (batch, source * feature) of x (batch, source); the second writes the gradient of x
     for a gradient of the features. `lead` is the column of the first B-spline, 0 or 1; with `is_silu`, column 0 is
-    x s(x) with the logistic function s.
+    z s(z) with the logistic function s, with `is_straight` continued along its tangent. The rows of `base` are centre
+    and factor of z = (x - centre) factor, with `is_plain` equal to x, then for either end of the grid the end, the
+    value and the slope there.
     """
     pieces, slopes = coefficients(k, dtype), coefficients(k, dtype, 1)
     one = pieces.dtype.type(1)
 
     @compile_loop
-    def write_features(x, low, scale, n_grid, lead, is_silu, features):
+    def write_features(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, features):
         n_batch, n_source = x.shape
         n_features = features.shape[1] // n_source
         for i in range(n_batch):
@@ -71,7 +73,12 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                 m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
                 at = s * n_features
                 if is_silu:
-                    features[i, at] = x[i, s] / (one + math.exp(-x[i, s]))
+                    if is_straight and excess != 0:
+                        end = 2 if excess < 0 else 5
+                        features[i, at] = base[end + 1, s] + (x[i, s] - base[end, s]) * base[end + 2, s]
+                    else:
+                        z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                        features[i, at] = z / (one + math.exp(-z))
                 at += lead + m
                 for j in range(k + 1):
                     value = pieces[k, j]
@@ -86,12 +93,12 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                         features[i, at + j] += excess * slope
 
     @compile_loop
-    def gather_gradient(x, low, scale, n_grid, lead, is_silu, gradient, result):
+    def gather_gradient(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, gradient, result):
         n_batch, n_source = x.shape
         n_features = gradient.shape[1] // n_source
         for i in range(n_batch):
             for s in range(n_source):
-                m, u, _ = locate(x[i, s], low[s], scale[s], n_grid)
+                m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
                 at = s * n_features + lead + m
                 total = 0.0
                 for j in range(k + 1):
@@ -101,8 +108,12 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                     total += slope * gradient[i, at + j]
                 total *= scale[s]
                 if is_silu:
-                    q = one / (one + math.exp(-x[i, s]))
-                    total += gradient[i, s * n_features] * q * (one + x[i, s] * (one - q))
+                    if is_straight and excess != 0:
+                        total += gradient[i, s * n_features] * base[4 if excess < 0 else 7, s]
+                    else:
+                        z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                        q = one / (one + math.exp(-z))
+                        total += gradient[i, s * n_features] * base[1, s] * q * (one + z * (one - q))
                 result[i, s] = total
 
     return write_features, gather_gradient
@@ -112,13 +123,13 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
 def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., None]:
     """Returns the loop that writes derivatives of an order >= 1 of all features (batch, source * feature) of x.
 
-    With `is_silu`, order 1 or 2, also those of x s(x) with the logistic function s.
+    With `is_silu`, order 1 or 2, also those of column 0, see `loops`.
     """
     pieces, degree = coefficients(k, dtype, order), k - order
     one = pieces.dtype.type(1)
 
     @compile_loop
-    def write_derivatives(x, low, scale, n_grid, lead, is_silu, features):
+    def write_derivatives(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, features):
         n_batch, n_source = x.shape
         n_features = features.shape[1] // n_source
         for i in range(n_batch):
@@ -127,11 +138,17 @@ def derivative_loop(k: int, dtype: torch.dtype, order: int) -> Callable[..., Non
             for s in range(n_source):
                 m, u, excess = locate(x[i, s], low[s], scale[s], n_grid)
                 if is_silu:
-                    q = one / (one + math.exp(-x[i, s]))
-                    if order == 1:
-                        features[i, s * n_features] = q * (one + x[i, s] * (one - q))
+                    z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
+                    q = one / (one + math.exp(-z))
+                    # Not by the excess, which rounding may leave at the ends of the grid, where curvature is not zero.
+                    if is_straight and (x[i, s] < base[2, s] or x[i, s] > base[5, s]):
+                        if order == 1:
+                            features[i, s * n_features] = base[4 if x[i, s] < base[2, s] else 7, s]
+                    elif order == 1:
+                        features[i, s * n_features] = q * (one + z * (one - q)) * base[1, s]
                     else:
-                        features[i, s * n_features] = q * (one - q) * (one + one + x[i, s] * (one - q - q))
+                        bend = q * (one - q) * (one + one + z * (one - q - q))
+                        features[i, s * n_features] = bend * base[1, s] * base[1, s]
                 # Straight continuations bend nowhere.
                 if degree >= 0 and (excess == 0 or order == 1):
                     for j in range(k + 1):

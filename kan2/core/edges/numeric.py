@@ -14,6 +14,7 @@ from kan2.core.edges._compiled import can_compile
 from kan2.core.edges._compiled import derivatives as compiled_derivatives
 from kan2.core.edges._fused import can_fuse, fused
 from kan2.core.edges.expansion import Expansion
+from kan2.core.linalg import lstsq
 from kan2.core.spec import LayerSpec
 from kan2.errors import unknown_name
 
@@ -33,7 +34,7 @@ class BasisEdges(nn.Module):
         super().__init__()
         if spec.basis.base_fun not in BASE_FUNCTIONS:
             raise unknown_name("base_fun", "base function", spec.basis.base_fun, BASE_FUNCTIONS)
-        self.base_fun = spec.basis.base_fun
+        self.base_fun, self.outside = spec.basis.base_fun, spec.basis.outside
         self.basis = basis
         like = basis.grid
         self.weight = nn.Parameter(like.new_zeros(spec.n_subnodes, spec.n_in, self.has_base + basis.n_basis))
@@ -47,7 +48,7 @@ class BasisEdges(nn.Module):
     @property
     def expansion(self) -> Expansion:
         """The edges without their weights, as they are now."""
-        return Expansion(self.basis, self.base_fun, self.mask)
+        return Expansion(self.basis, self.base_fun, self.outside, self.mask)
 
     @property
     def has_base(self) -> bool:
@@ -101,11 +102,23 @@ class BasisEdges(nn.Module):
         return ((adjoint @ self.masked_weight.flatten(1)).view(features.shape) * features).sum(-1)
 
     def with_basis(self, spec: LayerSpec, basis: Basis) -> "BasisEdges":
-        """Returns the same functions, as nearly as possible, in another basis."""
+        """Returns the same functions, as nearly as possible, in another basis.
+
+        The base function keeps its weight. Where it is another one on the new grid, because that reaches beyond the
+        old grid or the spec names another, the splines take over the difference.
+        """
         new = BasisEdges(spec, basis).to(self.weight)
-        transfer = self.basis.transfer_to(basis)
-        start = int(self.has_base)
+        points, start = basis.dense_points(self.basis.n_basis), int(new.has_base)
+        functions = self.basis.collocation(points)
         with torch.no_grad():
-            new.weight[..., :start] = self.weight[..., :start]
-            new.weight[..., start:] = torch.einsum("sno,tso->tsn", transfer, self.weight[..., start:])
+            weight = self.weight[..., int(self.has_base) :]
+            if self.has_base:
+                rest = self.expansion.base(points)
+                if new.has_base:
+                    new.weight[..., 0] = self.weight[..., 0]
+                    rest = rest - new.expansion.base(points)
+                if bool(rest.any()):
+                    weight, functions = self.weight, torch.cat([rest.T[..., None], functions], -1)
+            transfer = lstsq(basis.collocation(points), functions)
+            new.weight[..., start:] = torch.einsum("sno,tso->tsn", transfer, weight)
         return new.requires_grad_(self.weight.requires_grad)
