@@ -63,8 +63,7 @@ def begin_(
     if first.numeric is not None:
         grid = first.numeric.basis.grid
         low, high = data_ranges(features, 0.0) if follows else (grid[:, 0], grid[:, -1])
-        if hasattr(first, 'set_home_'):
-            first.set_home_(low, high)
+        first.set_home_(low, high)
     if units is not None and last.numeric is not None:
         mean, spread = units
         # A product cannot take back a constant that is added to it.
