@@ -27,6 +27,7 @@ from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training
 from kan2.training.losses import CallableLoss, make_loss
+from kan2.training.objective import Objective
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
 
@@ -50,7 +51,7 @@ def fit(
     batch: int | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
-    loss: Any = "mse",
+    loss: Any = None,
     lamb_coef: float = 0.0,
     lamb_smooth: float = 0.0,
     roughness: float = 1e-10,
@@ -70,7 +71,8 @@ def fit(
 
     Args:
         model: the network; unchanged if anything fails.
-        data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit. X is
+        data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit, with
+            their weights, or its residual. X is
             (batch, input), y (batch,) or (batch, output). A Dataset made by `augment` teaches the network its
             auxiliary variables. A torch DataLoader is read once, and its batch size is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
@@ -89,7 +91,7 @@ def fit(
         tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
             before the last grid); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
-        loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
+        loss: by default that of the last fit, at first "mse"; or "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
             loss(output, y) that returns a mean over samples.
         lamb_coef: weight of the mean absolute spline coefficient of every edge in the penalty.
         lamb_smooth: weight of the mean absolute difference of neighbouring coefficients in the penalty.
@@ -123,10 +125,14 @@ def fit(
     """
     optimiser = Optimiser.of(opt, lr, batch, seed)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
+    last: Objective = model.objective or Objective()
+    if residual is None and data is None and loss is None:
+        residual = last.residual
+        residual_weights = last.residual_weights if residual_weights is None else residual_weights
     if residual is not None:
         beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
                   "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
-        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs, "loss": loss != "mse",
+        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs, "loss": loss not in (None, "mse"),
                  "scale_outputs": scale_outputs, "lamb": lamb != 0, "lamb_coef": lamb_coef != 0,
                  "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
         asked |= {name: value is not None for name, value in beside.items()}
@@ -136,6 +142,9 @@ def fit(
                 "model(X) - y; it is trained by LM."
             )
         return fit_residual(model, residual, residual_weights, options=options, grids=grids, progress=progress)
+    loss = last.loss if loss is None else loss
+    if data is None and sample_weight is None:
+        sample_weight = last.sample_weight
     if isinstance(data, DataLoader):
         data, optimiser = read_loader(data), replace(optimiser, batch=batch or data.batch_size)
     data = as_dataset(model.data if data is None else data)
@@ -163,7 +172,8 @@ def fit(
         y = targets(y, len(work.spec.outputs), distance)
         return Problem(work.features(x), y, weight, penalty, distance, strength)
 
-    train, held_out = split(precise, weights(sample_weight, precise), validation, seed)
+    sample_weight = weights(sample_weight, precise)
+    train, held_out = split(precise, sample_weight, validation, seed)
     problem = problem_of(*train)
     validated = None if held_out is None else problem_of(*held_out)
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
@@ -176,5 +186,5 @@ def fit(
     with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
         run.run([None] if grids is None else grids)
     commit(model, work)
-    model.data = data.to(model.like)
+    model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
     return run.history

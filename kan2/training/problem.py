@@ -49,6 +49,13 @@ class Evaluation:
     moments: "Moments | None" = None
 
 
+STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
+
+
+def _steepness(n_intervals: int) -> float:
+    return min(n_intervals**1.5, STIFFEST / n_intervals**0.5)
+
+
 class Roughness:
     """Squared differences, of an order above that of the spline, of the coefficients of every edge.
 
@@ -72,8 +79,9 @@ class Roughness:
             n, k = edges.basis.n_basis, edges.basis.k
             if isinstance(edges.basis, BSplineBasis) and n > k + 1:
                 # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of
-                # the number of intervals keeps the term as far below that error on fine grids as on coarse ones.
-                inner = difference_matrix(n, min(k + 3, n - 1), numbers) * float(n - k) ** 1.5
+                # the number of intervals keeps the term as far below that error on fine grids as on coarse ones, up to
+                # the grids on which the fastest oscillation of a spline would feel it.
+                inner = difference_matrix(n, min(k + 3, n - 1), numbers) * _steepness(n - k)
                 matrix = torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)
                 yield slot, vector.edge_weights(slot, numbers) @ matrix.T, matrix, weight
 
