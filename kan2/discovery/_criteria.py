@@ -1,7 +1,7 @@
 """What a network that is tried must satisfy, and with what means it may try."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -34,7 +34,7 @@ class Criteria:
     limit: float
     steps: int
     sample_weight: Any = None
-    penalty: Penalty = Penalty()
+    penalty: Penalty = field(default_factory=Penalty)
     library: Sequence[str] | None = None
     weight_simple: float | None = None
     tries: int = 4

@@ -133,16 +133,17 @@ def settled(
         judge: compares with the first network.
         snap: turn numbers into simple ones.
     """
-    objective = judge.objective
-    for n_back, model in enumerate(reversed(trail)):
+    objective, left = judge.objective, list(trail)
+    while True:
+        model = left.pop()
         result = finished(model, criteria, report, snap)
-        if n_back == 0 and model.is_formula:
+        if not report.refused and model.is_formula:
             result = exchanged(model, result, criteria, report, snap)
         found = result.model
         if not objective.is_squares:
             found = copy.deepcopy(found)
             train_on(found, judge.data, objective, ON_THE_OBJECTIVE)
-        if n_back == len(trail) - 1 or not judge.is_worse(found):
+        if not left or not judge.is_worse(found):
             break
         report.refused += 1
     report.snap = result.snap

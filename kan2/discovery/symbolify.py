@@ -31,7 +31,9 @@ from kan2.training.spread import rmse, size_in_spreads
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
-TIGHTER = (1.0, 0.2)  # shares of what the loss cannot tell apart that a formula may be off; the next if it is refused
+# How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may be
+# further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
+TIGHTER = (10.0, 1.0, 0.2)
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
@@ -100,7 +102,7 @@ def auto_symbolic(
         found = settled(search.trail, criteria, search.report, judge, snap)
         if best is None or _n_splines(found) < _n_splines(best):
             best = found
-        if not found.report.refused:
+        if found.is_formula or not (found.report.refused or share > 1):
             break
     assert best is not None
     return best

@@ -72,9 +72,9 @@ def fit(
     Args:
         model: the network; unchanged if anything fails.
         data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit, with
-            their weights, or its residual. X is
-            (batch, input), y (batch,) or (batch, output). A Dataset made by `augment` teaches the network its
-            auxiliary variables. A torch DataLoader is read once, and its batch size is taken for `batch`.
+            their weights, or its residual. X is (batch, input), y (batch,) or (batch, output). A Dataset made by
+            `augment` teaches the network its auxiliary variables. A torch DataLoader is read once, and its batch size
+            is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
         steps: largest number of steps on each grid; by default 200, for Adam 1000.
         lamb: strength of the sparsity penalty, >= 0.
@@ -91,8 +91,9 @@ def fit(
         tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
             before the last grid); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
-        loss: by default that of the last fit, at first "mse"; or "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
-            loss(output, y) that returns a mean over samples.
+        loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
+            loss(output, y) that returns a mean over samples; by default that of the last fit, at first "mse". Verbs
+            that try networks are judged by it.
         lamb_coef: weight of the mean absolute spline coefficient of every edge in the penalty.
         lamb_smooth: weight of the mean absolute difference of neighbouring coefficients in the penalty.
         roughness: strength of the term that keeps coefficients smooth which the data do not determine (LM only).
@@ -132,9 +133,10 @@ def fit(
     if residual is not None:
         beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
                   "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
-        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs, "loss": loss not in (None, "mse"),
-                 "scale_outputs": scale_outputs, "lamb": lamb != 0, "lamb_coef": lamb_coef != 0,
-                 "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
+        asked = {"restarts": restarts > 1, "resume": resume, "scale_inputs": scale_inputs,
+                 "loss": loss not in (None, "mse"), "scale_outputs": scale_outputs, "lamb": lamb != 0,
+                 "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0,
+                 "opt": optimiser.name != "LM"}  # fmt: skip
         asked |= {name: value is not None for name, value in beside.items()}
         if given := [name for name, is_given in asked.items() if is_given]:
             raise TrainingError(

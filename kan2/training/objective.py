@@ -12,7 +12,7 @@ Algorithms (2004), for quadratics that touch losses without curvature from above
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -79,7 +79,7 @@ class Objective:
 
     loss: Any = "mse"
     sample_weight: Any = None
-    penalty: Penalty = Penalty()
+    penalty: Penalty = field(default_factory=Penalty)
     residual: Residual | None = None
     residual_weights: Mapping[str, float] | Sequence[float] | None = None
 
@@ -215,7 +215,7 @@ def _row_values(distance: Loss, output: Tensor, y: Tensor) -> Tensor:
         return distance.values(output, y)
     function: Any = distance.function
     if isinstance(function, torch.nn.Module) and getattr(function, "reduction", None) == "mean":
-        each = copy.copy(function)
+        each: Any = copy.copy(function)
         each.reduction = "none"
         found = each(output, y)
         if found.shape[:1] == output.shape[:1]:

@@ -115,7 +115,7 @@ def _scale_(model: Network, size: Tensor) -> None:
     last.node_bias.mul_(size.to(last.node_bias))
 
 
-def _smoothness(penalty: Penalty, unit: float) -> dict[str, float]:
+def _smoothness(penalty: Penalty, unit: float) -> dict[str, Any]:
     # The loss is in units of `unit`, and so must be what is weighed against it.
     if not penalty.lamb or not (penalty.coef or penalty.smooth):
         return {}
