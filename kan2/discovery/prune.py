@@ -30,6 +30,7 @@ from kan2.types import EdgeIndex
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
+TIGHTER_OTHERS = (4.0, 1.0, 0.2)  # the same where something else than squares was trained, of what noise hides
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
 
 
@@ -68,16 +69,17 @@ def auto_prune(
         2
     """
     samples, objective = objective_of(model, data, "auto_prune", sample_weight=sample_weight)
+    model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)
     error, whole = rmse(model, near, weight), simplify(model)
     whole.data, whole.objective = samples, objective
     judge = None
-    for share in TIGHTER:
+    for share in TIGHTER if objective.is_squares else TIGHTER_OTHERS:
         growth = 1 + share * (max_growth - 1)
         limit = max(growth * error, share * max_growth * trusted, floor)
         found = _smallest(whole, Criteria(near, limit, steps, weight, objective.penalty))
         if found.spec.n_edges == whole.spec.n_edges:
-            break
+            return whole
         if not objective.is_squares:
             train_on(found, samples, objective, steps)
         found.data, found.objective = samples, objective

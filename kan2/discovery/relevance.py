@@ -104,7 +104,7 @@ def relevance(
     shadows = torch.stack([features[order.to(features.device), origin] for order, origin in zip(rows, origins)], 1)
     offered, table = _with_shadows(model, samples, features, shadows, origins, generator)
     train_on(offered, table, objective, steps)
-    scores = attribute(offered, table).nodes[0].tolist()
+    scores = attribute(objective.normalised(offered), table).nodes[0].tolist()
     pairs = sorted(zip(model.spec.features, scores[:n]), key=lambda pair: -pair[1])
     return Relevance(dict(pairs), _floor(scores[n:], n), tuple(scores[n:]))
 

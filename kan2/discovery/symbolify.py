@@ -31,8 +31,8 @@ from kan2.training.spread import rmse, size_in_spreads
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
-# How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may be
-# further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
+# How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may
+# be further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
 TIGHTER = (10.0, 1.0, 0.2)
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
@@ -81,6 +81,7 @@ def auto_symbolic(
         exp(-2*x)
     """
     samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
+    model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)
     start = copy.deepcopy(model)
     start.data, start.objective = near, Objective(sample_weight=weight)

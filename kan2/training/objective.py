@@ -21,10 +21,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.core.data import Dataset
-from kan2.core.network import Network
+from kan2.core.network import AnyNetwork, Network
 from kan2.errors import TrainingError
 from kan2.training._preparation import targets, weights
-from kan2.training.losses import CallableLoss, Loss, make_loss
+from kan2.training.logits import without_common_part
+from kan2.training.losses import CallableLoss, CrossEntropy, Loss, make_loss
 from kan2.training.penalties import Penalty
 from kan2.training.residuals import Residual, residual_terms
 from kan2.training.spread import spreads, weighted_mean
@@ -105,6 +106,12 @@ class Objective:
         """Returns this objective for some of the samples."""
         weight = self.sample_weight
         return self if weight is None else replace(self, sample_weight=weight[rows.to(weight.device)])
+
+    def normalised(self, model: AnyNetwork) -> AnyNetwork:
+        """Returns a network that is as good, in which nothing is left that the loss does not see; see `logits`."""
+        if self.residual is None and len(model.spec.outputs) > 1 and isinstance(make_loss(self.loss), CrossEntropy):
+            return without_common_part(model)
+        return model
 
     @torch.no_grad()
     def values(self, model: Network, data: Dataset) -> Float[Tensor, " row"]:
