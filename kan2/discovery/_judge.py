@@ -1,24 +1,28 @@
 """Whether a network that was found explains as much as the one it replaces: on samples that neither has seen.
 
-The samples kept aside are the test samples of the data, or else a fifth of the rows; without these, copies of both
-networks are trained for a few more steps before they are compared. A residual has no rows to keep aside: it is compared
-at its own points. What is compared is the loss that was trained, sample by sample.
+The samples kept aside are the test samples of the data. Without these, a fifth of the rows is kept aside in turn until
+each has been (of many rows one fifth is enough), and copies of both networks are trained for a few more steps on the
+others. A residual has no rows to keep aside: it is compared at its own points. What is compared is the loss that was
+trained, sample by sample.
 """
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.training.objective import LossDifference, Objective
 from kan2.training.refit import train_on
 
-KEPT_ASIDE = 0.2  # share of the rows
-FEWEST = 30  # rows below which all are compared, since a fifth of them says nothing
-STEPS = 20  # of training without the rows kept aside
+FOLDS = 5
+MANY = 3000  # rows of which one fold tells enough
+FEWEST = 30  # rows below which all are compared as they are, since the others would not do to train on
+STEPS = 10  # of training without the rows kept aside
 
 
 class Judge:
@@ -32,20 +36,7 @@ class Judge:
     """
 
     def __init__(self, model: Network, data: Dataset, objective: Objective, tolerance: float = 0.0) -> None:
-        self.data, self.objective, self.tolerance = data, objective, tolerance
-        self.held, self.held_objective = data, objective
-        self.rest: tuple[Dataset, Objective] | None = None
-        if objective.residual is None and data.X_test is not None and data.y_test is not None:
-            self.held = replace(data, X=data.X_test, y=data.y_test, X_test=None, y_test=None)
-            self.held_objective = replace(objective, sample_weight=None)
-        elif objective.residual is None and len(data) >= FEWEST:
-            self._split(data)
-        self._model = model
-
-    @cached_property
-    def before(self) -> Network:
-        """The network to replace, trained without the samples kept aside."""
-        return self._without_rows_kept_aside(self._model)
+        self.data, self.objective, self.tolerance, self._model = data, objective, tolerance, model
 
     def is_worse(self, model: Network) -> bool:
         """Tells whether a network explains less, beyond noise and a small share; it is left as it is."""
@@ -53,28 +44,53 @@ class Judge:
 
     def difference(self, model: Network) -> LossDifference:
         """Returns by how much more a network loses than the one it is to replace."""
-        return self.held_objective.compare(self.before, self._without_rows_kept_aside(model), self.held)
+        return LossDifference.of(self._before, self._values(model), self._constant, self._weight)
 
-    def _split(self, data: Dataset) -> None:
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).to(data.X.device)
-        if (weight := self.objective.sample_weight) is not None:
-            # Samples that do not count cannot judge.
-            counts = weight.to(data.X.device)[order] > 0
-            order = torch.cat([order[counts], order[~counts]])
-            n_held = round(KEPT_ASIDE * int(counts.sum()))
+    @cached_property
+    def _before(self) -> Tensor:
+        return self._values(self._model)
+
+    @cached_property
+    def _constant(self) -> Tensor:
+        return torch.cat([objective.constant_values(self._model, held) for held, objective, _ in self._folds()])
+
+    @cached_property
+    def _weight(self) -> Tensor | None:
+        weights = [objective.sample_weight for _, objective, _ in self._folds()]
+        return None if weights[0] is None else torch.cat(weights)
+
+    def _values(self, model: Network) -> Tensor:
+        values = []
+        for held, objective, rest in self._folds():
+            work = model
+            if rest is not None:
+                work = copy.deepcopy(model)
+                train_on(work, _rows(self.data, rest), self.objective.rows(rest), STEPS, update_grid=False)
+            values.append(objective.values(work, held))
+        return torch.cat(values)
+
+    def _folds(self) -> Iterator[tuple[Dataset, Objective, Tensor | None]]:
+        # Samples kept aside, the objective on them, and the rows to train on, where there is something to train.
+        data, objective = self.data, self.objective
+        if objective.residual is not None:
+            yield data, objective, None
+        elif data.X_test is not None and data.y_test is not None:
+            held = replace(data, X=data.X_test, y=data.y_test, X_test=None, y_test=None)
+            yield held, replace(objective, sample_weight=None), None
+        elif len(parts := self._parts()) == 1:
+            yield data, objective, None
         else:
-            n_held = round(KEPT_ASIDE * len(data))
-        if n_held:
-            held, rest = order[:n_held].sort().values, order[n_held:].sort().values
-            self.held, self.held_objective = _rows(data, held), self.objective.rows(held)
-            self.rest = _rows(data, rest), self.objective.rows(rest)
+            for i in range(FOLDS if len(data) < MANY else 1):
+                held = parts[i].sort().values
+                rest = torch.cat([*parts[:i], *parts[i + 1 :]]).sort().values
+                yield _rows(data, held), objective.rows(held), rest
 
-    def _without_rows_kept_aside(self, model: Network) -> Network:
-        model = copy.deepcopy(model)
-        if self.rest is not None:
-            train_on(model, *self.rest, STEPS, update_grid=False)
-        return model
+    def _parts(self) -> Sequence[Tensor]:
+        order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(0)).to(self.data.X.device)
+        if (weight := self.objective.sample_weight) is not None:
+            order = order[weight.to(order.device)[order] > 0]  # samples that do not count cannot judge
+        return [order] if len(order) < FEWEST else order.tensor_split(FOLDS)
 
 
-def _rows(data: Dataset, rows: torch.Tensor) -> Dataset:
+def _rows(data: Dataset, rows: Tensor) -> Dataset:
     return replace(data, X=data.X[rows], y=data.y[rows], X_test=None, y_test=None)

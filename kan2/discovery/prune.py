@@ -30,7 +30,7 @@ from kan2.types import EdgeIndex
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
-TIGHTER_OTHERS = (4.0, 1.0, 0.2)  # the same where something else than squares was trained, of what noise hides
+TIGHTER_OTHERS = (2.0, 1.0, 0.2)  # the same where something else than squares was trained, of what noise hides
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
 
 

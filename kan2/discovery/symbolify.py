@@ -90,9 +90,9 @@ def auto_symbolic(
     judge = Judge(model, samples, objective, tolerance=allowed**2 if objective.is_squares else 0.0)
     best: AnyNetwork | None = None
     for share in (1.0,) if objective.is_squares else TIGHTER:
-        near_enough = max(accuracy, share * trusted / size)
+        near_enough = max(accuracy, min(share, 1.0) * trusted / size)
         floor = max(1e-13, near_enough * size)
-        limit = max_growth * max(error, floor)
+        limit = max_growth * max(error, floor, share * trusted)
         penalty = objective.penalty
         criteria = Criteria(near, limit, steps, weight, penalty, library, weight_simple, tries, near_enough)
         search = _Search(start, error, criteria, ParetoTable(len(near), floor))

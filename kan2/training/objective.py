@@ -50,6 +50,18 @@ class LossDifference:
     error: float
     explained: float
 
+    @classmethod
+    def of(cls, first: Tensor, second: Tensor, constant: Tensor, weight: Tensor | None = None) -> "LossDifference":
+        """Returns the difference of (row,) losses of two networks and of a constant, weighted by rows if asked."""
+        difference = second - first
+        mean = weighted_mean(difference, weight)
+        scatter = (difference - mean).square()
+        if weight is None:
+            error = scatter.mean() / max(len(scatter) - 1, 1)
+        else:
+            error = (weight.square() * scatter).sum() / weight.sum().square()
+        return cls(float(mean), sqrt(float(error)), float(weighted_mean(constant - first, weight)))
+
     def is_worse(self, tolerance: float = 0.0) -> bool:
         """Tells whether the second network loses more than noise and a small share explain.
 
@@ -132,7 +144,7 @@ class Objective:
 
     def mean(self, model: Network, data: Dataset) -> float:
         """Returns the mean loss of a network; of squares, in units of the spread of each output."""
-        return float(weighted_mean(self.values(model, data), self._row_weight()))
+        return float(weighted_mean(self.values(model, data), None if self.residual is not None else self.sample_weight))
 
     @torch.no_grad()
     def compare(self, before: Network, after: Network, data: Dataset) -> LossDifference:
@@ -143,17 +155,14 @@ class Objective:
             after: what may replace it.
             data: samples with targets; a residual brings its own points.
         """
+        weight = None if self.residual is not None else self.sample_weight
         first, second = self.values(before, data), self.values(after, data)
-        weight = self._row_weight()
-        difference = second - first
-        mean = weighted_mean(difference, weight)
-        scatter = (difference - mean).square()
-        if weight is None:
-            error = scatter.mean() / max(len(scatter) - 1, 1)
-        else:
-            error = (weight.square() * scatter).sum() / weight.sum().square()
-        explained = weighted_mean(self.values(_constant(before, data), data) - first, weight)
-        return LossDifference(float(mean), sqrt(float(error)), float(explained))
+        return LossDifference.of(first, second, self.constant_values(before, data), weight)
+
+    @torch.no_grad()
+    def constant_values(self, model: Network, data: Dataset) -> Float[Tensor, " row"]:
+        """Returns the loss sample by sample of the network with the mean of its outputs in place of them."""
+        return self.values(_constant(model, data), data)
 
     @torch.no_grad()
     def surrogate(self, model: Network, data: Dataset) -> tuple[Dataset, Float[Tensor, " batch"] | None, float]:
@@ -187,9 +196,6 @@ class Objective:
 
     def _is_callable(self) -> bool:
         return isinstance(make_loss(self.loss, 2), CallableLoss)
-
-    def _row_weight(self) -> Tensor | None:
-        return None if self.residual is not None else self.sample_weight
 
 
 def objective_of(
