@@ -112,7 +112,7 @@ def test_a_fast_oscillation_is_explained_or_refused():
     t = np.linspace(0, 1, 600)
     y = 2 * np.sin(2 * np.pi * 31.43 * t)
     regressor = KANRegressor(hidden=(), grid=100).fit(t[:, None], y)
-    assert regressor.score(t[:, None], y) > 0.99
+    assert np.mean((regressor.predict(t[:, None]) - y) ** 2) < 0.01 * np.var(y)
     found = sympy.lambdify("x1", regressor.formula(digits=None))(t)
     assert np.mean((found - y) ** 2) < 1e-6
 
