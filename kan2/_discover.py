@@ -23,7 +23,7 @@ from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.errors import TrainingError
 from kan2.multkan import MultKAN
-from kan2.training.refit import rmse
+from kan2.training.spread import rmse
 from treeconv.calibration import nearest_neighbours
 
 COARSE = 0.03  # errors above this share of the targets' spread call for a finer grid before pruning

@@ -3,6 +3,7 @@
 Reference: https://scikit-learn.org/stable/developers/develop.html
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from kan2.core.spec import default_names
 from kan2.multkan import MultKAN
 from kan2.training.history import History
+from kan2.training.objective import Objective
 
 WIDE = (5,)  # hidden layers where a sum of functions of one column each does not serve
 WORTH = 0.8  # of the expected loss of the smaller network must be undercut by the wider one
@@ -88,6 +90,14 @@ class _KANEstimator(BaseEstimator):
             is_worth = its_history.score < WORTH * history.score
             return (wide, its_history) if is_worth else (model, history)
         return wide, its_history
+
+    def _symbolic_model(self, loss: str, options: dict[str, Any]) -> MultKAN:
+        """Returns the network pruned and symbolified, judged by the loss it was trained on."""
+        check_is_fitted(self, "model_")
+        model = copy.deepcopy(self.model_)  # what was pickled has forgotten its data
+        model.data = model.samples(self.samples_, "formula")
+        model.objective = Objective(loss).weighted(options.pop("sample_weight", self.weight_), model.data, "formula")
+        return model.auto_prune().auto_symbolic(**options)
 
     def _draw_seed(self) -> None:
         state = self.random_state
@@ -164,10 +174,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         Raises:
             FormulaError: some activations are like no function of the library.
         """
-        check_is_fitted(self, "model_")
-        options = {"sample_weight": self.weight_, **options}
-        model = self.model_.auto_prune(self.samples_, sample_weight=options["sample_weight"])
-        return model.auto_symbolic(self.samples_, **options).symbolic_formula(digits=digits)
+        return self._symbolic_model("mse", options).symbolic_formula(digits=digits)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -290,8 +297,8 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         """Returns the formulas of the logits in the names of the columns: one for two classes, else one a class.
 
         Functions are fitted to the logits of the network, each sample with the weight p (1 - p) that a change of its
-        logit has in the loss. They may raise the loss on the training samples by two of its standard errors; then
-        the numbers are trained on the labels.
+        logit has in the loss; then the numbers are trained on the labels, and the result must explain them as well as
+        the network does, on rows kept aside.
 
         Args:
             digits: round numbers to this many significant digits; None prints them in full.
@@ -304,27 +311,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
 
     def symbolic_model(self, **options: Any) -> MultKAN:
         """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
-        check_is_fitted(self, "model_")
-        samples = self.model_.samples(self.samples_, "formula")
-        logits = self.model_(samples.X).detach()
-        if logits.shape[1] == 1:
-            p = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], 1)
-            labels = torch.cat([1 - samples.y, samples.y], 1)
-        else:
-            p, labels = logits.softmax(1), samples.y
-        weight = (p * (1 - p)).mean(1)
-        if self.weight_ is not None:
-            weight *= torch.tensor(self.weight_)
-        losses = -(labels * p.clamp_min(1e-300).log()).sum(1)
-        # To second order, a change of the logits by d raises the loss by the mean of weight d^2 / 2; `auto_symbolic`
-        # accepts errors of twice what it is told to trust.
-        trusted = float((losses.std() / len(losses) ** 0.5 / weight.mean()).sqrt())
-        data, weight = (samples.X, logits), weight.numpy()
-        size = float(np.sqrt(np.average(logits.square().mean(1).numpy(), weights=weight)))
-        model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
-        model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
-        model.fit(samples, loss="cross_entropy", steps=20, sample_weight=self.weight_)
-        return model
+        return self._symbolic_model("cross_entropy", options)
 
 
 def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -70,6 +70,8 @@ class Network(nn.Module):
     layers: LayerList
     data: Dataset | None = None
     """The data of the last `fit`, which verbs use when they are called without samples; copies and files drop it."""
+    objective: Any = None
+    """What the last `fit` lowered, an `Objective`, by which verbs judge what they try; likewise dropped."""
     report: Any = None
     """What the verb that made this network has to say about it, such as a `SymbolicReport`; likewise dropped."""
 
@@ -165,7 +167,7 @@ class Network(nn.Module):
         return x
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("data", "report")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("data", "objective", "report")}
 
     def samples(self, data: Any = None, where: str = "samples", needs_targets: bool = False) -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.

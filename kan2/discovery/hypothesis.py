@@ -16,8 +16,9 @@ from typing import Any
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.edits.inputs import augment
-from kan2.errors import DataError
+from kan2.errors import DataError, TrainingError
 from kan2.symbolic.fix import fix_symbolic
+from kan2.training.objective import objective_of
 from kan2.training.refit import refit
 from kan2.types import EdgeIndex
 
@@ -30,7 +31,7 @@ class Verdict:
 
     Attributes:
         smaller, larger: the networks, trained.
-        rmse: training errors, (smaller, larger).
+        rmse: training errors in spreads of the targets, (smaller, larger).
         n_parameters: numbers of free numbers, (smaller, larger).
         p_value: chance of such a gain if the extra numbers meant nothing.
         criterion: n log(mse) + p log(n), (smaller, larger); lower is better.
@@ -69,6 +70,7 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
 
     Raises:
         DataError: there are no targets, or too few samples for the larger network.
+        TrainingError: the network was trained on something else than squares.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -78,8 +80,9 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
         >>> try_variables(model, {"p": "x*y"}).prefers_larger
         True
     """
-    samples = _samples(model, data, "try_variables")
-    return _compare(copy.deepcopy(model), augment(model, definitions), samples, steps, "try_variables")
+    where = "try_variables"
+    samples, weight = _samples(model, data, where)
+    return _compare(copy.deepcopy(model), augment(model, definitions), samples, weight, steps, where)
 
 
 def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = None, *, steps: int = 40) -> Verdict:
@@ -94,6 +97,7 @@ def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = Non
 
     Raises:
         DataError: there are no targets, or too few samples for the larger network.
+        TrainingError: the network was trained on something else than squares.
         EdgeError: no such edge, or the function cannot be fitted over its range.
 
     Example:
@@ -103,26 +107,33 @@ def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = Non
         >>> try_function(model, (0, 0, 0), "sin").prefers_larger, try_function(model, (0, 0, 0), "exp").prefers_larger
         (False, True)
     """
-    samples = _samples(model, data, "try_function")
-    return _compare(fix_symbolic(model, edge, function, samples), copy.deepcopy(model), samples, steps, "try_function")
+    where = "try_function"
+    samples, weight = _samples(model, data, where)
+    return _compare(fix_symbolic(model, edge, function, samples), copy.deepcopy(model), samples, weight, steps, where)
 
 
-def _samples(model: Network, data: Any, where: str) -> Dataset:
-    return model.samples(data, where, needs_targets=True)
+def _samples(model: Network, data: Any, where: str) -> tuple[Dataset, Any]:
+    # The samples and their weights.
+    samples, objective = objective_of(model, data, where, needs_targets=True)
+    if not objective.is_squares:
+        raise TrainingError(
+            f"{where}: expected a network trained on squares, whose F-test this is, got one trained on another loss or "
+            "a residual. Compare networks by their validation loss."
+        )
+    return samples, objective.sample_weight
 
 
-def _compare(smaller: Network, larger: Network, data: Dataset, steps: int, where: str) -> Verdict:
+def _compare(smaller: Network, larger: Network, data: Dataset, weight: Any, steps: int, where: str) -> Verdict:
     from scipy.stats import f as f_distribution
 
-    errors = refit(smaller, data, steps), refit(larger, data, steps)
+    errors = refit(smaller, data, steps, weight), refit(larger, data, steps, weight)
     counts = smaller.n_parameters, larger.n_parameters
     n = data.y.numel()
     if n <= counts[1]:
         raise DataError(
             f"{where}: expected more samples than the {counts[1]} free numbers, got {n}. Use a coarser grid."
         )
-    floor = 1e-14 * float(data.y.std(unbiased=False))
-    squares = [max(error, floor, 1e-300) ** 2 for error in errors]
+    squares = [max(error, 1e-14) ** 2 for error in errors]
     extra = max(counts[1] - counts[0], 1)
     ratio = max(squares[0] / squares[1] - 1, 0.0) * (n - counts[1]) / extra
     p_value = float(f_distribution.sf(ratio, extra, n - counts[1]))

@@ -24,7 +24,7 @@ class ParetoRow:
 
     Attributes:
         complexity: see the module.
-        rmse: training error, root mean square.
+        rmse: training error, root mean square in spreads of the targets.
         criterion: n log(mse) + complexity log(n); lower is better.
         model: the network.
     """
@@ -48,7 +48,7 @@ class ParetoTable:
 
     Attributes:
         n: number of samples.
-        floor: errors below it count as none.
+        floor: errors below it count as none, in spreads of the targets.
         rows: all networks, in the order they were tried.
     """
 

@@ -1,7 +1,8 @@
 """The smallest network that still fits, found by trying.
 
 Nodes or weak edges are dropped, the rest is retrained for a few steps, and the smaller network is kept if its error
-stays within a stated factor of the original's. Whole nodes go first, then groups of the weakest edges, then single
+stays within a stated factor of the original's. What is left at the end is trained for what the original was trained
+for, and must explain as much on samples kept aside. Whole nodes go first, then groups of the weakest edges, then single
 edges, until no edge can go.
 """
 
@@ -15,16 +16,21 @@ from kan2.analysis.attribution import attribute, edge_statistics
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._criteria import Criteria
+from kan2.discovery._judge import Judge
 from kan2.edits.choose import assemble
 from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError
-from kan2.training.refit import rmse
+from kan2.training.objective import objective_of
+from kan2.training.refit import train_on
+from kan2.training.spread import rmse
 from kan2.types import EdgeIndex
 
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
+TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
+TIGHTER_OTHERS = (2.0, 1.0, 0.2)  # the same where something else than squares was trained, of what noise hides
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
 
 
@@ -39,13 +45,20 @@ def auto_prune(
 ) -> AnyNetwork:
     """Returns the smallest network found whose training error stays within a factor of the original's.
 
+    Where something else than squares was trained, the error is that of the outputs, weighted by the curvature of the
+    loss, and the factor is of what noise of the loss hides. A network that explains less than the original on samples
+    kept aside, in the loss that was trained, is not returned.
+
     Args:
         model: left as it is.
         data: training samples with targets; by default those of the last fit.
         max_growth: largest factor by which the error may grow, >= 1.
         floor: errors below this share of the targets' standard deviation count as equal.
         steps: training steps after each removal.
-        sample_weight: (batch,) non-negative weights.
+        sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
+
+    Raises:
+        TrainingError: weights beside a loss that takes none.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -55,11 +68,29 @@ def auto_prune(
         >>> auto_prune(model).spec.n_edges
         2
     """
-    samples = model.samples(data, "auto_prune")
-    limit = max(max_growth * rmse(model, samples, sample_weight), floor * float(samples.y.std(unbiased=False)))
-    criteria = Criteria(samples, limit, steps, sample_weight)
-    model = whole = simplify(model)
-    model.data = samples
+    samples, objective = objective_of(model, data, "auto_prune", sample_weight=sample_weight)
+    model = objective.normalised(model)
+    near, weight, trusted = objective.surrogate(model, samples)
+    error, whole = rmse(model, near, weight), simplify(model)
+    whole.data, whole.objective = samples, objective
+    judge = None
+    for share in TIGHTER if objective.is_squares else TIGHTER_OTHERS:
+        growth = 1 + share * (max_growth - 1)
+        limit = max(growth * error, share * max_growth * trusted, floor)
+        found = _smallest(whole, Criteria(near, limit, steps, weight, objective.penalty))
+        if found.spec.n_edges == whole.spec.n_edges:
+            return whole
+        if not objective.is_squares:
+            train_on(found, samples, objective, steps)
+        found.data, found.objective = samples, objective
+        judge = judge or Judge(model, samples, objective, tolerance=floor**2)
+        if not judge.is_worse(found):
+            return found
+    return whole
+
+
+def _smallest(whole: AnyNetwork, criteria: Criteria) -> AnyNetwork:
+    model = whole
     for layer in range(len(model.layers) - 1, 0, -1):
         model = _fewest_nodes(model, layer, criteria)
     # What has lost nodes has lost all edges it can do without.

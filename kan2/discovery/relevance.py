@@ -30,11 +30,13 @@ from kan2.core.spec import NetworkSpec
 from kan2.edits.choose import choose
 from kan2.edits.expand import add_splines
 from kan2.edits.prune import prune_input
-from kan2.training.refit import refit
+from kan2.errors import TrainingError
+from kan2.training.objective import objective_of
+from kan2.training.refit import train_on
 
 LARGEST_SHADOWS = 20  # shadows offered at a time
 CHANCE = 0.01  # of any irrelevant feature above the floor
-SMALL = 1e-3  # size of the first weights of shadows, relative to the others
+SMALL = 1e-3  # size of the first weights of shadows, relative to those of the true feature
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def relevance(
 
     Raises:
         DataError: there are no targets to train on.
+        TrainingError: the network was trained on a residual, which knows no shuffled inputs.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -85,7 +88,12 @@ def relevance(
         >>> relevance(model).relevant
         ('x1',)
     """
-    samples = model.samples(data, "relevance", needs_targets=True)
+    samples, objective = objective_of(model, data, "relevance", needs_targets=True)
+    if objective.residual is not None:
+        raise TrainingError(
+            "relevance: expected a network trained on data, got one trained on a residual, which knows no shuffled "
+            "inputs. Pass data with targets."
+        )
     n = len(model.spec.features)
     generator = torch.Generator().manual_seed(seed)
     count = min(n, LARGEST_SHADOWS) if n_shadows is None else n_shadows
@@ -95,8 +103,8 @@ def relevance(
     rows = [torch.randperm(len(features), generator=generator) for _ in origins]
     shadows = torch.stack([features[order.to(features.device), origin] for order, origin in zip(rows, origins)], 1)
     offered, table = _with_shadows(model, samples, features, shadows, origins, generator)
-    refit(offered, table, steps)
-    scores = attribute(offered, table).nodes[0].tolist()
+    train_on(offered, table, objective, steps)
+    scores = attribute(objective.normalised(offered), table).nodes[0].tolist()
     pairs = sorted(zip(model.spec.features, scores[:n]), key=lambda pair: -pair[1])
     return Relevance(dict(pairs), _floor(scores[n:], n), tuple(scores[n:]))
 
@@ -125,9 +133,10 @@ def _with_shadows(
     first.numeric.basis = first.numeric.basis.select([*range(n), *origins])
     weight = first.numeric.weight
     with torch.no_grad():
-        size = weight[:, :n].std()
+        # In the units of the feature that a shadow copies.
+        size = weight[:, origins].square().mean(0).sqrt()
         noise = torch.randn(weight[:, n:].shape, generator=generator, dtype=torch.float64).to(weight)
-        weight[:, n:] = SMALL * (size if float(size) > 0 else 1.0) * noise
+        weight[:, n:] = SMALL * size * noise
     layers = [first, *(copy.deepcopy(layer) for layer in list(model.layers)[1:])]
     spec = NetworkSpec(tuple(layer.spec for layer in layers), names, model.spec.outputs)
     offered = type(model).from_layers(spec, layers)
@@ -145,7 +154,7 @@ def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> Any
         options: of `relevance`.
     """
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
-    found = relevance(model, samples, **options)
+    found = relevance(model, data, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 

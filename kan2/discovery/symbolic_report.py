@@ -21,20 +21,25 @@ class SymbolicReport:
     """What `auto_symbolic` did; prints as a table.
 
     Attributes:
-        rmse_before: training error of the splines, root mean square.
+        rmse_before: training error of the splines, root mean square in spreads of the targets, as all errors here.
         choices: in the order they were made.
         pareto: all networks that were tried, by complexity and error, with a recommended row.
         snap: what became of the numbers; None where splines are left, or snapping was switched off.
+        refused: how many networks explained less than the original on samples kept aside; edges whose functions were
+            given up for that are at the end of `choices`, as splines.
     """
 
     rmse_before: float
     choices: list[Choice] = field(default_factory=list)
     pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
     snap: SnapReport | None = None
+    refused: int = 0
 
     def __str__(self) -> str:
         lines = [f"splines: rmse {self.rmse_before:.3g}"]
         lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
+        if self.refused:
+            lines.append(f"refused: {self.refused} networks that explain less on samples kept aside")
         if self.snap is not None:
             lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
         return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)

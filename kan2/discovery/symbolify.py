@@ -3,8 +3,9 @@
 First the likeliest functions are tried for all spline edges together. Where that fails, the edges are visited from the
 inputs upwards, the clearest of a layer first: the best few functions are tried, the whole network is retrained after
 each, and the first that holds the error within a stated factor of the splines' is kept; then the edges that are left
-are tried together again. An edge for which no function holds stays a spline. At last numbers become exact, see
-`kan2.symbolic.snap`. Every network that was tried enters the Pareto table, see `kan2.discovery.pareto`.
+are tried together again. An edge for which no function holds stays a spline. At last numbers become exact, and the
+result is held against the original network in the loss that was trained, see `_finish` and `_judge`; functions by
+which it explains less are given up. Every network that was tried enters the Pareto table, see `kan2.discovery.pareto`.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
@@ -14,20 +15,25 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, Generic
 
-from kan2.core.network import AnyNetwork
+from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._compose import compose
 from kan2.discovery._criteria import Criteria
+from kan2.discovery._finish import settled, suggestions
+from kan2.discovery._judge import Judge
 from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
 from kan2.symbolic.fix import fix_symbolic
-from kan2.symbolic.snap import snap_constants
-from kan2.symbolic.suggest import Suggestions, suggest_all
-from kan2.training.refit import rmse, weighted_rms
+from kan2.symbolic.suggest import Suggestions
+from kan2.training.objective import Objective, objective_of
+from kan2.training.spread import rmse, size_in_spreads
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
+# How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may
+# be further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
+TIGHTER = (10.0, 1.0, 0.2)
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
@@ -46,7 +52,10 @@ def auto_symbolic(
 ) -> AnyNetwork:
     """Returns the network with its splines replaced by functions; `report` of the result says what was done.
 
-    An edge keeps its spline where no function of the library holds the error within `max_growth` of the splines'.
+    An edge keeps its spline where no function of the library holds the error within `max_growth` of the splines', or
+    where the result explains less than the network did on samples kept aside: the test samples, or a fifth of the
+    rows. After a loss other than squares, or a residual, functions are fitted to the outputs, each sample weighted by
+    the curvature of the loss; the result is trained on that loss, and judged by it.
 
     Args:
         model: left as it is.
@@ -57,11 +66,12 @@ def auto_symbolic(
         tries: how many functions are tried on an edge before it is left a spline.
         steps: training steps after each choice.
         snap: turn numbers into simple ones where the data allow it.
-        sample_weight: (batch,) non-negative weights.
+        sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
 
     Raises:
         DataError: there are no targets to train on.
+        TrainingError: weights beside a loss that takes none.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -70,18 +80,37 @@ def auto_symbolic(
         >>> print(auto_symbolic(model).report.pareto.recommended.formula)
         exp(-2*x)
     """
-    data = model.samples(data, "auto_symbolic", needs_targets=True)
-    scale = float(data.y.std(unbiased=False)) or 1.0
-    floor = max(1e-13 * scale, accuracy * weighted_rms(data.y, sample_weight))
-    error = rmse(model, data, sample_weight)
-    limit = max_growth * max(error, floor)
-    criteria = Criteria(data, limit, steps, sample_weight, library, weight_simple, tries, accuracy)
-    search = _Search(model, error, criteria, ParetoTable(len(data), floor))
-    search.drop_idle_edges()
-    search.straighten()
-    search.choose_all()
-    search.simplify()
-    return search.finish(snap)
+    samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
+    model = objective.normalised(model)
+    near, weight, trusted = objective.surrogate(model, samples)
+    start = copy.deepcopy(model)
+    start.data, start.objective = near, Objective(sample_weight=weight)
+    error, size = rmse(model, near, weight), size_in_spreads(near, weight)
+    allowed = max_growth * accuracy * size
+    judge = Judge(model, samples, objective, tolerance=allowed**2 if objective.is_squares else 0.0)
+    best: AnyNetwork | None = None
+    for share in (1.0,) if objective.is_squares else TIGHTER:
+        near_enough = max(accuracy, min(share, 1.0) * trusted / size)
+        floor = max(1e-13, near_enough * size)
+        limit = max_growth * max(error, floor, share * trusted)
+        penalty = objective.penalty
+        criteria = Criteria(near, limit, steps, weight, penalty, library, weight_simple, tries, near_enough)
+        search = _Search(start, error, criteria, ParetoTable(len(near), floor))
+        search.drop_idle_edges()
+        search.straighten()
+        search.choose_all()
+        search.simplify()
+        found = settled(search.trail, criteria, search.report, judge, snap)
+        if best is None or _n_splines(found) < _n_splines(best):
+            best = found
+        if found.is_formula or not (found.report.refused or share > 1):
+            break
+    assert best is not None
+    return best
+
+
+def _n_splines(model: Network) -> int:
+    return sum(edge.is_numeric for edge in model.spec.edges())
 
 
 class _Search(Generic[AnyNetwork]):
@@ -89,13 +118,15 @@ class _Search(Generic[AnyNetwork]):
 
     Attributes:
         model: the best network so far; never trained in place.
-        error: its training error.
+        error: its training error, in spreads of the targets.
+        trail: the network before the search, and after every step that was accepted.
         criteria: what is asked of it.
         report: what has been done.
     """
 
     def __init__(self, model: AnyNetwork, error: float, criteria: Criteria, pareto: ParetoTable) -> None:
         self.model, self.error, self.criteria = model, error, criteria
+        self.trail = [model]
         self.report = SymbolicReport(max(error, pareto.floor), pareto=pareto)
         pareto.add(model, error)
 
@@ -152,7 +183,8 @@ class _Search(Generic[AnyNetwork]):
                 error = self.criteria.refit(trial)
                 found = self.report.pareto.add(trial, error)
                 if found is not None and found.criterion < present.criterion:
-                    self.model, self.error, progressed = trial, error, True
+                    self._accept(trial, error)
+                    progressed = True
                     self.report.choices.append(Choice(edge, function, error))
                     break
 
@@ -178,22 +210,17 @@ class _Search(Generic[AnyNetwork]):
         self.report.pareto.add(trial, error)
         if error > self.criteria.limit:
             return False
-        self.model, self.error = trial, error
+        self._accept(trial, error)
         return True
+
+    def _accept(self, model: AnyNetwork, error: float) -> None:
+        self.model, self.error = model, error
+        self.trail.append(model)
 
     def _suggestions(
         self, edges: list[EdgeIndex], library: Sequence[str] | None = None, model: AnyNetwork | None = None
     ) -> dict[EdgeIndex, Suggestions]:
-        data, criteria = self.criteria.data, self.criteria
-        scale = float(data.y.std(unbiased=False)) or 1.0
-        return suggest_all(
-            model or self.model,
-            edges,
-            data,
-            library=library or criteria.library,
-            weight_simple=criteria.weight_simple,
-            noise=max((self.error / scale) ** 2, 1e-14),
-        )
+        return suggestions(model or self.model, edges, self.criteria, self.error, library)
 
     def _spline_edges(self) -> list[EdgeIndex]:
         return [e.index for e in self.model.spec.edges() if e.is_numeric]
@@ -208,7 +235,7 @@ class _Search(Generic[AnyNetwork]):
                     return
                 trial = try_without(self.model, [edge], self.criteria)
                 if trial is not None:
-                    self.model, self.error = trial, self.criteria.error(trial)
+                    self._accept(trial, self.criteria.error(trial))
                     self.report.choices.append(Choice(edge, "0", self.error))
                     self.report.pareto.add(trial, self.error)
                     progressed = True
@@ -260,19 +287,6 @@ class _Search(Generic[AnyNetwork]):
                 self.report.choices.append(Choice(edge, "x", self.error))
                 return True
         return False
-
-    def finish(self, snap: bool) -> AnyNetwork:
-        """Returns the network with its report; if all edges are functions, trained to the end, with exact numbers."""
-        model, report, criteria = copy.deepcopy(self.model), self.report, self.criteria
-        if model.is_formula:
-            report.pareto.add(model, criteria.refit_to_the_end(model, 200))
-            if snap:
-                weight, accuracy = criteria.sample_weight, criteria.accuracy
-                model = snap_constants(model, criteria.data, sample_weight=weight, accuracy=accuracy)
-                report.snap = model.report
-                report.pareto.add(model, criteria.error(model))
-        model.data, model.report = criteria.data, report
-        return model
 
 
 def _combinations(scores: Sequence[Sequence[float]], n: int) -> Iterator[tuple[int, ...]]:

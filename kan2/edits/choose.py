@@ -85,7 +85,7 @@ def choose(
 
 
 def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -> AnyNetwork:
-    """Returns a network of new layers with the names and the data of another one.
+    """Returns a network of new layers with the names, the data and the objective of another one.
 
     Args:
         model: what the names and data come from.
@@ -93,7 +93,8 @@ def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -
         changes: fields of the NetworkSpec to replace.
     """
     new = type(model).from_layers(replace(model.spec, layers=tuple(layer.spec for layer in layers), **changes), layers)
-    new.data, new.is_fresh, new.smoothing = model.data, model.is_fresh, model.smoothing
+    new.data, new.objective = model.data, model.objective
+    new.is_fresh, new.smoothing = model.is_fresh, model.smoothing
     return new.train(model.training)
 
 

@@ -148,7 +148,7 @@ def plot_pareto(table: ParetoTable) -> "Figure":
     axes.plot(*points(table.front), "o-", color="black", ms=5, lw=1, label="front")
     axes.plot(*points([table.recommended]), "*", color="#a6161c", ms=13, label="recommended")
     axes.set_yscale("log")
-    axes.set(xlabel="complexity", ylabel="rmse")
+    axes.set(xlabel="complexity", ylabel="rmse / spread")
     axes.legend(frameon=False)
     return figure
 

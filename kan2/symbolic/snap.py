@@ -23,8 +23,10 @@ from kan2.errors import FormulaError
 from kan2.expressions.constants import SimpleNumber, simple_candidates
 from kan2.symbolic.gauge import fix_gauge
 from kan2.training.loop import minimise
+from kan2.training.objective import objective_of
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
+from kan2.training.spread import size_in_spreads
 
 LETTERS = "abcdp"
 NAMED_POWERS = {2.0: "x^2", 3.0: "x^3", 4.0: "x^4", 5.0: "x^5", -1.0: "1/x", -2.0: "1/x^2", 0.5: "sqrt", -0.5: "1/sqrt"}
@@ -78,7 +80,7 @@ def uncertainties(
         DataError: there are no samples.
     """
     _check("uncertainties", model)
-    problem = _problem("uncertainties", model, data, sample_weight)
+    problem, accuracy = _problem("uncertainties", model, data, sample_weight, accuracy)
     return _constants(model, problem, _floor(problem, accuracy))
 
 
@@ -107,7 +109,7 @@ def snap_constants(
     """
     _check("snap_constants", model)
     model = fix_gauge(model).double()
-    problem = _problem("snap_constants", model, data, sample_weight)
+    problem, accuracy = _problem("snap_constants", model, data, sample_weight, accuracy)
     _refit(model, problem)
     before = problem.evaluate(ParameterVector(model)).loss
     floor = _floor(problem, accuracy)
@@ -165,14 +167,17 @@ def _check(caller: str, model: Network) -> None:
         )
 
 
-def _problem(caller: str, model: Network, data: Any, sample_weight: Any) -> Problem:
-    samples = model.samples(data, caller).to(model.like.double())
-    weight = None
-    if sample_weight is not None:
-        weight = torch.as_tensor(sample_weight, dtype=torch.float64).to(samples.y)
+def _problem(caller: str, model: Network, data: Any, sample_weight: Any, accuracy: float) -> tuple[Problem, float]:
+    # What stands for the objective of the network as squares, and how well its targets can be trusted.
+    precise = copy.deepcopy(model).double()
+    samples, objective = objective_of(model, data, caller, sample_weight=sample_weight)
+    near, weight, trusted = objective.surrogate(precise, samples.to(precise.like))
+    weight = None if weight is None else weight.to(near.y)
+    if trusted:
+        accuracy = max(accuracy, trusted / size_in_spreads(near, weight))
     with torch.no_grad():
-        features = copy.deepcopy(model).double().features(samples.X)
-    return Problem(features, samples.y, weight)
+        features = precise.features(near.X)
+    return Problem(features, near.y, weight), accuracy
 
 
 def _refit(model: Network, problem: Problem, steps: int = 60) -> None:
@@ -230,5 +235,5 @@ def _frozen(model: AnyNetwork, constant: Constant, value: float) -> AnyNetwork:
     terms[constant.term] = replace(item, term=replace(item.term, free=free), affine=tuple(affine), shape=shape)
     layers[constant.layer] = rewire(layers[constant.layer], [], terms)
     new = type(model).from_layers(model.spec, layers)
-    new.data = model.data
+    new.data, new.objective = model.data, model.objective
     return new

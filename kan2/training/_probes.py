@@ -70,17 +70,27 @@ class Probe:
     def __init__(self, model: Network) -> None:
         self.model = model
         self.layers = [_Tap(layer) for layer in model.layers]
+        self._points: list[Tensor] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
     def __call__(self, x: Any) -> Float[Tensor, "*batch output"]:
-        nodes = self.model.features(x)
+        nodes = self.features(x)
         shape = nodes.shape[:-1]
         nodes = nodes.reshape(-1, nodes.shape[-1])
         for layer in self.layers:
             nodes = layer(nodes)
         return nodes.reshape(*shape, nodes.shape[-1])
+
+    def features(self, x: Any) -> Float[Tensor, "*batch feature"]:
+        """Returns what the first layer reads, as `MultKAN.features` does."""
+        self._points.append(self.model.prepare(x).detach().reshape(-1, len(self.model.spec.inputs)))
+        return self.model.features(x)
+
+    def points(self) -> Float[Tensor, "batch input"]:
+        """Returns all points of all evaluations, each once."""
+        return torch.cat(self._points).unique(dim=0) if self._points else self.model.like.new_zeros(0, 0)
 
     def jet(self, x: Any, order: int = 2) -> jets.Jet:
         """Returns value and derivatives, as `MultKAN.jet` does."""

@@ -18,34 +18,7 @@ from torch import Tensor
 from kan2.core.bases import data_ranges
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.errors import DataError
 from kan2.training.losses import CallableLoss, CrossEntropy, Loss
-
-LARGEST = 1e150  # magnitudes whose squares are still finite in float64
-CONSTANT = 1e-12  # share of its magnitude below which a column does not vary
-
-
-def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns the mean and the standard deviation of every column; what does not vary has its magnitude, or 1.
-
-    Raises:
-        DataError: the squares of the numbers overflow.
-    """
-    largest = y.abs().amax(0)
-    if float(largest.amax()) > LARGEST:
-        raise DataError(
-            f"fit: expected targets whose squares are finite in float64, got values up to {float(largest.amax()):.3g}. "
-            "Measure them in a larger unit."
-        )
-    share = torch.full_like(y[:, :1], 1 / len(y)) if weight is None else (weight / weight.sum())[:, None]
-    # The first sample is subtracted first: far from zero, a mean has fewer digits than the samples.
-    offset = y[0]
-    centred = y - offset
-    mean = (share * centred).sum(0)
-    spread = (share * (centred - mean).square()).sum(0).sqrt()
-    still = torch.where(largest > 0, largest, torch.ones_like(largest))
-    return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
-
 
 @torch.no_grad()
 def begin_(

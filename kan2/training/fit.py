@@ -19,17 +19,19 @@ from kan2.errors import TrainingError
 from kan2.training._optimiser import Optimiser
 from kan2.training._preparation import adopt_names, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
-from kan2.training._scaling import begin_, measures_outputs, moments, ordinary_size
+from kan2.training._scaling import begin_, measures_outputs, ordinary_size
 from kan2.training._starts import best_start, stages
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training
 from kan2.training.losses import CallableLoss, SquaredError, make_loss
+from kan2.training.objective import Objective
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
+from kan2.training.spread import moments
 
 
 @torch.enable_grad()
@@ -51,7 +53,7 @@ def fit(
     batch: int | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
-    loss: Any = "mse",
+    loss: Any = None,
     lamb_coef: float = 0.0,
     lamb_smooth: float = 0.0,
     roughness: float = 1e-10,
@@ -73,9 +75,10 @@ def fit(
 
     Args:
         model: the network; unchanged if anything fails.
-        data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit. X is
-            (batch, input), y (batch,) or (batch, output). A Dataset made by `augment` teaches the network its
-            auxiliary variables. A torch DataLoader is read once, and its batch size is taken for `batch`.
+        data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit, with
+            their weights, or its residual. X is (batch, input), y (batch,) or (batch, output). A Dataset made by
+            `augment` teaches the network its auxiliary variables. A torch DataLoader is read once, and its batch size
+            is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
         steps: largest number of steps on each grid; by default 200, for Adam 1000.
         lamb: strength of the sparsity penalty, >= 0.
@@ -93,7 +96,8 @@ def fit(
             before the last grid); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
         loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
-            loss(output, y) that returns a mean over samples.
+            loss(output, y) that returns a mean over samples; by default that of the last fit, at first "mse". Verbs
+            that try networks are judged by it.
         lamb_coef: weight of the mean absolute spline coefficient of every edge in the penalty.
         lamb_smooth: weight of the mean absolute difference of neighbouring coefficients in the penalty.
         roughness: strength of the term that keeps coefficients smooth which the data do not determine (LM only). In a
@@ -128,10 +132,14 @@ def fit(
     """
     optimiser = Optimiser.of(opt, lr, batch, seed)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
+    last: Objective = model.objective or Objective()
+    if residual is None and data is None and loss is None:
+        residual = last.residual
+        residual_weights = last.residual_weights if residual_weights is None else residual_weights
     if residual is not None:
         beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
                   "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
-        asked = {"restarts": restarts > 1, "resume": resume, "loss": loss != "mse", "lamb": lamb != 0,
+        asked = {"restarts": restarts > 1, "resume": resume, "loss": loss not in (None, "mse"), "lamb": lamb != 0,
                  "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
         asked |= {name: value is not None for name, value in beside.items()}
         if given := [name for name, is_given in asked.items() if is_given]:
@@ -140,6 +148,9 @@ def fit(
                 "model(X) - y; it is trained by LM."
             )
         return fit_residual(model, residual, residual_weights, options=options, grids=grids, progress=progress)
+    loss = last.loss if loss is None else loss
+    if data is None and sample_weight is None:
+        sample_weight = last.sample_weight
     if isinstance(data, DataLoader):
         data, optimiser = read_loader(data), replace(optimiser, batch=batch or data.batch_size)
     data = as_dataset(model.data if data is None else data)
@@ -156,7 +167,8 @@ def fit(
             "fit: expected no sample_weight beside a callable loss, which is one mean over all samples. Let the loss "
             "weigh its samples."
         )
-    train, held_out = split(precise, weights(sample_weight, precise), validation, seed)
+    sample_weight = weights(sample_weight, precise)
+    train, held_out = split(precise, sample_weight, validation, seed)
     x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
     units = moments(y, weight) if measures_outputs(distance, y, len(work.spec.outputs)) else None
     if units is not None and isinstance(distance, SquaredError):
@@ -186,5 +198,5 @@ def fit(
             (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
     work.smoothing = problem.roughness.smoothing
     commit(model, work)
-    model.data = data.to(model.like)
+    model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
     return run.history

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.training._preparation import commit
 from kan2.training._progress import shown
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Options, Training
+from kan2.training.objective import Objective
 from kan2.training.residuals import Residual, ResidualProblem
 
 
@@ -38,6 +40,8 @@ def fit_residual(
         grids: numbers of grid intervals to go through, each from the last solution; by default the network's own.
         progress: show a progress bar.
 
+    The network remembers the residual and, as its data, the points at which the residual evaluates it.
+
     Returns:
         the history of the run, one row a step.
 
@@ -58,4 +62,8 @@ def fit_residual(
     with shown(run, progress, 1 if grids is None else len(grids)):
         run.run([None] if grids is None else grids)
     commit(model, work)
+    with torch.no_grad():
+        points = problem.points.to(model.like)
+        model.data = Dataset(points, model(points), model.spec.inputs)
+    model.objective = Objective(residual=residual, residual_weights=weights)
     return run.history

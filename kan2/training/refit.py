@@ -1,67 +1,114 @@
 """A few more training steps after an edit, and the error that is left.
 
-What decides by trying, such as pruning and symbolification, calls `refit` for every network that it tries.
+What decides by trying, such as pruning and symbolification, calls `refit` for every network that it tries: squares in
+units of the spread of each output. What it found is trained by `train_on` for what the network was trained for.
 """
 
 from dataclasses import replace
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
 from kan2.training.fit import fit
 from kan2.training.history import History
+from kan2.training.objective import Objective
+from kan2.training.penalties import Penalty
+from kan2.training.spread import rmse
+
+TOLERANCE = 1e-2
 
 
 def refit(
-    model: Network, data: Dataset, steps: int, sample_weight: Any = None, *, hopeless: float = inf, patience: int = 6
+    model: Network,
+    data: Dataset,
+    steps: int,
+    sample_weight: Any = None,
+    *,
+    penalty: Penalty = Penalty(),  # noqa: B008
+    hopeless: float = inf,
+    patience: int = 6,
+    update_grid: bool | None = None,
 ) -> float:
-    """Trains in place for a few steps and returns the error, root mean square; infinity where it cannot start.
+    """Trains in place for a few steps; returns the error, see `spread.rmse`, or infinity where it cannot start.
 
     Args:
         model: trained in place.
         data: training samples.
         steps: largest number of steps.
         sample_weight: (batch,) non-negative weights.
+        penalty: that of the last fit; what it asks for in smoothness holds, what it asks for in sparsity does not:
+            whoever tries networks decides that by the error.
         hopeless: training is given up if the error is above this after `patience` steps.
         patience: see `hopeless`.
+        update_grid: let grids follow; by default where the network does not fit yet.
     """
 
     def give_up(_: Network, history: History) -> bool:
-        return len(history) > patience and history.rmse is not None and history.rmse > hopeless
+        row = history.rows[-1]
+        return len(history) > patience and row["loss"] - row["penalty"] > hopeless**2
 
-    try:
-        data = replace(data, X_test=None, y_test=None)
+    data = replace(data, X_test=None, y_test=None)
+    before = model.objective
+    if update_grid is None:
         # A network that fits already would lose by a move of its grids what made it fit.
-        fits = isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless
+        update_grid = not (isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless)
+    try:
         fit(
             model,
             data,
             steps=steps,
+            loss="mse",
             sample_weight=sample_weight,
-            tolerance=1e-2,
+            tolerance=TOLERANCE,
             callbacks=(give_up,),
-            update_grid=not fits,
+            update_grid=update_grid,
+            **_smoothness(penalty),
         )
     except TrainingError:
         return inf
+    finally:
+        model.data, model.objective = data, before
     return rmse(model, data, sample_weight)
 
 
-@torch.no_grad()
-def rmse(model: Network, data: Dataset, sample_weight: Any = None) -> float:
-    """Returns the root mean square error, weighted if asked."""
-    return weighted_rms(model(data.X) - data.y, sample_weight)
+def train_on(model: Network, data: Dataset, objective: Objective, steps: int, *, update_grid: bool = True) -> bool:
+    """Trains in place for a few steps on what a network was trained for; returns whether it could start.
+
+    Args:
+        model: trained in place; it keeps these data and this objective.
+        data: training samples; a residual brings its own points.
+        objective: what is lowered.
+        steps: largest number of steps.
+        update_grid: let grids follow.
+    """
+    if objective.is_squares:
+        error = refit(model, data, steps, objective.sample_weight, penalty=objective.penalty, update_grid=update_grid)
+        model.data, model.objective = data, objective
+        return error < inf
+    options: dict[str, Any] = {"steps": steps, "tolerance": TOLERANCE, "update_grid": update_grid}
+    try:
+        if objective.residual is not None:
+            fit(model, residual=objective.residual, residual_weights=objective.residual_weights, **options)
+        else:
+            smooth = _smoothness(objective.penalty)
+            weight = objective.sample_weight
+            fit(model, data, loss=objective.loss, sample_weight=weight, **options, **smooth)
+    except TrainingError:
+        return False
+    finally:
+        model.data, model.objective = data, objective
+    return True
 
 
-def weighted_rms(values: Tensor, sample_weight: Any = None) -> float:
-    """Returns the root mean square of (batch, output) values, weighted by samples if asked."""
-    square = values**2
-    if sample_weight is not None:
-        weight = torch.as_tensor(sample_weight, dtype=square.dtype, device=square.device)
-        square = square * (weight / weight.mean())[:, None]
-    return sqrt(float(square.mean()))
+def _smoothness(penalty: Penalty) -> dict[str, Any]:
+    if not penalty.lamb or not (penalty.coef or penalty.smooth):
+        return {}
+    return {
+        "lamb": penalty.lamb,
+        "lamb_l1": 0.0,
+        "lamb_entropy": 0.0,
+        "lamb_coef": penalty.coef,
+        "lamb_smooth": penalty.smooth,
+    }

@@ -24,6 +24,40 @@ from kan2.training.problem import Evaluation, NormalEquations, Problem
 Residual = Callable[[Any], Any]
 
 
+def residual_terms(
+    residual: Residual, model: Any, weights: Mapping[str, float] | Sequence[float] | None = None
+) -> list[tuple[str, float, Tensor]]:
+    """Returns (name, weight, (row, column) values) of every term of a residual.
+
+    Args:
+        residual: maps the network to what must vanish.
+        model: the network, or what stands in for it.
+        weights: weight of each term, by name or in order; all 1 by default.
+
+    Raises:
+        ShapeError: it returns something else than tensors, or the weights are those of other terms.
+    """
+    found = residual(model)
+    if isinstance(found, Tensor):
+        found = {"residual": found}
+    elif not isinstance(found, Mapping):
+        found = {str(i): value for i, value in enumerate(found)}
+    if weights is None:
+        weights = {}
+    elif not isinstance(weights, Mapping):
+        if len(weights) != len(found):
+            raise ShapeError(f"fit: expected {len(found)} weights of residuals, got {len(weights)}.")
+        weights = dict(zip(found, weights))
+    if unknown := set(weights) - set(found):
+        raise ShapeError(f"fit: expected weights of {', '.join(found)}, got {', '.join(map(str, unknown))}.")
+    terms = []
+    for name, values in found.items():
+        if not isinstance(values, Tensor) or values.ndim == 0 or values.numel() == 0:
+            raise ShapeError(f"fit: expected residual term {name} to be a tensor with one row a sample.")
+        terms.append((str(name), float(weights.get(name, 1.0)), values.reshape(values.shape[0], -1)))
+    return terms
+
+
 class DenseSensitivity:
     """A Jacobian held as a matrix, with the interface of `Adjoints`."""
 
@@ -51,6 +85,9 @@ class ResidualProblem(Problem):
     Raises:
         ShapeError: the residual returns something else than tensors.
         TrainingError: it returns NaN or infinity at the start, or does not evaluate the network.
+
+    Attributes:
+        points: (batch, input) where it evaluates the network, each once.
     """
 
     has_products = False
@@ -68,6 +105,7 @@ class ResidualProblem(Problem):
         probe = Probe(model)
         with torch.no_grad():
             terms = self._terms(probe)
+        self.points = probe.points()
         features = probe.first_inputs()
         if not len(features):
             raise TrainingError("fit: expected residual(model) to evaluate the model it is given, and it does not.")
@@ -81,27 +119,7 @@ class ResidualProblem(Problem):
                 )
 
     def _terms(self, model: Any) -> list[tuple[str, float, Tensor]]:
-        # (name, weight, (row, column) values) of every term.
-        found = self.residual(model)
-        if isinstance(found, Tensor):
-            found = {"residual": found}
-        elif not isinstance(found, Mapping):
-            found = {str(i): value for i, value in enumerate(found)}
-        weights = self.weights
-        if weights is None:
-            weights = {}
-        elif not isinstance(weights, Mapping):
-            if len(weights) != len(found):
-                raise ShapeError(f"fit: expected {len(found)} weights of residuals, got {len(weights)}.")
-            weights = dict(zip(found, weights))
-        if unknown := set(weights) - set(found):
-            raise ShapeError(f"fit: expected weights of {', '.join(found)}, got {', '.join(map(str, unknown))}.")
-        terms = []
-        for name, values in found.items():
-            if not isinstance(values, Tensor) or values.ndim == 0 or values.numel() == 0:
-                raise ShapeError(f"fit: expected residual term {name} to be a tensor with one row a sample.")
-            terms.append((str(name), float(weights.get(name, 1.0)), values.reshape(values.shape[0], -1)))
-        return terms
+        return residual_terms(self.residual, model, self.weights)
 
     def _columns(self, model: Any) -> Iterator[Tensor]:
         # Residuals scaled such that the objective is the sum of their squares.

@@ -23,6 +23,8 @@ from kan2.core.bases import BSplineBasis
 from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import difference_matrix
 
+STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
+
 
 @dataclass(frozen=True)
 class QuadraticTerm:
@@ -134,11 +136,12 @@ class Roughness:
 
 def _rough(edges: Any) -> Tensor | None:
     # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of the number
-    # of intervals keeps the term as far below that error on fine grids as on coarse ones.
+    # of intervals keeps the term as far below that error on fine grids as on coarse ones, up to the grids on which the
+    # fastest oscillation of a spline would feel it.
     n, k = edges.basis.n_basis, edges.basis.k
     if n <= k + 1:
         return None
-    inner = difference_matrix(n, min(k + 3, n - 1), edges.weight) * float(n - k) ** 1.5
+    inner = difference_matrix(n, min(k + 3, n - 1), edges.weight) * min((n - k) ** 1.5, STIFFEST / (n - k) ** 0.5)
     return torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)[None]
 
 

@@ -1,0 +1,80 @@
+"""Errors in units of the spread of each output, so that outputs in different units count alike.
+
+The *spread* of an output is the weighted standard deviation of its targets; of a constant output, its size.
+"""
+
+from math import sqrt
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kan2.core.data import Dataset
+from kan2.core.network import Network
+from kan2.errors import DataError
+
+LARGEST = 1e150  # magnitudes whose squares are still finite in float64
+CONSTANT = 1e-12  # share of its magnitude below which a column does not vary
+
+
+def weighted_mean(values: Float[Tensor, "batch *_rest"], sample_weight: Any = None) -> Tensor:
+    """Returns the mean over samples, weighted if asked."""
+    if sample_weight is None:
+        return values.mean(0)
+    weight = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
+    return torch.tensordot(weight, values, 1) / weight.sum()
+
+
+def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns the mean and the spread of every column.
+
+    Raises:
+        DataError: the squares of the numbers overflow.
+    """
+    largest = y.abs().amax(0)
+    if float(largest.amax()) > LARGEST:
+        raise DataError(
+            f"fit: expected targets whose squares are finite in float64, got values up to {float(largest.amax()):.3g}. "
+            "Measure them in a larger unit."
+        )
+    share = torch.full_like(y[:, :1], 1 / len(y)) if weight is None else (weight / weight.sum())[:, None]
+    # The first sample is subtracted first: far from zero, a mean has fewer digits than the samples.
+    offset = y[0]
+    centred = y - offset
+    mean = (share * centred).sum(0)
+    spread = (share * (centred - mean).square()).sum(0).sqrt()
+    still = torch.where(largest > 0, largest, torch.ones_like(largest))
+    return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
+
+
+def spreads(data: Dataset, sample_weight: Any = None) -> Float[Tensor, " output"]:
+    """Returns the spread of every target, > 0.
+
+    Example:
+        >>> y = torch.tensor([[1e4, 3e-4], [-1e4, 3e-4]], dtype=torch.float64)
+        >>> spreads(Dataset(y, y, ("a", "b"))).tolist()
+        [10000.0, 0.0003]
+    """
+    weight = None if sample_weight is None else torch.as_tensor(sample_weight, dtype=data.y.dtype).to(data.y)
+    return moments(data.y, weight)[1]
+
+
+@torch.no_grad()
+def rmse(model: Network, data: Dataset, sample_weight: Any = None) -> float:
+    """Returns the root mean square error in spreads of the targets, weighted if asked.
+
+    Example:
+        >>> from kan2 import MultKAN, sample_function
+        >>> data = sample_function("1e-9*x", {"x": (-1, 1)}, n=100)
+        >>> model = MultKAN([1, 1], noise_scale=0, base_fun="zero")
+        >>> 0.5 < rmse(model, data) < 2
+        True
+    """
+    error = (model(data.X) - data.y) / spreads(data, sample_weight)
+    return sqrt(float(weighted_mean(error.square().mean(1), sample_weight)))
+
+
+def size_in_spreads(data: Dataset, sample_weight: Any = None) -> float:
+    """Returns the root mean square of the targets in spreads of them."""
+    return sqrt(float(weighted_mean((data.y / spreads(data, sample_weight)).square().mean(1), sample_weight)))
