@@ -97,7 +97,7 @@ def simple_candidates(value: float, tolerance: float, max_complexity: int = 40) 
         exact = sympy.Rational(fraction.numerator, fraction.denominator) * form
         if complexity <= max_complexity:
             # Fractions n/d are about 1/(n d) of their size apart.
-            rivals = abs(fraction.numerator) * fraction.denominator * 4 ** (extra / 3)
+            rivals = abs(fraction.numerator) * fraction.denominator * 2.0**extra
             found.append(SimpleNumber(float(exact), exact, complexity, rivals))
     yield from sorted(found, key=lambda c: c.complexity)
 

@@ -6,7 +6,7 @@ coincidence is the share of its own size that lies within the errors, times how 
 lie there; for 0, it is the error in natural units (see `kan2.symbolic.natural`), times how much less likely 0 is than
 what was fitted. Neither depends on the unit of measure: 1.5e-7 is as simple as 1.5. The least accidental number is
 snapped first, the others are refitted, and the choice is kept only if the error does not grow by more than noise
-explains. At last squares c (x + b)^2 + d are multiplied out where that leaves a constant of 0.
+explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of 0.
 
 References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995), section 4.
 """
@@ -120,9 +120,10 @@ def snap_constants(
     problem = _problem("snap_constants", model, data, sample_weight)
     before = minimise(model, problem, STEPS)
     search = _Search(model, problem, _floor(problem, accuracy), max_chance)
-    search.snap()
+    search.snap(zeros=True)
     while search.multiply_out():
-        search.snap()
+        search.snap(zeros=True)
+    search.snap()
     model = search.model
     after = minimise(model, problem, STEPS)
     model.report = SnapReport(tuple(search.fitted), sqrt(before), sqrt(after))
@@ -148,11 +149,12 @@ class _Search:
         """The numbers that became exact, in that order, and those that are still free."""
         return [*self.snapped, *_constants(self.model, self.problem, self.floor)]
 
-    def snap(self) -> None:
-        """Makes numbers exact, the least accidental first, until none is left that may be."""
+    def snap(self, zeros: bool = False) -> None:
+        """Makes numbers exact, or only 0, the least accidental first, until none is left that may be."""
         while True:
             constants = _constants(self.model, self.problem, self.floor)
             options = [option for constant in constants for option in self._options(constant)]
+            options = [option for option in options if not (zeros and option[2].value)]
             if not options:
                 return
             _, constant, number = min(options, key=lambda option: option[0])

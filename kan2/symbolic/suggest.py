@@ -70,9 +70,10 @@ def suggest_symbolic(
         top: return only this many.
 
     Raises:
-        EdgeError: no such edge.
+        EdgeError: no such edge, or it carries nothing.
         UnknownNameError: a function of the library is unknown.
     """
+    model.spec.check_edge(edge, "suggest_symbolic")
     table = suggest_all(model, [edge], data, library=library, weight_simple=weight_simple)[edge]
     return replace(table, rows=table.rows[:top], scores=table.scores[:top])
 

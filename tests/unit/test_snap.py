@@ -137,7 +137,7 @@ def forms(model):
     return sorted((c.layer, c.term, c.letter, c.form == 0) for c in model.report.constants if c.form is not None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from(["x^2", "sqrt", "log", "tanh", "x", "exp"]))
 def test_the_same_numbers_are_snapped_in_every_unit(k_x, k_y, function):
     s_x, s_y = 10.0**k_x, 10.0**k_y
@@ -155,13 +155,10 @@ def test_the_same_numbers_are_snapped_in_every_unit(k_x, k_y, function):
         return network([(0, 0, function, start)]).snap_constants((x * s_x, y * s_y))
 
     plain, scaled = snapped(1.0, 1.0), snapped(s_x, s_y)
-    if function == "log":
-        # d holds c log of the unit, which is as simple as it happens to be.
-        assert {f for f in forms(scaled) if f[2] != "d"} == {f for f in forms(plain) if f[2] != "d"}
-    else:
-        assert forms(scaled) == forms(plain)
-    if function != "sqrt":  # sqrt(10) is not simple
-        assert len(forms(plain)) >= 2
+    # A root of the unit, and its logarithm, are as simple as they happen to be.
+    depends = {"log": "d", "sqrt": "cd"}.get(function, "")
+    assert [f for f in forms(scaled) if f[2] not in depends] == [f for f in forms(plain) if f[2] not in depends]
+    assert len(forms(plain)) >= 2
     torch.testing.assert_close(scaled(x * s_x) / s_y, plain(x), rtol=1e-3, atol=1e-3)
 
 
@@ -203,7 +200,7 @@ def test_squares_are_multiplied_out_where_that_is_simpler(unit):
     law = network(start).snap_constants((x * unit, y))
     x1 = sympy.Symbol("x1")
     formula = sympy.Poly(law.symbolic_formula(), x1)
-    assert formula.coeff_monomial(1) == 0
+    assert float(formula.coeff_monomial(1)) == 0
     assert float(formula.coeff_monomial(x1)) * unit == pytest.approx(-1.0, rel=1e-12)
     assert float(formula.coeff_monomial(x1**2)) * unit**2 == pytest.approx(0.00265, rel=1e-3)
 
@@ -221,15 +218,15 @@ def test_a_term_that_noise_explains_is_dropped():
     assert law.symbolic_formula() == sympy.sin(2 * sympy.Symbol("x1"))
 
 
-@pytest.mark.parametrize("offset", [0.0, 273.15])
+@pytest.mark.parametrize("offset", [0.0, 273.15, 5e7])
 def test_kelvin_and_celsius_give_the_same_law(offset):
     x = uniform(0.0, 50.0)
     y = 1.5 * (x - 20) + 0.01 * scatter()
     law = network([(0, 0, "x", (1.0, 0.0, 1.4, 0.0))]).snap_constants((x + offset, y))
-    slope = next(c for c in law.report.constants if c.letter == "c")
-    assert slope.form == sympy.Rational(3, 2)
-    error = next(c for c in law.report.constants if c.letter == "d").error
-    assert error == pytest.approx(0.0005, rel=0.5) if offset == 0 else error < 0.02
+    found = {c.letter: c for c in law.report.constants}
+    assert found["c"].form == sympy.Rational(3, 2)
+    assert float(law(torch.tensor([[20.0 + offset]]))) == pytest.approx(0, abs=0.003)
+    assert found["d"].error < 0.0012
 
 
 def test_a_large_offset_of_the_targets_hides_nothing():
@@ -243,7 +240,7 @@ def test_few_rows_give_no_nan(rows):
     x = torch.linspace(0, 1, rows, dtype=torch.float64)[:, None]
     law = network([(0, 0, "tanh", (2.0, 0.0, 3.0, 0.0))]).snap_constants((x, x + 0.1))
     assert not law.symbolic_formula().has(sympy.nan, sympy.zoo, sympy.oo)
-    assert all(abs(c.error) >= 0 for c in uncertainties(law))
+    assert all(abs(c.error) >= 0 for c in uncertainties(law, (x, x + 0.1)))
 
 
 @pytest.mark.parametrize("column", [0.0, 2.0, 1e-30])
