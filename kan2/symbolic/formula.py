@@ -94,7 +94,9 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     # `auto_symbolic` notes in its report what it decided for each edge.
     tried = {tuple(choice.edge) for choice in getattr(model.report, "choices", ()) if choice.function is None}
     if not tried & set(splines):
-        return f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
+        return (
+            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
+        )
     return (
         f"symbolic_formula: expected functions on all edges, got {len(splines)} splines that no function of the library "
         f"fits: {shown}. What helps: train longer or on a finer grid before, or with more samples; auto_symbolic() with "
@@ -207,9 +209,7 @@ def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], style: _Style) -> list[
             shape = layer.symbolic.shape.detach().double().tolist()
             for term, numbers, p in zip(spec.terms, affine, shape):
                 parts[term.target].append(style.term(term.function, nodes[term.source], numbers, p))
-        totals = style.linears(
-            [_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias
-        )
+        totals = style.linears([_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias)
         products = [_joined(sympy.Mul, [totals[i] for i in group]) for group in spec.groups]
         return style.linears(products, layer.node_scale, layer.node_bias)
 

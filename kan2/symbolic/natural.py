@@ -79,7 +79,9 @@ def coordinates(model: Network, vector: ParameterVector, features: Float[Tensor,
             _, u_spread = _moments(u)
             f_mean, f_spread = _moments(f)
             _, unit = _moments(subnodes)
-            offset = {t.target: where[index, i, "d"] for i, t in enumerate(layer.spec.terms) if (index, i, "d") in where}
+            offset = {
+                t.target: where[index, i, "d"] for i, t in enumerate(layer.spec.terms) if (index, i, "d") in where
+            }
             for i, term in enumerate(layer.spec.terms):
                 a, b, c, d, p = (where.get((index, i, letter)) for letter in LETTERS)
                 if a is not None:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from kan2.core.network import AnyNetwork
+from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import SymbolicTerm
 from kan2.edits.rewire import TermNumbers, rewire, terms_of
 from kan2.symbolic.gauge import fix_gauge
@@ -47,8 +47,8 @@ def with_number(model: AnyNetwork, layer: int, term: int, letter: str, value: fl
     return fix_gauge(new) if letter == "p" and item.term.function == "x" else new
 
 
-def can_vanish(model: AnyNetwork, layer: int, term: int) -> bool:
-    """Returns whether a term can be dropped without leaving its subnode, or a source of formulas, with nothing."""
+def can_vanish(model: Network, layer: int, term: int) -> bool:
+    """Returns whether a term can be dropped without leaving its subnode with nothing."""
     terms = model.spec.layers[layer].terms
     return any(i != term and t.target == terms[term].target and t.function != "0" for i, t in enumerate(terms))
 
@@ -100,9 +100,7 @@ def _without(terms: Sequence[TermNumbers], index: int) -> list[TermNumbers]:
     heir = next(i for i, t in enumerate(kept) if t.term.target == dropped.term.target)
     a, b, c, d = kept[heir].affine
     free = kept[heir].term.free + ("d" if "d" in dropped.term.free and "d" not in kept[heir].term.free else "")
-    kept[heir] = replace(
-        kept[heir], term=replace(kept[heir].term, free=free), affine=(a, b, c, d + dropped.affine[3])
-    )
+    kept[heir] = replace(kept[heir], term=replace(kept[heir].term, free=free), affine=(a, b, c, d + dropped.affine[3]))
     return kept
 
 

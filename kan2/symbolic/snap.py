@@ -8,7 +8,7 @@ what was fitted. Neither depends on the unit of measure: 1.5e-7 is as simple as 
 snapped first, the others are refitted, and the choice is kept only if the error does not grow by more than noise
 explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of 0.
 
-References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995), section 4.
+References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995).
 """
 
 import copy
@@ -138,7 +138,7 @@ class _Search:
         fitted: every number as it was fitted, with its exact form where it has one.
     """
 
-    def __init__(self, model: AnyNetwork, problem: Problem, floor: float, max_chance: float) -> None:
+    def __init__(self, model: Network, problem: Problem, floor: float, max_chance: float) -> None:
         self.model: Any = model
         self.problem, self.floor, self.max_chance = problem, floor, max_chance
         self.refused: set[tuple[Any, ...]] = set()
@@ -245,14 +245,14 @@ def _constants(model: Network, problem: Problem, floor: float) -> tuple[Constant
     freedom = max(1, n - vector.size)
     variance = max(problem.evaluate(vector).loss * n / freedom, floor) / n
     natural, errors = standard_errors(model, vector, problem, variance)
-    values = vector.read()
+    values, sizes = vector.read(), natural.sizes
     return tuple(
         Constant(
-            layer,
-            term,
-            letter,
-            model.spec.layers[layer].terms[term].function,
-            *(float(column[i]) for column in (values, errors, natural.sizes)),
+            layer, term, letter, _function(model, layer, term), float(values[i]), float(errors[i]), float(sizes[i])
         )
         for (layer, term, letter), i in natural.places.items()
     )
+
+
+def _function(model: Network, layer: int, term: int) -> str:
+    return model.spec.layers[layer].terms[term].function

@@ -1,8 +1,8 @@
 """A formula is held against the network that it was read from, where the network is used.
 
-Both are evaluated in float64. Where they differ by more than rounding explains, the formula is evaluated with 60 digits:
-if that does not help, it is another function, which is an error; if it does, the same formula, written down as the
-network computes it, takes its place.
+Both are evaluated in float64. Where they differ by more than rounding explains, the formula is evaluated with 60
+digits: if that does not help, it is another function, which is an error; if it does, the same formula, written down as
+the network computes it, takes its place.
 """
 
 import copy
@@ -70,10 +70,10 @@ class _Comparison:
         network = copy.deepcopy(model).cpu().double()
         moved = [_moved(network, seed) for seed in range(N_MOVES)]
         for x, tolerance in _points(model):
-            with torch.no_grad():
+            with torch.no_grad(), np.errstate(all="ignore"):
                 forward = network(x).numpy()
-                rounding = np.max([np.abs(other(x).numpy() - forward) for other in moved], axis=0)
-            self.sets.append((x.numpy(), forward, ROUNDING * np.nan_to_num(rounding), tolerance))
+                rounding = ROUNDING * np.max([np.abs(other(x).numpy() - forward) for other in moved], axis=0)
+            self.sets.append((x.numpy(), forward, np.where(np.isfinite(rounding), rounding, 0.0), tolerance))
 
     def verdict(self, formulas: Formulas) -> Verdict:
         """Says whether the formulas are the network, lose digits, or are something else."""
@@ -112,7 +112,9 @@ def _moved(model: Network, seed: int) -> Network:
     # The network with its numbers moved in their last digits, which shows what rounding does.
     moved, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in moved.parameters():
+        for name, parameter in moved.named_parameters():
+            if name.endswith("shape"):
+                continue  # next to an order that is an integer, functions may be other ones
             step = torch.randint(0, 2, parameter.shape, generator=generator).to(parameter) * 2 - 1
             parameter.mul_(1 + 2.0**-51 * step)
     return moved
@@ -133,9 +135,7 @@ def _points(model: Network) -> list[tuple[Float[Tensor, "point input"], float]]:
     return [(x, 1e-6) for x in ([] if natural is None else [natural]) + sets]
 
 
-def _where_functions_bend(
-    model: Network, part: Float[Tensor, "point input"]
-) -> Float[Tensor, "point input"] | None:
+def _where_functions_bend(model: Network, part: Float[Tensor, "point input"]) -> Float[Tensor, "point input"] | None:
     layer, spec = model.layers[0], model.spec
     if spec.features != spec.inputs or layer.symbolic is None:
         return None

@@ -41,7 +41,10 @@ def test_candidates_lie_within_the_tolerance_simplest_first():
 @given(st.floats(1, 10), st.floats(1e-6, 0.05), st.integers(-30, 30))
 def test_decimal_candidates_look_the_same_in_every_unit(value, tolerance, k):
     plain = [(float(c.form), c.rivals) for c in decimal_candidates(value, tolerance)]
-    moved = [(float(c.form / sympy.Integer(10) ** k), c.rivals) for c in decimal_candidates(value * 10.0**k, tolerance * 10.0**k)]
+    moved = [
+        (float(c.form / sympy.Integer(10) ** k), c.rivals)
+        for c in decimal_candidates(value * 10.0**k, tolerance * 10.0**k)
+    ]
     # A number that lies on the rim of the tolerance may be in or out.
     inner = {v for v, _ in plain + moved if abs(v - value) < tolerance * (1 - 1e-9)}
     for v in inner:

@@ -119,6 +119,7 @@ def arrhenius(scale, energy, low, high):
 def test_exponentials_have_constants_that_floats_hold(scale, energy):
     model, x, y = arrhenius(scale, energy, 300.0, 400.0)
     for network in (model, fix_gauge(model)):
+        network.data = Dataset(x, y, ("x",))
         formula = network.symbolic_formula()
         assert all(number == 0 or 1e-300 < abs(number) < 1e300 for number in formula.atoms(sympy.Float))
         with torch.no_grad():
@@ -210,7 +211,9 @@ def test_a_formula_is_compared_all_over_the_samples():
 def test_edges_that_no_function_fits_are_named_with_what_helps():
     model = MultKAN([1, 1], grid=3)
     model.report = SymbolicReport(1.0, choices=[Choice((0, 0, 0), None, 1.0)])
-    with pytest.raises(FormulaError, match=r"no function of the library fits: \(0, 0, 0\).*finer grid.*library=.*max_growth="):
+    with pytest.raises(
+        FormulaError, match=r"no function of the library fits: \(0, 0, 0\).*finer grid.*library=.*max_growth="
+    ):
         model.symbolic_formula()
     with pytest.raises(FormulaError, match=r"suggest_symbolic\(\(0, 0, 0\)\)"):
         model.symbolic_formula()

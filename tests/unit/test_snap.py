@@ -141,13 +141,20 @@ def forms(model):
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from(["x^2", "sqrt", "log", "tanh", "x", "exp"]))
 def test_the_same_numbers_are_snapped_in_every_unit(k_x, k_y, function):
     s_x, s_y = 10.0**k_x, 10.0**k_y
-    a, b, c, d = {"x": (1, 0, 1.5, 0), "tanh": (1.5, -1, 3, 0.5), "exp": (-0.5, 0, 2, 0)}.get(function, (1, 0, 2.5, 0.2))
+    a, b, c, d = {"x": (1, 0, 1.5, 0), "tanh": (1.5, -1, 3, 0.5), "exp": (-0.5, 0, 2, 0)}.get(
+        function, (1, 0, 2.5, 0.2)
+    )
     row = functions.get(function)
     x = uniform(0.5, 2.5)
     y = c * row(a * x + b) + d + 1e-4 * scatter()
 
     def snapped(s_x, s_y):
-        start = 1.01 * a / s_x if "a" in row.free else 1.0, (1.001 * b if "a" in row.free else 0.003 * s_x), s_y * c, 0.0
+        start = (
+            1.01 * a / s_x if "a" in row.free else 1.0,
+            (1.001 * b if "a" in row.free else 0.003 * s_x),
+            s_y * c,
+            0.0,
+        )
         if function in ("x^2", "sqrt"):
             start = (*start[:2], s_y * c / s_x ** {"x^2": 2, "sqrt": 0.5}[function], 0.0)
         if function == "x":
@@ -188,7 +195,9 @@ def test_a_shift_within_its_error_goes(function):
 
 def test_a_shift_outside_its_error_stays():
     x = uniform(0.2, 2.0)
-    law = network([(0, 0, "sqrt", (1.0, 0.1, 2.0, 0.0))]).snap_constants((x, 2 * torch.sqrt(x + 0.137) + 1e-3 * scatter()))
+    law = network([(0, 0, "sqrt", (1.0, 0.1, 2.0, 0.0))]).snap_constants(
+        (x, 2 * torch.sqrt(x + 0.137) + 1e-3 * scatter())
+    )
     assert law.symbolic_formula().atoms(sympy.Pow).pop().base != sympy.Symbol("x1")
 
 
@@ -207,7 +216,9 @@ def test_squares_are_multiplied_out_where_that_is_simpler(unit):
 
 def test_squares_stay_where_the_constant_is_needed():
     x = uniform(-1.0, 3.0)
-    law = network([(0, 0, "x^2", (1.0, 0.6, 2.0, 0.0))]).snap_constants((x, 2 * (x + 0.5) ** 2 + 0.731 + 0.001 * scatter()))
+    law = network([(0, 0, "x^2", (1.0, 0.6, 2.0, 0.0))]).snap_constants(
+        (x, 2 * (x + 0.5) ** 2 + 0.731 + 0.001 * scatter())
+    )
     assert sympy.Symbol("x1") + sympy.Rational(1, 2) in {p.base for p in law.symbolic_formula().atoms(sympy.Pow)}
 
 
@@ -225,7 +236,7 @@ def test_kelvin_and_celsius_give_the_same_law(offset):
     law = network([(0, 0, "x", (1.0, 0.0, 1.4, 0.0))]).snap_constants((x + offset, y))
     found = {c.letter: c for c in law.report.constants}
     assert found["c"].form == sympy.Rational(3, 2)
-    assert float(law(torch.tensor([[20.0 + offset]]))) == pytest.approx(0, abs=0.003)
+    assert law(torch.tensor([[20.0 + offset]])).item() == pytest.approx(0, abs=0.003)
     assert found["d"].error < 0.0012
 
 
