@@ -93,13 +93,12 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     shown = ", ".join(map(str, splines[:8])) + (", ..." if len(splines) > 8 else "")
     # `auto_symbolic` notes in its report what it decided for each edge.
     tried = {tuple(choice.edge) for choice in getattr(model.report, "choices", ()) if choice.function is None}
+    n = len(splines)
     if not tried & set(splines):
-        return (
-            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
-        )
+        return f"symbolic_formula: {n} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
     return (
-        f"symbolic_formula: expected functions on all edges, got {len(splines)} splines that no function of the library "
-        f"fits: {shown}. What helps: train longer or on a finer grid before, or with more samples; auto_symbolic() with "
+        f"symbolic_formula: expected functions on all edges, got {n} splines that no function of the "
+        f"library fits: {shown}. What helps: train longer or on a finer grid before, or with more samples; auto_symbolic() with "
         f"a larger library= or a larger max_growth=. suggest_symbolic({splines[0]}) shows how near functions come."
     )
 

@@ -83,7 +83,7 @@ def coordinates(model: Network, vector: ParameterVector, features: Float[Tensor,
                 t.target: where[index, i, "d"] for i, t in enumerate(layer.spec.terms) if (index, i, "d") in where
             }
             for i, term in enumerate(layer.spec.terms):
-                a, b, c, d, p = (where.get((index, i, letter)) for letter in LETTERS)
+                a, b, c, d = (where.get((index, i, letter)) for letter in "abcd")
                 if a is not None:
                     sizes[a] = matrix[a, a] = 1 / x_spread[term.source]
                     if b is not None:

@@ -6,7 +6,8 @@ coincidence is the share of its own size that lies within the errors, times how 
 lie there; for 0, it is the error in natural units (see `kan2.symbolic.natural`), times how much less likely 0 is than
 what was fitted. Neither depends on the unit of measure: 1.5e-7 is as simple as 1.5. The least accidental number is
 snapped first, the others are refitted, and the choice is kept only if the error does not grow by more than noise
-explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of 0.
+explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of
+0.
 
 References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995).
 """
@@ -161,7 +162,16 @@ class _Search:
             if not self._try(with_number(self.model, *constant.place, number.value), len(constants)):
                 self.refused.add((*constant.place, number.value, self.model.spec.n_edges))
                 continue
-            self.snapped.append(replace(constant, form=number.form))
+            self._note(constant, number)
+
+    def _note(self, constant: Constant, number: SimpleNumber) -> None:
+        layer, term, letter = constant.place
+        if letter == "p" and number.value == 1:
+            self.snapped = []  # with a straight line in place of a power, the agreed form is another one
+        if letter == "c" and not number.value:
+            rest = [c for c in self.snapped if (c.layer, c.term) != (layer, term)]
+            self.snapped = [replace(c, term=c.term - (c.layer == layer and c.term > term)) for c in rest]
+        self.snapped.append(replace(constant, form=number.form))
 
     def multiply_out(self) -> bool:
         """Multiplies out shifted squares if that leaves a constant of 0; returns whether it has."""

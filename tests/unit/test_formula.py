@@ -143,8 +143,13 @@ def test_growth_over_years_has_a_year_of_its_own(rate, year, log_c):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(["x^2", "x^3", "x^5", "1/x", "1/x^3", "sqrt", "1/sqrt", "power", "log", "abs"]),
-       st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([0.0, 0.7]), st.sampled_from([-12.0, 1.37, 12.0]))  # fmt: skip
+@given(
+    st.sampled_from(["x^2", "x^3", "x^5", "1/x", "1/x^3", "sqrt", "1/sqrt", "power", "log", "abs"]),
+    st.integers(-30, 30),
+    st.integers(-30, 30),
+    st.sampled_from([0.0, 0.7]),
+    st.sampled_from([-12.0, 1.37, 12.0]),
+)
 def test_powers_keep_their_value_in_every_unit(function, k_x, k_y, b, p):
     model = one_term(function, (10.0**-k_x, b, 2.5 * 10.0**k_y, 0.3 * 10.0**k_y), p if function == "power" else 0.0)
     x = (10.0**k_x * torch.linspace(0.5, 2, 30, dtype=torch.float64))[:, None]

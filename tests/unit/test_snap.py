@@ -265,3 +265,28 @@ def test_float32_networks_are_snapped_too():
     x = uniform(0.0, 1.0).float()
     law = network([(0, 0, "x", (1.0, 0.0, 1.4, 0.0))]).float().snap_constants((x, 1.5 * x + 0.25))
     assert law.symbolic_formula() == sympy.Rational(3, 2) * sympy.Symbol("x1") + sympy.Rational(1, 4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(-30, 30), st.integers(-30, 30))
+def test_numbers_of_hidden_layers_are_snapped_in_every_unit(k_x, k_y):
+    s_x, s_y = 10.0**k_x, 10.0**k_y
+    x, z = uniform(0.5, 2.0), uniform(-1, 1, seed=3)
+    y = 3 * torch.exp(-((x + 0.5 * z) ** 2)) + 1e-5 * scatter()
+    first = [(0, 0, "x", (1.0, 0.0, 1.01 / s_x, 0.0)), (0, 1, "x", (1.0, 0.0, 0.49, 0.0))]
+    law = network(first, [(0, 0, "gaussian", (1.0, 0.001, 2.9 * s_y, 0.0))])
+    law = law.snap_constants((torch.cat([x * s_x, z], 1), y * s_y))
+    found = {(c.layer, c.letter): float(c.form) for c in law.report.constants if c.form is not None}
+    assert found[1, "b"] == found[1, "d"] == 0
+    assert found[1, "c"] / s_y == pytest.approx(3, rel=1e-12)
+    x1, x2 = sympy.symbols("x1 x2")
+    exponent = sympy.log(law.symbolic_formula().atoms(sympy.exp).pop()).expand(force=True)
+    ratio = float(exponent.coeff(x1, 1).coeff(x2, 1) / exponent.coeff(x1, 2))
+    assert ratio / s_x == pytest.approx(1.0, rel=1e-9)
+
+
+def test_a_dropped_term_leaves_the_report():
+    x = uniform(-1.0, 1.0)
+    start = [(0, 0, "sin", (2.0, 0.0, 1.0, 0.0)), (0, 0, "x^2", (1.0, 0.0, 1e-4, 0.0))]
+    law = network(start).snap_constants((x, torch.sin(2 * x) + 0.01 * scatter()))
+    assert [c.value for c in law.report.constants if c.function == "x^2" and c.letter != "c"] == []
