@@ -166,6 +166,12 @@ class Network(nn.Module):
             )
         return x
 
+    def inherit_(self, other: "Network") -> Self:
+        """Takes over what another network remembers of its training, and returns the network itself."""
+        self.data, self.objective = other.data, other.objective
+        self.is_fresh, self.smoothing = other.is_fresh, other.smoothing
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("data", "objective", "report")}
 

@@ -93,9 +93,7 @@ def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -
         changes: fields of the NetworkSpec to replace.
     """
     new = type(model).from_layers(replace(model.spec, layers=tuple(layer.spec for layer in layers), **changes), layers)
-    new.data, new.objective = model.data, model.objective
-    new.is_fresh, new.smoothing = model.is_fresh, model.smoothing
-    return new.train(model.training)
+    return new.inherit_(model).train(model.training)
 
 
 def check_hidden(model: Network, layer: int, where: str) -> None:

@@ -58,6 +58,28 @@ def reference_values(
     return values
 
 
+def precise_values(
+    expressions: Sequence[sympy.Expr], inputs: Sequence[str], x: Float[NDArray, "sample input"], digits: int
+) -> Float[NDArray, "sample output"]:
+    """Evaluates expressions with many digits, so that cancellation and large exponents do no harm.
+
+    Args:
+        expressions: what to evaluate.
+        inputs: names of the columns of x.
+        x: (sample, input).
+        digits: how many decimal digits are carried.
+
+    Example:
+        >>> precise_values([sympy.exp(sympy.Symbol("x") - 2000)], ["x"], np.array([[2000.0]]), 40).tolist()
+        [[1.0]]
+    """
+    symbols = [sympy.Dummy(f"x{i}") for i in range(len(inputs))]
+    names = {sympy.Symbol(name): symbol for name, symbol in zip(inputs, symbols)}
+    with mpmath.workdps(digits):
+        columns = [_precise_values(symbols, expression.xreplace(names), x) for expression in expressions]
+    return np.stack(columns, 1)
+
+
 _REPLACED: dict[Any, Any] = {
     # SciPy takes the factorial of a negative number as 0.
     sympy.factorial: lambda n: sympy.gamma(n + 1),

@@ -9,7 +9,7 @@ ranges and values are scaled to unit size first, the result does not depend on t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import pi
+from math import ceil, pi
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,8 @@ from kan2.symbolic.candidates import candidates
 from kan2.symbolic.candidates import grid_points as grid_points
 from kan2.symbolic.polish import evaluate, linear_part, polish
 
-LARGEST_SHIFT = 50.0  # shift of an exponential that is turned into a factor
+LARGEST_SHIFT = 50.0  # shift of an exponential that is turned into a factor as it is; larger ones piece by piece
+LARGEST_FACTOR = 1e150  # factors that leave room for another of their size in float64
 N_POLISH = 3  # candidates of each function that are polished briefly
 N_PROMISING = 8  # functions of each curve that are polished to the end
 COARSE = 5  # every fifth point is enough for a brief polish,
@@ -173,15 +174,20 @@ def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tup
     if row.gauge == "linear":
         return 1.0, 0.0, c * a, d + c * b
     if row.gauge == "shift":
-        # Where f(b) would leave the range of floats, the shift stays.
-        return (a, 0.0, c * f(b), d) if abs(b) <= LARGEST_SHIFT else (a, b, c, d)
+        n = ceil(abs(b) / LARGEST_SHIFT) or 1
+        factor = c
+        for _ in range(n):
+            factor *= f(b / n)
+        # Where the factor would leave the range of floats, the shift stays.
+        return (a, 0.0, factor, d) if n == 1 or _is_moderate(factor) else (a, b, c, d)
     if row.gauge == "scale" and a:
         size = abs(a)
         if f(1.0) == 0.0:  # logarithmic: f(s u) = f(s) + f(u)
             d += c * f(size)
-        else:  # homogeneous: f(s u) = f(s) f(u)
+            a, b = a / size, b / size
+        elif _is_moderate(f(size)) and _is_moderate(c * f(size)):  # homogeneous: f(s u) = f(s) f(u)
             c *= f(size)
-        a, b = a / size, b / size
+            a, b = a / size, b / size
     if row.gauge == "periodic":
         b = (b + pi) % (2 * pi) - pi
         if function == "sin" and abs(b) > pi / 2:
@@ -191,6 +197,10 @@ def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tup
     if a < 0 and (sign := _parity(row, shape)):
         a, b, c = -a, -b, sign * c
     return a, b, c, d
+
+
+def _is_moderate(factor: float) -> bool:
+    return 1 / LARGEST_FACTOR <= abs(factor) <= LARGEST_FACTOR
 
 
 @lru_cache(maxsize=1024)

@@ -119,5 +119,4 @@ def _replace_edge(model: AnyNetwork, edge: EdgeIndex, terms: Sequence[TermNumber
     kept = [t for t in terms_of(old) if (t.term.target, t.term.source) != (target, source)]
     layers.insert(index, rewire(old, [*pairs, (target, source)] if numeric else pairs, [*kept, *terms]))
     new = type(model).from_layers(model.spec, layers)
-    new.data, new.objective = model.data, model.objective
-    return new
+    return new.inherit_(model)

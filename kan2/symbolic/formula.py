@@ -5,11 +5,11 @@ printed as floats. Auxiliary variables are resolved, so the formula is in the na
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, cast
 
-import numpy as np
 import sympy
 import torch
 
@@ -19,7 +19,9 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.errors import FormulaError
 from kan2.expressions.constants import exact_form
-from kan2.expressions.reference_values import reference_values
+from kan2.symbolic.curves import LARGEST_SHIFT, canonical
+from kan2.symbolic.verify import verified
+from kan2.types import EdgeIndex
 
 LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
@@ -31,13 +33,15 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         model: the network.
         digits: round floats to this many significant digits; None prints them in full.
         simplify: let SymPy simplify the result.
-        check: compare the formula with the forward pass on random points (before rounding).
+        check: compare the formula with the forward pass (before rounding): at samples of the last fit, or else where
+            the functions of the first layer bend and in several boxes. A formula that is right but loses digits is
+            written down in the order in which the network computes it.
 
     Returns:
         one expression, or a list of them for several outputs.
 
     Raises:
-        FormulaError: some edges are still splines, or the formula does not equal the forward pass.
+        FormulaError: some edges are still splines, or the formula is another function than the network.
 
     Example:
         >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
@@ -45,39 +49,59 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         >>> symbolic_formula(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x", "y"))))
         y**2 + sin(x)
     """
-    nodes = formulas(model)
+    nodes: Sequence[sympy.Expr] = formulas(model)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
+    if not all(map(_fits_floats, nodes)):
+        nodes = formulas(model, as_computed=True)
     if check:
-        _verify(model, nodes)
+        nodes = verified(model, nodes, lambda: formulas(model, as_computed=True))
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
     return nodes[0] if len(nodes) == 1 else nodes
 
 
-def formulas(model: Network, forms: Mapping[str, Any] = MappingProxyType({})) -> list[sympy.Expr]:
+def formulas(
+    model: Network,
+    forms: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    as_computed: bool = False,
+) -> list[sympy.Expr]:
     """Returns the expression of every output of a symbolic network, as it is written in its terms.
 
     Args:
         model: all edges symbolic.
         forms: by name, what stands for a function in place of its SymPy form.
+        as_computed: keep the order of the network's operations, which SymPy may change at the cost of digits.
 
     Raises:
         FormulaError: some edges are still splines.
     """
     spec = model.spec
-    splines = [str(edge.index) for edge in spec.edges() if edge.is_numeric]
+    splines = [edge.index for edge in spec.edges() if edge.is_numeric]
     if splines:
-        shown = ", ".join(splines[:8]) + (", ..." if len(splines) > 8 else "")
-        raise FormulaError(
-            f"symbolic_formula: {len(splines)} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
-        )
+        raise FormulaError(_about_splines(model, splines))
     symbols = {name: sympy.Symbol(name) for name in spec.inputs}
     columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
     nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
     for layer in model.layers:
-        nodes = _layer(layer, nodes, forms)
+        nodes = _layer(layer, nodes, _Style(forms, as_computed))
     return nodes
+
+
+def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
+    shown = ", ".join(map(str, splines[:8])) + (", ..." if len(splines) > 8 else "")
+    # `auto_symbolic` notes in its report what it decided for each edge.
+    tried = {tuple(choice.edge) for choice in getattr(model.report, "choices", ()) if choice.function is None}
+    n = len(splines)
+    if not tried & set(splines):
+        return f"symbolic_formula: {n} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
+    return (
+        f"symbolic_formula: expected functions on all edges, got {n} splines that no function of the "
+        f"library fits: {shown}. What helps: train longer or on a finer grid before, or with more samples; "
+        "auto_symbolic() with "
+        f"a larger library= or a larger max_growth=. suggest_symbolic({splines[0]}) shows how near functions come."
+    )
 
 
 def latex(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> str | list[str]:
@@ -106,6 +130,8 @@ def latex(model: Network, *, digits: int | None = None, simplify: bool = False, 
     nodes = formulas(model, forms)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
+    if not all(map(_fits_floats, nodes)):
+        nodes = formulas(model, forms, as_computed=True)
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
     texts = [sympy.latex(node) for node in nodes]
@@ -131,30 +157,66 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
     """
     floats = expression.atoms(sympy.Float)
     rounded = {f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats}
-    return cast(sympy.Expr, expression.xreplace(rounded))
+    result = cast(sympy.Expr, expression.xreplace(rounded))
+    if _fits_floats(result):
+        return result
+    with sympy.evaluate(False):
+        return cast(sympy.Expr, expression.xreplace(rounded))
 
 
-def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], forms: Mapping[str, Any]) -> list[sympy.Expr]:
+@dataclass(frozen=True)
+class _Style:
+    """How terms are written, see `formulas`."""
+
+    forms: Mapping[str, Any]
+    as_computed: bool
+
+    def linear(self, value: sympy.Expr, scale: float, bias: float) -> sympy.Expr:
+        """Returns scale * value + bias."""
+        if scale == 0 or value == 0:
+            return exact_form(bias)
+        value = value if scale == 1 else exact_form(scale) * value
+        return value if bias == 0 else value + exact_form(bias)
+
+    def linears(self, values: Sequence[sympy.Expr], scale: torch.Tensor, bias: torch.Tensor) -> list[sympy.Expr]:
+        """Returns scale * value + bias of each value."""
+        pairs = zip(scale.detach().double().tolist(), bias.detach().double().tolist())
+        return [self.linear(value, s, b) for value, (s, b) in zip(values, pairs)]
+
+    def term(self, function: str, x: sympy.Expr, affine: Sequence[float], p: float) -> sympy.Expr:
+        """Returns c f(a x + b) + d."""
+        row, (a, b, c, d) = functions.get(function), affine
+        if row.gauge == "shift" and abs(b) > LARGEST_SHIFT:
+            a, b, c, d = canonical(function, affine, p)
+        if row.gauge == "shift" and a and b and self.as_computed:
+            # SymPy would make a factor of exp(b), which no float may hold.
+            u = exact_form(a) * self.linear(x, 1.0, b / a)
+        else:
+            u = self.linear(x, a, b)
+        form = self.forms.get(function)
+        if form is None:
+            return self.linear(row.symbol(u, exact_form(p)), c, d)
+        return self.linear(form(u, *([] if row.shape is None else [exact_form(p)])), c, d)
+
+
+def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], style: _Style) -> list[sympy.Expr]:
     spec = layer.spec
     parts: list[list[sympy.Expr]] = [[] for _ in range(spec.n_subnodes)]
     # What SymPy asks about a long argument before it makes nothing of it can take hours.
-    with sympy.evaluate(all(_is_short(node) for node in nodes)):
+    with sympy.evaluate(not style.as_computed and all(_is_short(node) for node in nodes)):
         if layer.symbolic is not None:
             affine = layer.symbolic.affine.detach().double().tolist()
             shape = layer.symbolic.shape.detach().double().tolist()
-            for term, (a, b, c, d), p in zip(spec.terms, affine, shape):
-                row = functions.get(term.function)
-                u = _linear(nodes[term.source], a, b)
-                form = forms.get(term.function)
-                f = (
-                    row.symbol(u, exact_form(p))
-                    if form is None
-                    else form(u, *([] if row.shape is None else [exact_form(p)]))
-                )
-                parts[term.target].append(_linear(f, c, d))
-        totals = _affine([_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias)
+            for term, numbers, p in zip(spec.terms, affine, shape):
+                parts[term.target].append(style.term(term.function, nodes[term.source], numbers, p))
+        totals = style.linears([_joined(sympy.Add, part) for part in parts], layer.subnode_scale, layer.subnode_bias)
         products = [_joined(sympy.Mul, [totals[i] for i in group]) for group in spec.groups]
-        return _affine(products, layer.node_scale, layer.node_bias)
+        return style.linears(products, layer.node_scale, layer.node_bias)
+
+
+def _fits_floats(expression: sympy.Expr) -> bool:
+    # Whether float64 holds every number of an expression with room for what it is multiplied by.
+    return all(number == 0 or 1e-200 < abs(number) < 1e200 for number in expression.atoms(sympy.Float))
 
 
 def _is_short(expression: sympy.Expr) -> bool:
@@ -163,50 +225,3 @@ def _is_short(expression: sympy.Expr) -> bool:
 
 def _joined(kind: Any, parts: Sequence[sympy.Expr]) -> sympy.Expr:
     return parts[0] if len(parts) == 1 else kind(*parts)
-
-
-def _linear(value: sympy.Expr, scale: float, bias: float) -> sympy.Expr:
-    if scale == 0 or value == 0:
-        return exact_form(bias)
-    value = value if scale == 1 else exact_form(scale) * value
-    return value if bias == 0 else value + exact_form(bias)
-
-
-def _affine(values: Sequence[sympy.Expr], scale: torch.Tensor, bias: torch.Tensor) -> list[sympy.Expr]:
-    pairs = zip(scale.detach().double().tolist(), bias.detach().double().tolist())
-    return [_linear(value, s, b) for value, (s, b) in zip(values, pairs)]
-
-
-def _verify(model: Network, formulas: Sequence[sympy.Expr], n: int = 64) -> None:
-    if model.data is not None:
-        _compare(model, formulas, model.data.X[:n].detach().cpu().double(), 1e-9)
-        return
-    # The inputs' ranges are unknown: several boxes are tried, and points where the network is finite count. Some may
-    # lie beside a pole, where rounding is amplified.
-    generator = torch.Generator().manual_seed(0)
-    boxes = [(-1.0, 1.0), (0.1, 0.9), (0.3, 3.0), (-5.0, 5.0), (1.0, 30.0)]
-    n_inputs = len(model.spec.inputs)
-    for low, high in boxes:
-        x = low + (high - low) * torch.rand(n, n_inputs, generator=generator, dtype=torch.float64)
-        _compare(model, formulas, x, 1e-6)
-
-
-def _compare(model: Network, formulas: Sequence[sympy.Expr], x: torch.Tensor, tolerance: float) -> None:
-    if model.like.dtype != torch.float64:
-        tolerance = 1e-3
-    with torch.no_grad():
-        forward = model(x).cpu().double().numpy()
-    for i, formula in enumerate(formulas):
-        value = reference_values([formula], model.spec.inputs, x.numpy())[:, 0]
-        # Where the formula or the network leaves its real domain there is nothing to compare.
-        both = np.isfinite(forward[:, i]) & np.isfinite(value) & (np.abs(forward[:, i]) < 1e12)
-        if not both.any():
-            continue
-        value, expected, points = value[both], forward[both, i], x[torch.from_numpy(both)]
-        wrong = np.abs(value - expected) > tolerance * np.maximum(np.abs(expected), np.median(np.abs(expected)))
-        if wrong.mean() > 0.02:
-            row = int(wrong.argmax())
-            raise FormulaError(
-                f"symbolic_formula: expected the formula to equal the network, got {value[row]!r} instead of "
-                f"{expected[row]!r} at {points[row].tolist()}. Call it with simplify=False, and report this as a bug."
-            )

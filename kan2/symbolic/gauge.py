@@ -54,8 +54,7 @@ def fix_gauge(model: AnyNetwork) -> AnyNetwork:
                 new.node_scale.copy_(torch.tensor([node.scale for node in reads], dtype=torch.float64))
         layers.append(new)
     result = type(model).from_layers(model.spec, layers)
-    result.data, result.objective = model.data, model.objective
-    return result
+    return result.inherit_(model)
 
 
 def _normalise(layer: KANLayer, reads: Sequence[_Node], is_last: bool) -> tuple[list[TermNumbers], list[_Node]]:

@@ -1,35 +1,40 @@
 """Snapping: numbers of a symbolic network that are a simple number within their own uncertainty become that number.
 
 Standard errors come from the Jacobian at the fit: covariance = s^2 (J'J)^-1 with s^2 the residual variance. A candidate
-must lie within three standard errors, and must be simple enough not to be there by chance: the density of simple
-numbers, times the width of the interval, is the *chance* of a coincidence. The least accidental number is snapped
-first, the others are refitted, and the choice is kept only if the error does not grow by more than noise explains.
+must lie within three standard errors, and must be simple enough not to be there by chance. The *chance* of a
+coincidence is the share of its own size that lies within the errors, times how many numbers as simple as the candidate
+lie there; for 0, it is the error in natural units (see `kan2.symbolic.natural`), times how much less likely 0 is than
+what was fitted. Neither depends on the unit of measure: 1.5e-7 is as simple as 1.5. The least accidental number is
+snapped first, the others are refitted, and the choice is kept only if the error does not grow by more than noise
+explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of
+0.
 
-Reference: Seber, Wild, Nonlinear Regression (1989), section 2.1.
+References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995).
 """
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import exp, pi, sqrt
 from typing import Any
 
 import sympy
 import torch
 
 from kan2.core.network import AnyNetwork, Network
-from kan2.edits.rewire import rewire, terms_of
 from kan2.errors import FormulaError
-from kan2.expressions.constants import SimpleNumber, simple_candidates
+from kan2.expressions.constants import SimpleNumber, decimal_candidates
 from kan2.symbolic.gauge import fix_gauge
-from kan2.training.loop import minimise
+from kan2.symbolic.natural import EPS, minimise, standard_errors
+from kan2.symbolic.simpler import can_vanish, multiplied_out, with_number
+from kan2.training.losses import SquaredError
 from kan2.training.objective import objective_of
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
-from kan2.training.spread import size_in_spreads
+from kan2.training.spread import size_in_spreads, spreads
 
-LETTERS = "abcdp"
-NAMED_POWERS = {2.0: "x^2", 3.0: "x^3", 4.0: "x^4", 5.0: "x^5", -1.0: "1/x", -2.0: "1/x^2", 0.5: "sqrt", -0.5: "1/sqrt"}
+ZERO = SimpleNumber(0.0, sympy.Integer(0), 0)
+PRIOR = 0.1  # odds that a number is just any number rather than 0
+STEPS = 60  # of a fit
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Constant:
         function: the term's function.
         value: what was fitted.
         error: its standard error.
+        size: how large a change of it is felt as one natural unit, see `kan2.symbolic.natural`.
         form: the exact number it was snapped to, or None.
     """
 
@@ -52,7 +58,13 @@ class Constant:
     function: str
     value: float
     error: float
+    size: float
     form: sympy.Expr | None = None
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """(layer, term, letter)."""
+        return self.layer, self.term, self.letter
 
 
 @dataclass(frozen=True)
@@ -110,51 +122,108 @@ def snap_constants(
     _check("snap_constants", model)
     model = fix_gauge(model).double()
     problem, accuracy = _problem("snap_constants", model, data, sample_weight, accuracy)
-    _refit(model, problem)
-    before = problem.evaluate(ParameterVector(model)).loss
-    floor = _floor(problem, accuracy)
-    fitted = {(c.layer, c.term, c.letter): c for c in _constants(model, problem, floor)}
-    refused: set[tuple[int, int, str, float]] = set()
-    n = problem.y.numel()
-    while True:
-        present = problem.evaluate(ParameterVector(model)).loss
-        constants = _constants(model, problem, floor)
-        options = sorted(
-            (option for c in constants for option in _options(c, refused, max_chance)), key=lambda option: option[0]
-        )
-        if not options:
-            break
-        _, constant, number = options[0]
-        trial = _frozen(model, constant, number.value)
-        _refit(trial, problem, steps=30)
-        freedom = max(1, n - len(constants))
-        # A true simple number raises the sum of squares like one degree of freedom: 9 is three standard deviations.
-        if problem.evaluate(ParameterVector(trial)).loss <= max(present * (1 + 9 / freedom), floor):
-            model = trial
-            key = (constant.layer, constant.term, constant.letter)
-            fitted[key] = replace(fitted.get(key, constant), form=number.form)
-        else:
-            refused.add((constant.layer, constant.term, constant.letter, number.value))
-    _refit(model, problem)
-    after = problem.evaluate(ParameterVector(model)).loss
-    model.report = SnapReport(tuple(fitted.values()), sqrt(before), sqrt(after))
+    assert isinstance(problem.loss, SquaredError) and problem.loss.units is not None
+    unit = float(problem.loss.units.square().mean().sqrt())
+    before = minimise(model, problem, STEPS)
+    search = _Search(model, problem, _floor(problem, accuracy), max_chance)
+    search.snap(zeros=True)
+    while search.multiply_out():
+        search.snap(zeros=True)
+    search.snap()
+    model = search.model
+    after = minimise(model, problem, STEPS)
+    model.report = SnapReport(tuple(search.fitted), unit * sqrt(before), unit * sqrt(after))
     return model
 
 
-def _options(
-    constant: Constant, refused: set[tuple[int, int, str, float]], max_chance: float
-) -> list[tuple[float, Constant, SimpleNumber]]:
-    tolerance = max(3 * constant.error, 1e-9 * abs(constant.value), 1e-12)
-    result = []
-    for number in simple_candidates(constant.value, tolerance):
-        if (constant.layer, constant.term, constant.letter, number.value) in refused:
-            continue
-        # Complexity counts the bits of numerator and, twice, denominator, so about 4**(complexity / 3) fractions of at
-        # most this complexity lie in a unit interval.
-        chance = 2 * tolerance * 4.0 ** (number.complexity / 3) / max(1.0, abs(constant.value))
-        if chance <= max_chance:
-            result.append((chance, constant, number))
-    return result
+class _Search:
+    """The network so far, and what was found about its numbers.
+
+    Attributes:
+        model: the network, fitted.
+        fitted: every number as it was fitted, with its exact form where it has one.
+    """
+
+    def __init__(self, model: Network, problem: Problem, floor: float, max_chance: float) -> None:
+        self.model: Any = model
+        self.problem, self.floor, self.max_chance = problem, floor, max_chance
+        self.refused: set[tuple[Any, ...]] = set()
+        self.snapped: list[Constant] = []
+
+    @property
+    def fitted(self) -> list[Constant]:
+        """The numbers that became exact, in that order, and those that are still free."""
+        return [*self.snapped, *_constants(self.model, self.problem, self.floor)]
+
+    def snap(self, zeros: bool = False) -> None:
+        """Makes numbers exact, or only 0, the least accidental first, until none is left that may be."""
+        while True:
+            constants = _constants(self.model, self.problem, self.floor)
+            options = [option for constant in constants for option in self._options(constant)]
+            options = [option for option in options if not (zeros and option[2].value)]
+            if not options:
+                return
+            _, constant, number = min(options, key=lambda option: option[0])
+            if not self._try(with_number(self.model, *constant.place, number.value), len(constants)):
+                self.refused.add((*constant.place, number.value, self.model.spec.n_edges))
+                continue
+            self._note(constant, number)
+
+    def _note(self, constant: Constant, number: SimpleNumber) -> None:
+        layer, term, letter = constant.place
+        if letter == "p" and number.value == 1:
+            self.snapped = []  # with a straight line in place of a power, the agreed form is another one
+        if letter == "c" and not number.value:
+            rest = [c for c in self.snapped if (c.layer, c.term) != (layer, term)]
+            self.snapped = [replace(c, term=c.term - (c.layer == layer and c.term > term)) for c in rest]
+        self.snapped.append(replace(constant, form=number.form))
+
+    def multiply_out(self) -> bool:
+        """Multiplies out shifted squares if that leaves a constant of 0; returns whether it has."""
+        for trial, (layer, term) in multiplied_out(self.model):
+            minimise(trial, self.problem, STEPS)
+            constants = _constants(trial, self.problem, self.floor)
+            constant = next(c for c in constants if c.place == (layer, term, "d"))
+            if self._chance_of_zero(constant) > self.max_chance:
+                continue
+            if self._try(with_number(trial, layer, term, "d", 0.0), len(constants)):
+                self.snapped.append(replace(constant, form=ZERO.form))
+                return True
+        return False
+
+    def _try(self, trial: Any, n_free: int) -> bool:
+        # A true simple number raises the sum of squares like one degree of freedom: 9 is three standard deviations.
+        present = self.problem.evaluate(ParameterVector(self.model)).loss
+        freedom = max(1, self.problem.y.numel() - n_free)
+        if not minimise(trial, self.problem, STEPS // 2) <= max(present * (1 + 9 / freedom), self.floor):
+            return False
+        self.model = trial
+        return True
+
+    def _options(self, constant: Constant) -> list[tuple[float, Constant, SimpleNumber]]:
+        # (chance, number, what it may be)
+        value, result = abs(constant.value), []
+        tolerance = max(3 * constant.error, 1e-9 * value)
+        can_be_zero = constant.letter in "bd" or (
+            constant.letter == "c" and can_vanish(self.model, constant.layer, constant.term)
+        )
+        if can_be_zero:
+            result.append((self._chance_of_zero(constant), ZERO))
+        if value:
+            found = decimal_candidates(constant.value, tolerance)
+            result += [(2 * tolerance / value * number.rivals, number) for number in found]
+        tried = self.model.spec.n_edges
+        return [
+            (chance, constant, number)
+            for chance, number in result
+            if chance <= self.max_chance and (*constant.place, number.value, tried) not in self.refused
+        ]
+
+    def _chance_of_zero(self, constant: Constant) -> float:
+        # The odds that a number of natural size is fitted so near to 0. Rounding of the natural size is no evidence.
+        error = max(constant.error, 1e-12 * constant.size)
+        distance = abs(constant.value) / error
+        return PRIOR * sqrt(2 * pi) * error / constant.size * exp(distance**2 / 2) if distance < 3 else 1.0
 
 
 def _check(caller: str, model: Network) -> None:
@@ -177,63 +246,30 @@ def _problem(caller: str, model: Network, data: Any, sample_weight: Any, accurac
         accuracy = max(accuracy, trusted / size_in_spreads(near, weight))
     with torch.no_grad():
         features = precise.features(near.X)
-    return Problem(features, near.y, weight), accuracy
-
-
-def _refit(model: Network, problem: Problem, steps: int = 60) -> None:
-    minimise(model, problem, steps, damping=1e-4)
+    return Problem(features, near.y, weight, loss=SquaredError(spreads(near, weight))), accuracy
 
 
 def _floor(problem: Problem, accuracy: float) -> float:
-    # The mean square that counts as no error at all.
-    return max(accuracy, 1e-12) ** 2 * problem.scale
+    # The mean square, in spreads of the targets, that counts as no error at all: a share of them, and rounding.
+    return max(accuracy**2 * problem.scale, 1e-24, (8 * EPS) ** 2 * problem.scale)
 
 
 def _constants(model: Network, problem: Problem, floor: float) -> tuple[Constant, ...]:
     vector = ParameterVector(model)
     if not vector.size:
         return ()
-    gram = problem.normal_equations(vector, problem.evaluate(vector)).gram
-    freedom = max(1, problem.y.numel() - vector.size)
     n = problem.y.numel()
-    variance = max(problem.evaluate(ParameterVector(model)).loss * n / freedom, floor) / n
-    root = gram.diagonal().clamp_min(1e-300).rsqrt()
-    scaled = gram * root[:, None] * root
-    # A direction that the data do not determine gets a large error, not an infinite one.
-    inverse = torch.linalg.inv(scaled + 1e-13 * torch.eye(len(scaled), dtype=scaled.dtype))
-    errors = (variance * inverse.diagonal()).clamp_min(0).sqrt() * root
-    values = vector.read()
+    freedom = max(1, n - vector.size)
+    variance = max(problem.evaluate(vector).loss * n / freedom, floor) / n
+    natural, errors = standard_errors(model, vector, problem, variance)
+    values, sizes = vector.read(), natural.sizes
     return tuple(
-        Constant(layer, term, LETTERS[letter], function, float(values[i]), float(errors[i]))
-        for i, layer, term, letter, function in _places(model, vector)
+        Constant(
+            layer, term, letter, _function(model, layer, term), float(values[i]), float(errors[i]), float(sizes[i])
+        )
+        for (layer, term, letter), i in natural.places.items()
     )
 
 
-def _places(model: Network, vector: ParameterVector) -> Iterator[tuple[int, int, int, int, str]]:
-    # Of every free number of a term its place in the vector, which has scales and biases of nodes in between.
-    for slot in vector.slots:
-        if slot.kind == "term":
-            layer = model.layers[slot.layer]
-            assert layer.symbolic is not None
-            for i, (term, letter) in enumerate(layer.symbolic.free.nonzero().tolist(), slot.start):
-                yield i, slot.layer, term, letter, layer.spec.terms[term].function
-
-
-def _frozen(model: AnyNetwork, constant: Constant, value: float) -> AnyNetwork:
-    layers = [copy.deepcopy(layer) for layer in model.layers]
-    terms = terms_of(layers[constant.layer])
-    item = terms[constant.term]
-    free = "".join(letter for letter in item.term.free if letter != constant.letter)
-    affine = list(item.affine)
-    shape = item.shape
-    if constant.letter == "p":
-        shape = value
-        if item.term.function == "power" and value in NAMED_POWERS:
-            item = replace(item, term=replace(item.term, function=NAMED_POWERS[value]))
-    else:
-        affine["abcd".index(constant.letter)] = value
-    terms[constant.term] = replace(item, term=replace(item.term, free=free), affine=tuple(affine), shape=shape)
-    layers[constant.layer] = rewire(layers[constant.layer], [], terms)
-    new = type(model).from_layers(model.spec, layers)
-    new.data, new.objective = model.data, model.objective
-    return new
+def _function(model: Network, layer: int, term: int) -> str:
+    return model.spec.layers[layer].terms[term].function

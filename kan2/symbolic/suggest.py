@@ -70,9 +70,10 @@ def suggest_symbolic(
         top: return only this many.
 
     Raises:
-        EdgeError: no such edge.
+        EdgeError: no such edge, or it carries nothing.
         UnknownNameError: a function of the library is unknown.
     """
+    model.spec.check_edge(edge, "suggest_symbolic")
     table = suggest_all(model, [edge], data, library=library, weight_simple=weight_simple)[edge]
     return replace(table, rows=table.rows[:top], scores=table.scores[:top])
 
@@ -144,6 +145,8 @@ def edge_ranges(model: Network, data: Any = None) -> list[tuple[Tensor, Tensor]]
     ranges = []
     for record in trace.layers:
         low, high = record.inputs.amin(0), record.inputs.amax(0)
-        flat = high - low <= 1e-12 * torch.maximum(low.abs(), high.abs())
-        ranges.append((torch.where(flat, low - 1, low), torch.where(flat, high + 1, high)))
+        size = torch.maximum(low.abs(), high.abs())
+        # A constant gets a range of its own size.
+        margin = torch.where(high - low > 1e-12 * size, 0.0, torch.where(size > 0, size, 1.0))
+        ranges.append((low - margin, high + margin))
     return ranges

@@ -43,15 +43,22 @@ def test_frequencies_from_slow_to_fast(frequency):
     assert 1 - fit.r2 < 1e-6
 
 
-@settings(max_examples=10)
-@given(st.floats(-6, 6), st.floats(-6, 6), st.floats(-3, 3))
-def test_units_do_not_matter(log_x, log_y, shift):
-    scale_x, scale_y = 10.0**log_x, 10.0**log_y
-    fit = fit_one(
-        lambda x: scale_y * (torch.tanh(3 * (x / scale_x - shift)) + 0.5),
-        (shift - 1) * scale_x, (shift + 1) * scale_x, ["tanh", "x", "sin"],
-    )["tanh"]  # fmt: skip
+@settings(max_examples=15, deadline=None)
+@given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([0.0, -3.0, 200.0, 1e6]))
+def test_units_and_offsets_do_not_matter(k_x, k_y, shift):
+    scale_x, scale_y = 10.0**k_x, 10.0**k_y
+
+    def curve(x):
+        return scale_y * (torch.tanh(3 * (x / scale_x - shift)) + 0.5)
+
+    ends = (shift - 1) * scale_x, (shift + 1) * scale_x
+    fit = fit_one(curve, *ends, ["tanh", "x", "sin"])["tanh"]
     assert 1 - fit.r2 < 1e-9
+    a, b, c, d = canonical("tanh", fit.affine)
+    x = torch.linspace(*ends, 50, dtype=torch.float64)
+    found = c * torch.tanh(a * x + b) + d
+    torch.testing.assert_close(found / scale_y, curve(x) / scale_y, rtol=1e-6, atol=1e-6)
+    assert [a * scale_x, b + a * scale_x * shift, c / scale_y, d / scale_y] == pytest.approx([3, 0, 1, 0.5], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["J0", "gamma", "airyai", "elliptic_k", "erf", "zeta", "besselj", "fresnels"])

@@ -165,3 +165,11 @@ def test_samples_without_targets_are_refused():
     for verb in verbs:
         with pytest.raises(DataError, match="X alone"):
             verb(x)
+
+
+def test_an_edge_that_carries_nothing_is_like_no_function():
+    model = MultKAN([2, 1], grid=3).remove_edge((0, 0, 0))
+    with pytest.raises(EdgeError, match="suggest_symbolic: expected an edge that carries something"):
+        model.suggest_symbolic((0, 0, 0))
+    assert model.fix_symbolic((0, 0, 0), "sin", fit=False).spec.n_edges == 2
+    assert model.fix_symbolic((0, 0, 0), "sin").spec.n_edges == 2
