@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.interrupts import Interruptible
 from kan2.training._optimiser import Optimiser
-from kan2.training._preparation import adopt_names, commit, read_loader, split, targets, weights
+from kan2.training._own_type import in_own_type, report_kept
+from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
 from kan2.training._scaling import scale_inputs_, scale_outputs_
 from kan2.training._starts import best_start, stages
@@ -108,12 +110,15 @@ def fit(
         resume: go on from the checkpoint where there is one; the other arguments must be the same.
 
     Returns:
-        the history of the run, one row a step.
+        the history of the run, one row a step. After Ctrl-C the network is the best that was reached, and
+        `history.interrupted` is true; inside another verb, such as `auto_prune`, that verb ends as well.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came before the first step, or a second time; the network is not half changed.
         DataError, ShapeError: the data are empty, not finite, or do not match the network.
         UnknownNameError: no such optimiser.
-        TrainingError: the loss is not finite at the start, or arguments exclude each other.
+        TrainingError: the loss is not finite at the start, arguments exclude each other or are out of range, or what
+            was trained does not fit into the network's type.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -121,6 +126,7 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
+    check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
     optimiser = Optimiser.of(opt, lr, batch, seed)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
     if residual is not None:
@@ -173,8 +179,22 @@ def fit(
         work.layers, work.spec = best.layers, best.spec
     may_start_coarse = optimiser.name == "LM" and update_grid
     grids = stages(model, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
-    with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
-        run.run([None] if grids is None else grids)
-    commit(model, work)
-    model.data = data.to(model.like)
+
+    def hand_over() -> None:
+        kept = in_own_type(work, model.like.dtype)
+        if kept is not work:
+            report_kept(run, kept, train[0], None if held_out is None else held_out[0])
+        commit(model, kept)
+        model.data = data.to(model.like)
+        block.has_result = True
+
+    with Interruptible() as block:
+        try:
+            with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
+                run.run([None] if grids is None else grids)
+        except KeyboardInterrupt:
+            if len(run.history):
+                hand_over()
+            raise
+        hand_over()
     return run.history

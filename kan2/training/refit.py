@@ -13,6 +13,7 @@ from torch import Tensor
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 from kan2.training.history import History
 
@@ -29,24 +30,28 @@ def refit(
         sample_weight: (batch,) non-negative weights.
         hopeless: training is given up if the error is above this after `patience` steps.
         patience: see `hopeless`.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, since an error from half a training would be taken for that of a whole one.
     """
 
     def give_up(_: Network, history: History) -> bool:
         return len(history) > patience and history.rmse is not None and history.rmse > hopeless
 
     try:
-        data = replace(data, X_test=None, y_test=None)
-        # A network that fits already would lose by a move of its grids what made it fit.
-        fits = isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless
-        fit(
-            model,
-            data,
-            steps=steps,
-            sample_weight=sample_weight,
-            tolerance=1e-2,
-            callbacks=(give_up,),
-            update_grid=not fits,
-        )
+        with Interruptible():
+            data = replace(data, X_test=None, y_test=None)
+            # A network that fits already would lose by a move of its grids what made it fit.
+            fits = isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless
+            fit(
+                model,
+                data,
+                steps=steps,
+                sample_weight=sample_weight,
+                tolerance=1e-2,
+                callbacks=(give_up,),
+                update_grid=not fits,
+            )
     except TrainingError:
         return inf
     return rmse(model, data, sample_weight)
