@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from kan2.core.spec import default_names
+from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 
 
@@ -68,16 +69,18 @@ class _KANEstimator(BaseEstimator):
 
     def _train(self, model: MultKAN, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, loss: str) -> None:
         self.model_, self.samples_, self.weight_ = model, (X, y), weight
-        self.history_ = model.fit(
-            (X, y),
-            self.opt,
-            self.steps,
-            self.lamb,
-            restarts=self.restarts,
-            sample_weight=weight,
-            seed=self._seed,
-            loss=loss,
-        )
+        # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
+        with Interruptible():
+            self.history_ = model.fit(
+                (X, y),
+                self.opt,
+                self.steps,
+                self.lamb,
+                restarts=self.restarts,
+                sample_weight=weight,
+                seed=self._seed,
+                loss=loss,
+            )
 
     def _draw_seed(self) -> None:
         state = self.random_state
@@ -162,8 +165,9 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         """
         check_is_fitted(self, "model_")
         options = {"sample_weight": self.weight_, **options}
-        model = self.model_.auto_prune(self.samples_, sample_weight=options["sample_weight"])
-        return model.auto_symbolic(self.samples_, **options).symbolic_formula(digits=digits)
+        with Interruptible():
+            model = self.model_.auto_prune(self.samples_, sample_weight=options["sample_weight"])
+            return model.auto_symbolic(self.samples_, **options).symbolic_formula(digits=digits)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -316,10 +320,11 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         trusted = float((losses.std() / len(losses) ** 0.5 / weight.mean()).sqrt())
         data, weight = (samples.X, logits), weight.numpy()
         size = float(np.sqrt(np.average(logits.square().mean(1).numpy(), weights=weight)))
-        model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
-        model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
-        model.fit(samples, loss="cross_entropy", steps=20, sample_weight=self.weight_)
-        return model
+        with Interruptible():
+            model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
+            model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
+            model.fit(samples, loss="cross_entropy", steps=20, sample_weight=self.weight_)
+            return model
 
 
 def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -6,6 +6,7 @@ edges, until no edge can go.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Any
 
@@ -20,12 +21,24 @@ from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError
+from kan2.interrupts import Interruptible
 from kan2.training.refit import rmse
 from kan2.types import EdgeIndex
 
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What `auto_prune` has to say about the network it returns.
+
+    Attributes:
+        interrupted: whether Ctrl-C ended the search; the network is the smallest that had been accepted.
+    """
+
+    interrupted: bool = False
 
 
 def auto_prune(
@@ -47,6 +60,9 @@ def auto_prune(
         steps: training steps after each removal.
         sample_weight: (batch,) non-negative weights.
 
+    Returns:
+        the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.
+
     Example:
         >>> from kan2 import MultKAN, sample_function
         >>> data = sample_function("x1*x2", [(-1, 1), (-1, 1)], n=300)
@@ -59,15 +75,21 @@ def auto_prune(
     limit = max(max_growth * rmse(model, samples, sample_weight), floor * float(samples.y.std(unbiased=False)))
     criteria = Criteria(samples, limit, steps, sample_weight)
     model = whole = simplify(model)
-    model.data = samples
-    for layer in range(len(model.layers) - 1, 0, -1):
-        model = _fewest_nodes(model, layer, criteria)
-    # What has lost nodes has lost all edges it can do without.
-    return _fewest_edges(model, criteria) if model is whole else model
+    with Interruptible() as block:
+        block.has_result = True
+        for layer in range(len(model.layers) - 1, 0, -1):
+            for model in _fewer_nodes(model, layer, criteria):
+                pass
+        # What has lost nodes has lost all edges it can do without.
+        if model is whole:
+            for model in _fewer_edges(model, criteria):
+                pass
+    model.data, model.report = samples, PruneReport(block.interrupted)
+    return model
 
 
-def _fewest_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> AnyNetwork:
-    # Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
+def _fewer_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> Iterator[AnyNetwork]:
+    # Yields better and better networks. Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
     # everything is squeezed through may need more edges than one node more: then both are compared.
     scores = attribute(model, criteria.data, outputs="max", shares=True).nodes[layer]
     order = scores.argsort(descending=True, stable=True).tolist()
@@ -87,10 +109,10 @@ def _fewest_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> AnyNetwo
         trial = _fewest_edges(trial, criteria)
         if not found or trial.spec.n_edges < best.spec.n_edges:
             best = trial
+            yield best
         found = found or len(chosen)
         if _is_tree(best):
             break
-    return best
 
 
 def _is_tree(model: Network) -> bool:
@@ -100,21 +122,29 @@ def _is_tree(model: Network) -> bool:
 
 
 def _fewest_edges(model: AnyNetwork, criteria: Criteria) -> AnyNetwork:
+    for model in _fewer_edges(model, criteria):
+        pass
+    return model
+
+
+def _fewer_edges(model: AnyNetwork, criteria: Criteria) -> Iterator[AnyNetwork]:
+    # Yields smaller and smaller networks.
     for threshold in GROUPS:
         weak = [edge for score, edge in ranked_edges(model, criteria.data) if score < threshold]
         trial = try_without(model, weak, criteria) if weak else None
         if trial is not None:
             model = trial
+            yield model
             break
     while model.spec.n_edges > 1:
         for _, edge in ranked_edges(model, criteria.data):
             trial = try_without(model, [edge], criteria)
             if trial is not None:
                 model = trial
+                yield model
                 break
         else:
-            return model
-    return model
+            return
 
 
 def _subsets(n: int) -> Iterator[tuple[int, ...]]:

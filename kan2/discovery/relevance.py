@@ -17,7 +17,7 @@ for tests that redraw a feature; Friedman, Popescu, Predictive Learning via Rule
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from typing import Any
 
@@ -31,6 +31,7 @@ from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
 from kan2.edits.prune import prune_input
 from kan2.errors import DataError
+from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 
 CHANCE = 0.01  # of any irrelevant feature above its floor
@@ -50,10 +51,12 @@ class Relevance:
         scores: by how much the mean absolute error on unseen samples grows when the feature is redrawn, in standard
             deviations of the targets, by name, the largest first.
         floors: the noise floor of each.
+        interrupted: whether Ctrl-C ended the tests before all samples had been looked at.
     """
 
     scores: dict[str, float]
     floors: dict[str, float]
+    interrupted: bool = False
 
     @property
     def relevant(self) -> tuple[str, ...]:
@@ -82,7 +85,11 @@ def relevance(
         steps: training steps of each network.
         seed: seed of folds, redrawings and starts.
 
+    Returns:
+        the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
+
     Raises:
+        KeyboardInterrupt: Ctrl-C came before the first fold had been judged.
         DataError: there are no targets to train on, fewer than ten samples, or too few folds or draws.
 
     Example:
@@ -105,11 +112,13 @@ def relevance(
         targets = _standard(samples.y.double(), plain)
     spread = float(targets.std(0, correction=0).mean()) or 1.0
     errors: list[Tensor] = []
-    for held in torch.randperm(n, generator=generator).to(features.device).chunk(folds):
-        network = _trained(model, features, targets, held, steps, seed)
-        size = max(FEWEST_SAMPLES, LARGEST_WORK // (draws * features.shape[1]))
-        errors.append(_errors(network, features, targets, held[:size], draws, generator) / spread)
-    return _judged(model.spec.features, torch.stack(errors).mean(0))
+    with Interruptible() as block:
+        for held in torch.randperm(n, generator=generator).to(features.device).chunk(folds):
+            network = _trained(model, features, targets, held, steps, seed)
+            size = max(FEWEST_SAMPLES, LARGEST_WORK // (draws * features.shape[1]))
+            errors.append(_errors(network, features, targets, held[:size], draws, generator) / spread)
+            block.has_result = True
+    return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
 
 
 def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
@@ -211,7 +220,8 @@ def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> Any
         options: of `relevance`.
     """
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
-    found = relevance(model, samples, **options)
+    with Interruptible():
+        found = relevance(model, samples, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 

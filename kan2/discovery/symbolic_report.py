@@ -25,16 +25,19 @@ class SymbolicReport:
         choices: in the order they were made.
         pareto: all networks that were tried, by complexity and error, with a recommended row.
         snap: what became of the numbers; None where splines are left, or snapping was switched off.
+        interrupted: whether Ctrl-C ended the search; the network is the best that had been accepted.
     """
 
     rmse_before: float
     choices: list[Choice] = field(default_factory=list)
     pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
     snap: SnapReport | None = None
+    interrupted: bool = False
 
     def __str__(self) -> str:
         lines = [f"splines: rmse {self.rmse_before:.3g}"]
         lines += [f"edge {c.edge}: {c.function or 'spline'}, rmse {c.rmse:.3g}" for c in self.choices]
         if self.snap is not None:
             lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
+        lines += ["interrupted"] * self.interrupted
         return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)

@@ -21,6 +21,7 @@ from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
+from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.snap import snap_constants
 from kan2.symbolic.suggest import Suggestions, suggest_all
@@ -60,6 +61,9 @@ def auto_symbolic(
         sample_weight: (batch,) non-negative weights.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
 
+    Returns:
+        the network; after Ctrl-C the best that had been accepted, and `report.interrupted` is true.
+
     Raises:
         DataError: there are no targets to train on.
 
@@ -77,11 +81,14 @@ def auto_symbolic(
     limit = max_growth * max(error, floor)
     criteria = Criteria(data, limit, steps, sample_weight, library, weight_simple, tries, accuracy)
     search = _Search(model, error, criteria, ParetoTable(len(data), floor))
-    search.drop_idle_edges()
-    search.straighten()
-    search.choose_all()
-    search.simplify()
-    return search.finish(snap)
+    with Interruptible() as block:
+        block.has_result = True
+        search.drop_idle_edges()
+        search.straighten()
+        search.choose_all()
+        search.simplify()
+        return search.finish(snap)
+    return search.stop()
 
 
 class _Search(Generic[AnyNetwork]):
@@ -260,6 +267,12 @@ class _Search(Generic[AnyNetwork]):
                 self.report.choices.append(Choice(edge, "x", self.error))
                 return True
         return False
+
+    def stop(self) -> AnyNetwork:
+        """Returns the best network that was accepted, as it is, after an interrupt."""
+        model, self.report.interrupted = copy.deepcopy(self.model), True
+        model.data, model.report = self.criteria.data, self.report
+        return model
 
     def finish(self, snap: bool) -> AnyNetwork:
         """Returns the network with its report; if all edges are functions, trained to the end, with exact numbers."""
