@@ -106,7 +106,11 @@ class Training:
         except KeyboardInterrupt:
             if len(self.history):
                 self.history.message = INTERRUPTED
-                self._end_stage()
+                self.grids.recover()
+                self.solver.restart()
+                self.grids.end_stage(self._rounding)
+                self.solver.finish()
+                self._record()
                 self.recorder.finish()
             raise
         self.recorder.finish()
