@@ -171,7 +171,9 @@ def grow(work: Study, output: int) -> Tree:
             tree.add_node(inputs[0], kind="input", inputs=inputs, **_record(relevance[view.inputs[0]]))
             return inputs[0]
         try:
-            growth = _unknown(view, work) if tree.graph["interrupted"] else _growth(view, work, is_known, pivots, parent)
+            growth = (
+                _unknown(view, work) if tree.graph["interrupted"] else _growth(view, work, is_known, pivots, parent)
+            )
         except KeyboardInterrupt:
             if not len(tree):
                 raise

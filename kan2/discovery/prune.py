@@ -78,18 +78,19 @@ def auto_prune(
     with Interruptible() as block:
         block.has_result = True
         for layer in range(len(model.layers) - 1, 0, -1):
-            for model in _fewer_nodes(model, layer, criteria):
-                pass
+            for smaller in _fewer_nodes(model, layer, criteria):
+                model = smaller
         # What has lost nodes has lost all edges it can do without.
         if model is whole:
-            for model in _fewer_edges(model, criteria):
-                pass
+            for smaller in _fewer_edges(model, criteria):
+                model = smaller
     model.data, model.report = samples, PruneReport(block.interrupted)
     return model
 
 
 def _fewer_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> Iterator[AnyNetwork]:
-    # Yields better and better networks. Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
+    # Yields better and better networks.
+    # Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
     # everything is squeezed through may need more edges than one node more: then both are compared.
     scores = attribute(model, criteria.data, outputs="max", shares=True).nodes[layer]
     order = scores.argsort(descending=True, stable=True).tolist()
@@ -122,8 +123,8 @@ def _is_tree(model: Network) -> bool:
 
 
 def _fewest_edges(model: AnyNetwork, criteria: Criteria) -> AnyNetwork:
-    for model in _fewer_edges(model, criteria):
-        pass
+    for smaller in _fewer_edges(model, criteria):
+        model = smaller
     return model
 
 

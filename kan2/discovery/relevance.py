@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.analysis.attribution import finite_samples
 from kan2.core.layer import chunked
 from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork, Network
@@ -129,9 +130,7 @@ def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
     return (columns - columns.mean(0)) / torch.where(spread > 0, spread, 1.0)
 
 
-def _trained(
-    model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, steps: int, seed: int
-) -> AnyNetwork:
+def _trained(model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, steps: int, seed: int) -> AnyNetwork:
     # What the given network has learned of the samples that are held out must be forgotten.
     spec = NetworkSpec(model.spec.layers, model.spec.features, model.spec.outputs)
     network = type(model).from_layers(spec, [copy.deepcopy(layer) for layer in model.layers]).double()
@@ -241,7 +240,7 @@ def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Fl
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
-    x = model.samples(data, "feature_interaction").X
+    x = finite_samples(model, data, "feature_interaction")
     with torch.no_grad():
         jet = model.jet(x, order=2)
     spread = x.std(0, correction=0)

@@ -87,7 +87,9 @@ def _outputs(kept: Network, x: Tensor, run: Training) -> Tensor:
     if bad := int((~torch.isfinite(nodes)).any(1).sum()):
         exact = run.work(x)
         if bool(torch.isfinite(exact).all()):
-            raise _too_large(kept.like.dtype, f"nan or infinity in what the network returns on {bad} of {len(x)} samples")
+            raise _too_large(
+                kept.like.dtype, f"nan or infinity in what the network returns on {bad} of {len(x)} samples"
+            )
     return nodes.double()
 
 

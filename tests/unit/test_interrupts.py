@@ -66,21 +66,20 @@ def test_the_outermost_block_keeps_and_inner_ones_hand_on():
     assert after.interrupted
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_a_block_without_result_and_other_errors_raise(error):
-    with pytest.raises(error), Interruptible() as block:
-        block.has_result = error is not KeyboardInterrupt
-        raise error
-    assert not block.interrupted
-
-
-def test_a_second_interrupt_is_raised():
-    with pytest.raises(KeyboardInterrupt), Interruptible() as block:
-        block.has_result = True
+def interrupt_in_a_block(has_result, times=1):
+    with Interruptible() as block:
+        block.has_result = has_result
         try:
             raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt  # noqa: B904
+        finally:
+            if times == 2:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("has_result", "times"), [(False, 1), (True, 2)])
+def test_a_block_without_result_and_a_second_interrupt_raise(has_result, times):
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_in_a_block(has_result, times)
 
 
 @BRIEF

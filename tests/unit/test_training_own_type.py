@@ -47,7 +47,7 @@ def test_a_residual_is_that_of_the_digits_that_are_kept():
 def test_numbers_that_are_too_large_for_the_type_are_refused_and_the_network_is_intact(scale):
     model = MultKAN([2, 5, 1], dtype=torch.float16)
     before, spec = state(model), model.spec
-    with pytest.raises(TrainingError, match="fit into float16, up to 6.55e.04, got"):
+    with pytest.raises(TrainingError, match=r"fit into float16, up to 6.55e.04, got"):
         model.fit((X, scale * Y), steps=10)
     assert same(before, state(model))
     assert model.spec is spec
