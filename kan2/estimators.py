@@ -324,7 +324,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             model = self.model_.auto_prune(data, floor=trusted / float(logits.std()), sample_weight=weight)
             model = model.auto_symbolic(data, **{"sample_weight": weight, "accuracy": trusted / size, **options})
             model.fit(samples, loss="cross_entropy", steps=20, sample_weight=self.weight_)
-            return model
+        return model
 
 
 def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

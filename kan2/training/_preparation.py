@@ -38,7 +38,7 @@ def check_counts(grids: Any, **counts: Any) -> None:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def adopt_names(work: Network, data: Dataset) -> None:
