@@ -37,7 +37,7 @@ def _check_options(inputs: Any, edges: Any, approximate: Any, verify: Any, train
     if grid is not None:
         if edges == "symbolic":
             raise CompileError(
-                f"compile: expected no grid beside edges='symbolic', whose functions are exact, got grid={grid!r}. Pass "
+                f"compile: expected no grid beside edges='symbolic', whose functions are exact, got {grid!r}. Pass "
                 "edges='spline' and a domain, or leave grid out."
             )
         if isinstance(grid, bool) or not isinstance(grid, Integral) or grid < 1:
