@@ -233,7 +233,7 @@ def finite_rows(data: Any, where: str) -> Any:
 
     Example:
         >>> import warnings
-        >>> with warnings.catch_warnings(record=True) as caught:
+        >>> with warnings.catch_warnings(record=True, action="always") as caught:
         ...     finite_rows(([[1.0], [float("nan")]], [2.0, 3.0]), "plot")[0].tolist(), str(caught[0].message)
         ([[1.0]], 'plot: ignored 1 of 2 samples, which hold nan or infinity.')
     """
