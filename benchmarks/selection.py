@@ -33,10 +33,10 @@ def run(seed: int) -> tuple[list[int], list[int], float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(samples, steps=40)
-        found = model.relevance(steps=10)
+        found = model.relevance(steps=30)
     kept = sorted(int(name[1:]) for name in found.relevant)
     pruned = sorted(int(name[1:]) for name in model.prune_input(threshold=1e-2).spec.features)
-    return kept, pruned, found.floor, time.process_time() - start
+    return kept, pruned, max(found.floors.values()), time.process_time() - start
 
 
 def is_leading(kept: list[int]) -> bool:

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from math import isfinite
@@ -16,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from case_studies._results import study_section, write_section
+from kan2.interrupts import Interruptible
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ def row_of_trials(task: str, trials: Sequence[Trial], measure: str, target: str,
     )
 
 
+_started: ContextVar["CaseResult | None"] = ContextVar("started", default=None)
+"""The results of the study that runs, for a script that is interrupted."""
+INTERRUPTED = 130  # what shells expect of a script that Ctrl-C ended
+
+
 @dataclass
 class CaseResult:
     """Results of a study, collected while it runs.
@@ -91,6 +99,7 @@ class CaseResult:
         formulas: everything found, by name, as text.
         figures: matplotlib figures, or anything with `svg()` and `png()`, by file name without ending.
         references: where the task and the figures beside ours come from.
+        interrupted: whether Ctrl-C ended the study before its last line.
     """
 
     name: str
@@ -100,11 +109,15 @@ class CaseResult:
     figures: dict[str, Any] = field(default_factory=dict)
     references: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        _started.set(self)
 
     @property
     def passed(self) -> bool:
         """Whether every target was met."""
-        return all(row.passed for row in self.rows)
+        return not self.interrupted and all(row.passed for row in self.rows)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -112,6 +125,7 @@ class CaseResult:
         return {
             "study": self.name,
             "passed": self.passed,
+            "interrupted": self.interrupted,
             "seconds": round(self.seconds, 2),
             "table": [vars(row) for row in self.rows],
             "metrics": self.metrics,
@@ -236,10 +250,32 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     arguments = parser.parse_args(argv)
     out = arguments.out or Path("out") / name
     make_places(parser, out, arguments.results)
-    result = study(full=arguments.full, seeds=arguments.seeds)
+    result = _run(study, arguments.full, arguments.seeds)
+    if result is None:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     result.write(out)
     result.show()
     if arguments.results is not None:
         write_section(study_section(result.report, arguments.full, arguments.seeds), arguments.results)
     Console().print(f"Figures and report.json are in {out}/")
+    if result.interrupted:
+        print(f"{name}: interrupted after {len(result.rows)} lines of the table", file=sys.stderr)
+        return INTERRUPTED
     return 0 if result.passed else 1
+
+
+def _run(study: Callable[..., CaseResult], full: bool, seeds: int | None) -> CaseResult | None:
+    # The lines that an interrupted study had, marked as such; None where it had none.
+    _started.set(None)
+    clock = Stopwatch()
+    try:
+        # A fit that is interrupted must not hand what it has to a study that goes on.
+        with Interruptible():
+            return study(full=full, seeds=seeds)
+    except KeyboardInterrupt:
+        result = _started.get()
+        if result is None or not result.rows:
+            return None
+        result.interrupted, result.seconds = True, clock.total()
+        return result

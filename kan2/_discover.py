@@ -22,6 +22,7 @@ from kan2.core.data import Dataset, as_dataset
 from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.errors import TrainingError
+from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.training.spread import rmse
 from treeconv.calibration import nearest_neighbours
@@ -62,8 +63,13 @@ def discover(
         seed: seed of the starts.
         options: passed on to `auto_symbolic`.
 
+    Returns:
+        the network. After Ctrl-C the best of the attempts that had ended, or, in the first attempt, the network as far
+        as it had come, maybe with splines; `report.interrupted` is true.
+
     Raises:
         TrainingError: no attempt could be trained.
+        KeyboardInterrupt: Ctrl-C came before the first network was trained.
 
     Example:
         >>> from kan2 import sample_function
@@ -75,32 +81,41 @@ def discover(
     models: list[tuple[bool, float, MultKAN]] = []
     table: ParetoTable | None = None
     given = smaller = width, mult_arity
-    for attempt in range(attempts):
-        try:
-            start = smaller if attempt % 2 else given
-            model = _trained(samples, *start, grid, steps, seed + attempt)
-        except TrainingError:
-            continue
-        model = model.auto_prune(floor=FLOOR)
-        smaller = _one_node_fewer(model) or given
-        if any(layer.numeric is not None for layer in model.layers):
-            present = max(layer.basis.grid for layer in model.spec.layers)
-            model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
-        model = model.auto_symbolic(library=library, **options)
-        report: SymbolicReport = model.report
-        if table is None:
-            table = report.pareto
-        else:
-            table.rows += report.pareto.rows
-        is_found = _is_found(model, samples)
-        row = ParetoTable(len(samples), report.pareto.floor).add(model, rmse(model, samples))
-        models.append((not is_found, row.criterion if row else inf, model))
-        if is_found and (not _n_free(model) or sum(not missed for missed, _, _ in models) == CONFIRMATIONS):
-            break
+    trained: MultKAN | None = None
+    with Interruptible() as block:
+        for attempt in range(attempts):
+            try:
+                start = smaller if attempt % 2 else given
+                model = _trained(samples, *start, grid, steps, seed + attempt)
+            except TrainingError:
+                continue
+            trained, block.has_result = model, True
+            trained = model = model.auto_prune(floor=FLOOR)
+            smaller = _one_node_fewer(model) or given
+            if any(layer.numeric is not None for layer in model.layers):
+                present = max(layer.basis.grid for layer in model.spec.layers)
+                model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
+            model = model.auto_symbolic(library=library, **options)
+            report: SymbolicReport = model.report
+            if table is None:
+                table = report.pareto
+            else:
+                table.rows += report.pareto.rows
+            is_found = _is_found(model, samples)
+            row = ParetoTable(len(samples), report.pareto.floor).add(model, rmse(model, samples))
+            models.append((not is_found, row.criterion if row else inf, model))
+            if is_found and (not _n_free(model) or sum(not missed for missed, _, _ in models) == CONFIRMATIONS):
+                break
+    if block.interrupted and not models and trained is not None:
+        error = rmse(trained, samples)
+        table = ParetoTable(len(samples))
+        table.add(trained, error)
+        trained.report = SymbolicReport(error)
+        models.append((True, inf, trained))
     if table is None:
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
     best = min(models, key=lambda entry: entry[:2])[2]
-    best.report.pareto = table
+    best.report.pareto, best.report.interrupted = table, block.interrupted
     return best
 
 

@@ -50,6 +50,10 @@ class SerializationError(Kan2Error, ValueError):
     """A file is not a saved kan2 model, or was saved by an incompatible version."""
 
 
+class DataWarning(UserWarning):
+    """Some samples were left out, because numbers that belong to them are not finite."""
+
+
 class GridWarning(UserWarning):
     """A grid was changed to what the data can support."""
 

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from kan2.core.spec import default_names
+from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.training.history import History
 from kan2.training.objective import Objective
@@ -74,10 +75,9 @@ class _KANEstimator(BaseEstimator):
             options = {"restarts": self.restarts, "sample_weight": weight, "seed": self._seed, "loss": loss}
             return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
 
-        if self.hidden is not None:
-            model, history = trained(self.hidden)
-        else:
-            model, history = self._chosen(trained)
+        # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
+        with Interruptible():
+            model, history = trained(self.hidden) if self.hidden is not None else self._chosen(trained)
         self.model_, self.history_, self.samples_, self.weight_ = model, history, (X, y), weight
 
     def _chosen(self, trained: Callable[..., tuple[MultKAN, History]]) -> tuple[MultKAN, History]:
@@ -97,7 +97,8 @@ class _KANEstimator(BaseEstimator):
         model = copy.deepcopy(self.model_)  # what was pickled has forgotten its data
         model.data = model.samples(self.samples_, "formula")
         model.objective = Objective(loss).weighted(options.pop("sample_weight", self.weight_), model.data, "formula")
-        return model.auto_prune().auto_symbolic(**options)
+        with Interruptible():
+            return model.auto_prune().auto_symbolic(**options)
 
     def _draw_seed(self) -> None:
         state = self.random_state

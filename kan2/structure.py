@@ -20,6 +20,7 @@ from kan2.core.data import as_dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.errors import DataError, SpecError
+from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
@@ -32,13 +33,26 @@ def tree_of(model: Network, data: Any = None, **options: Any) -> Any:
         model: the network.
         data: samples; by default those of the last fit. Test samples among them tell the error of the network.
         options: passed on to `treeconv.convert`.
-    """
-    import treeconv
 
+    Returns:
+        the tree; after Ctrl-C as far as it had grown, and `tree.graph["interrupted"]` is true.
+    """
     samples = model.samples(data, "tree")
     if samples.X_test is not None and samples.y_test is not None and not {"y", "error"} & set(options):
         options["error"] = _errors(model, samples.X_test, samples.y_test)
-    return treeconv.convert(model, samples.X, names=model.spec.inputs, **options)
+    return _converted(model, samples.X, names=model.spec.inputs, **options)
+
+
+def _converted(model: Network, x: Tensor, **options: Any) -> Any:
+    import treeconv
+
+    with Interruptible() as block:
+        result = treeconv.convert(model, x, **options)
+        if any(one.graph.get("interrupted") for one in (result if isinstance(result, list) else [result])):
+            # What called this one ends as well.
+            block.has_result = True
+            raise KeyboardInterrupt
+    return result
 
 
 def tree(
@@ -64,18 +78,18 @@ def tree(
         options: passed on to `treeconv.convert`.
 
     Returns:
-        the tree, a `networkx.DiGraph`; for several targets a list of trees.
+        the tree, a `networkx.DiGraph`; for several targets a list of trees. After Ctrl-C the tree as far as it had
+        grown, and `tree.graph["interrupted"]` is true.
 
     Raises:
         DataError: fewer than 20 samples.
+        KeyboardInterrupt: Ctrl-C came before the first node of the tree was known.
 
     Example:
         >>> import kan2
         >>> kan2.tree(kan2.sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
         'product'
     """
-    import treeconv
-
     samples = as_dataset(data if y is None else (data, y), names)
     if (n := len(samples)) < 20:
         raise DataError(f"tree: expected at least 20 samples, got {n}. Collect more, or convert a model you have.")
@@ -87,10 +101,11 @@ def tree(
     spec = NetworkSpec.from_width([x.shape[1], 2 * x.shape[1] + 1, targets.shape[1]], inputs=samples.inputs)
     model = cls.from_spec(spec)
     model.reset_parameters(seed=seed)
-    fit(model, (x, targets), steps=100)
+    with Interruptible():
+        fit(model, (x, targets), steps=100)
     if not {"y", "error"} & set(options):
         options["error"] = _errors(model, held_x, held_y)
-    result = treeconv.convert(model, samples.X, names=samples.inputs, **options)
+    result = _converted(model, samples.X, names=samples.inputs, **options)
     for one in result if isinstance(result, list) else [result]:
         one.graph["model"] = model
     return result

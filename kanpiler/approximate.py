@@ -18,6 +18,7 @@ from kan2.core.layer import KANLayer
 from kan2.core.spec import LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.errors import warn
 from kan2.expressions.reference_values import reference_values
+from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.training.fit import fit
 from kanpiler.domain import Domain, sample
@@ -95,7 +96,8 @@ def train(part: Part, domain: Domain) -> MultKAN:
     n = len(part.inputs)
     network = MultKAN([n, 2 * n + 1, 1], grid=GRIDS[0], inputs=part.inputs)
     held_out = N_SAMPLES // 3
-    fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=40)
+    with Interruptible():
+        fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=40)
     error = np.sqrt(np.mean((network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]) ** 2)) / y.std()
     message = f"compile: {part.expression} is a trained spline network, right to {error:.1e} of its standard deviation."
     warn(message, ApproximationWarning)

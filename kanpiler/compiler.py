@@ -5,6 +5,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import sympy
@@ -22,6 +23,30 @@ from kanpiler.parse import Program, parse
 from kanpiler.schedule import Schedule
 from kanpiler.splines import emit_splines
 from kanpiler.verify import verify as verify_network
+
+
+def _check_options(inputs: Any, edges: Any, approximate: Any, verify: Any, trainable: Any, grid: Any) -> None:
+    # An option that would be dropped in silence is refused.
+    if edges not in ("symbolic", "spline"):
+        raise CompileError(f"compile: expected edges='symbolic' or 'spline', got {edges!r}.")
+    for name, value in (("approximate", approximate), ("verify", verify), ("trainable", trainable)):
+        if not isinstance(value, bool):
+            raise CompileError(f"compile: expected {name}=True or False, got {value!r}.")
+    if inputs is not None and not isinstance(inputs, Iterable):
+        raise CompileError(f"compile: expected inputs as a list of names, got {inputs!r}. None takes all symbols.")
+    if grid is not None:
+        if edges == "symbolic":
+            raise CompileError(
+                f"compile: expected no grid beside edges='symbolic', whose functions are exact, got {grid!r}. Pass "
+                "edges='spline' and a domain, or leave grid out."
+            )
+        if isinstance(grid, bool) or not isinstance(grid, Integral) or grid < 1:
+            raise CompileError(f"compile: expected grid as a whole number >= 1, got {grid!r}. None finds one.")
+    if edges == "spline" and not trainable:
+        raise CompileError(
+            "compile: expected trainable=True beside edges='spline', whose splines can always be trained, got False. "
+            "Leave it out, or freeze the network by requires_grad_(False)."
+        )
 
 
 @dataclass(frozen=True)
@@ -91,13 +116,15 @@ def compile(
         trainable: whether training may change the numbers of the symbolic edges.
         optimize: "depth", "width" or "edges" tries equal formulas and keeps the smallest network; None compiles the
             formula as it is written.
-        grid: grid intervals of the splines; None takes as many as a relative RMSE of 1e-6 needs, at most 320.
+        grid: grid intervals of the splines, >= 1, where edges="spline"; None takes as many as a relative RMSE of 1e-6
+            needs, at most 320.
 
     Returns:
         A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
 
     Raises:
-        CompileError: the formula cannot be read, names an undeclared symbol, or has no exact network.
+        CompileError: the formula cannot be read, names an undeclared symbol, or has no exact network; or an option has
+            no effect beside the others.
 
     Warns:
         ApproximationWarning: a part of the formula is trained.
@@ -109,8 +136,7 @@ def compile(
         >>> net(torch.tensor([[2.0, 0.0, 4.0]])).tolist()
         [[32.0]]
     """
-    if edges not in ("symbolic", "spline"):
-        raise CompileError(f"compile: expected edges='symbolic' or 'spline', got {edges!r}.")
+    _check_options(inputs, edges, approximate, verify, trainable, grid)
     if approximate:
         program = parse(expr, inputs)
         expressions, parts = cut([carry_out(expression) for expression in program.expressions])

@@ -30,6 +30,11 @@ def check_domain(domain: Mapping[Any, Any] | None, inputs: Sequence[str]) -> dic
         {'x': (0.0, 1.0)}
     """
     checked = {}
+    if domain is not None and not isinstance(domain, Mapping):
+        raise CompileError(
+            f"compile: expected domain as a dict of names to (low, high), got {domain!r}. Pass "
+            f"domain={{{(*inputs, 'x')[0]!r}: (low, high)}}."
+        )
     for key, interval in (domain or {}).items():
         name = getattr(key, "name", key)
         if name not in inputs:

@@ -91,8 +91,62 @@ def _bias(parent: str, evidence: Evidence, unit: float, spread: float) -> float 
     return None if bias is None else bias / spread  # a factor is known up to scale
 
 
+@dataclass(frozen=True)
+class _Growth:
+    """A node and what is below it: for each part whether it is known, its sisters, the evidence for its edge."""
+
+    division: Division
+    record: dict[str, Any]
+    parts: tuple[tuple[View, bool, Group, dict[str, Any]], ...]
+
+
+def _growth(view: View, work: Study, is_known: bool, pivots: Group, parent: str) -> _Growth:
+    probes = work.probes(view)
+    division = divide(probes, work.tolerance, is_known)
+    record = _record(division.evidence)
+    if division.kind == "product":
+        record["bias"] = _bias(parent, division.evidence, work.unit, probes.spread)
+    parts = []
+    for place in division.groups:
+        group = tuple(view.inputs[i] for i in place)
+        if division.kind == "separable":
+            known, sisters = True, tuple(i for i in view.inputs if i not in group)
+        else:
+            known, sisters = is_known and division.kind != "opaque", pivots
+        part = freeze(work.function, group, work.x, work.rng, sisters if known and len(group) > 1 else ())
+        evidence: dict[str, Any] = {}
+        if division.kind == "opaque" and len(group) > 1:
+            score, scatter = module_score(probes, place)
+            evidence = _record(judge(score, slope_limits(probes, work.tolerance)([score]), scatter))
+        parts.append((part, known, sisters, evidence))
+    return _Growth(division, record, tuple(parts))
+
+
+def _unknown(view: View, work: Study) -> _Growth:
+    """A node that was not looked at any more: any function of its inputs."""
+    evidence = Evidence(True, 0.0, work.tolerance.value[1], 0.5, {"interrupted": True})
+    groups = tuple((i,) for i in range(len(view.inputs)))
+    parts = tuple((View(view.function, (i,), view.contexts, view.weights), False, (), {}) for i in view.inputs)
+    return _Growth(Division("opaque", groups, evidence), _record(evidence), parts)
+
+
+def _seedling(names: tuple[str, ...], output: int) -> Tree:
+    """The tree of an output that was not looked at: any function of all inputs."""
+    nothing = {"score": 0.0, "threshold": 0.0, "confidence": 0.5}
+    tree = Tree(root=0, names=names, irrelevant=(), output=output, interrupted=True, settings={})
+    tree.add_node(0, kind="opaque", inputs=names, interrupted=True, **nothing)
+    for name in names:
+        tree.add_node(name, kind="input", inputs=(name,), **nothing)
+        tree.add_edge(name, 0)
+    return tree
+
+
 def grow(work: Study, output: int) -> Tree:
-    """Builds the tree of one output."""
+    """Builds the tree of one output; after Ctrl-C as far as it has grown.
+
+    Raises:
+        KeyboardInterrupt: Nothing is known yet, or Ctrl-C came a second time.
+    """
     tree, names = Tree(), work.names
     relevance = work.relevance()
     relevant = tuple(i for i, e in enumerate(relevance) if not e.holds)
@@ -101,6 +155,7 @@ def grow(work: Study, output: int) -> Tree:
         irrelevant=tuple(names[i] for i, e in enumerate(relevance) if e.holds),
         output=output,
         root=0,
+        interrupted=False,
         settings={
             "n_samples": len(work.x),
             "error": work.tolerance.source,
@@ -115,25 +170,20 @@ def grow(work: Study, output: int) -> Tree:
         if len(inputs) == 1:
             tree.add_node(inputs[0], kind="input", inputs=inputs, **_record(relevance[view.inputs[0]]))
             return inputs[0]
-        probes = work.probes(view)
-        division = divide(probes, work.tolerance, is_known)
+        try:
+            growth = (
+                _unknown(view, work) if tree.graph["interrupted"] else _growth(view, work, is_known, pivots, parent)
+            )
+        except KeyboardInterrupt:
+            if not len(tree):
+                raise
+            tree.graph["interrupted"] = True
+            growth = _unknown(view, work)
         node = sum(1 for n in tree if isinstance(n, int))
-        tree.add_node(node, kind=division.kind, inputs=inputs, **_record(division.evidence))
-        if division.kind == "product":
-            tree.nodes[node]["bias"] = _bias(parent, division.evidence, work.unit, probes.spread)
-        for place in division.groups:
-            group = tuple(view.inputs[i] for i in place)
-            if division.kind == "separable":
-                known, sisters = True, tuple(i for i in view.inputs if i not in group)
-            else:
-                known, sisters = is_known and division.kind != "opaque", pivots
-            part = freeze(work.function, group, work.x, work.rng, sisters if known and len(group) > 1 else ())
-            child = add(part, known, sisters, division.kind)
-            tree.add_edge(child, node)
-            if division.kind == "opaque" and len(group) > 1:
-                score, scatter = module_score(probes, place)
-                limit = slope_limits(probes, work.tolerance)([score])
-                tree.edges[child, node].update(_record(judge(score, limit, scatter)))
+        tree.add_node(node, kind=growth.division.kind, inputs=inputs, **growth.record)
+        for part, known, sisters, evidence in growth.parts:
+            child = add(part, known, sisters, growth.division.kind)
+            tree.add_edge(child, node, **evidence)
         return node
 
     if len(relevant) > 1:
@@ -174,8 +224,11 @@ def convert(
 
     Returns:
         A `Tree`, which is a `networkx.DiGraph` (see `treeconv.tree` for its attributes); for several outputs a list.
+        After Ctrl-C the tree as far as it had grown: `tree.graph["interrupted"]` is true, and nodes that were not
+        looked at are opaque.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came before the first node was known.
         TypeError: If `f` cannot be called.
         SampleError: If samples, names, targets, errors and outputs do not fit together.
         ExpressionError: If a SymPy expression has other symbols than the names.
@@ -187,5 +240,15 @@ def convert(
         product
     """
     subject = Subject.of(f, x, names, y, error)
-    trees = [grow(Study.of(subject, output, n_samples), output) for output in range(len(subject.functions))]
+    trees: list[Tree] = []
+    for output in range(len(subject.functions)):
+        if trees and trees[-1].graph["interrupted"]:
+            trees.append(_seedling(subject.names, output))
+            continue
+        try:
+            trees.append(grow(Study.of(subject, output, n_samples), output))
+        except KeyboardInterrupt:
+            if not trees:
+                raise
+            trees.append(_seedling(subject.names, output))
     return trees[0] if len(trees) == 1 else trees

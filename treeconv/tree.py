@@ -12,7 +12,8 @@ them; all other nodes are integers, 0 being the root. Every node carries
 
 A child that is an input stands for an unknown function of it, except below an opaque node, which takes it as it is.
 An edge into an opaque node from a group carries the evidence that the group acts through one number. `tree.graph`
-holds `root`, `names`, `irrelevant` (names of inputs without effect; they are nodes without a parent), `output` and
+holds `root`, `names`, `irrelevant` (names of inputs without effect; they are nodes without a parent), `output`,
+`interrupted` (whether Ctrl-C ended the search; opaque nodes that were not looked at are `interrupted` too) and
 `settings`.
 
 Reference: DESIGN of graphs in networkx, A. Hagberg, D. Schult, P. Swart, SciPy 2008.
@@ -29,7 +30,7 @@ import networkx as nx
 from treeconv.errors import TreeError
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
-GRAPH_KEYS = ("root", "names", "irrelevant", "output", "settings")
+GRAPH_KEYS = ("root", "names", "irrelevant", "output", "interrupted", "settings")
 
 
 def as_tree(graph: Any, where: str) -> Tree:
@@ -72,7 +73,9 @@ class Tree(nx.DiGraph):
             label = node if attributes["kind"] == "input" else attributes["kind"]
             if attributes.get("bias"):
                 label += f" + {attributes['bias']:.4g}"
-            if attributes["kind"] != "input":
+            if attributes.get("interrupted"):
+                label += "  (interrupted)"
+            elif attributes["kind"] != "input":
                 label += f"  (score {attributes['score']:.1e}, threshold {attributes['threshold']:.1e})"
             lines.append("  " * depth + label)
         if self.graph["irrelevant"]:

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.core.data import warn_of_rows
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.core.trace import LayerTrace
@@ -73,7 +74,7 @@ def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", 
         shares: let factors of a product share its score by what they contribute, see the module.
 
     Raises:
-        DataError: fewer than two samples, or activations that are not finite.
+        DataError: fewer than two samples, or on fewer than two are all activations finite.
         UnknownNameError: no such output.
 
     Example:
@@ -109,20 +110,38 @@ def feature_score(model: Network, data: Any = None) -> Float[Tensor, " feature"]
 
 
 @torch.no_grad()
-def finite_trace(model: Network, data: Any, where: str) -> tuple[LayerTrace, ...]:
-    """Returns the trace of a network on samples, refusing too few samples and activations that are not finite."""
-    x = model.samples(data, where).X
-    if x.shape[0] < 2:
-        raise DataError(f"{where}: expected at least two samples, got {x.shape[0]}. Scores need a spread.")
-    trace = model.trace(x)
-    for i, record in enumerate(trace.layers):
-        for what, values in (("reads", record.inputs), ("gives", record.outputs)):
-            if bad := int((~torch.isfinite(values)).any(1).sum()):
-                raise DataError(
-                    f"{where}: expected finite activations, got nan or infinity in what layer {i} {what} on {bad} of "
-                    f"{len(x)} samples. Remove these samples, or look for a symbolic edge outside its domain."
-                )
-    return trace.layers
+def finite_trace(model: Network, data: Any, where: str, fewest: int = 2) -> tuple[LayerTrace, ...]:
+    """Returns the trace of a network on the samples on which it is finite, with a warning where some are not.
+
+    Args:
+        model: the network.
+        data: samples, see `Network.samples`.
+        where: name of the verb, for messages.
+        fewest: number of samples that are needed.
+
+    Raises:
+        DataError: fewer samples are left.
+    """
+    return _finite(model, data, where, fewest)[1]
+
+
+def finite_samples(model: Network, data: Any, where: str, fewest: int = 1) -> Float[Tensor, "batch input"]:
+    """Returns the samples on which a network is finite; see `finite_trace`."""
+    return _finite(model, data, where, fewest)[0]
+
+
+@torch.no_grad()
+def _finite(model: Network, data: Any, where: str, fewest: int) -> tuple[Tensor, tuple[LayerTrace, ...]]:
+    x = model.samples(data, where, skips=True).X
+    layers = model.trace(x).layers
+    kept = torch.stack([torch.isfinite(v).all(1) for record in layers for v in (record.inputs, record.outputs)]).all(0)
+    if not bool(kept.all()):
+        warn_of_rows(kept, where, "on which some activation is nan or infinity")
+        x = x[kept]
+        layers = model.trace(x).layers
+    if len(x) < fewest:
+        raise DataError(f"{where}: expected at least two samples, got {len(x)}. Scores need a spread.")
+    return x, layers
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kan2.core.features import compute_features
 from kan2.core.spec import default_names
-from kan2.errors import DataError, ShapeError
+from kan2.errors import DataError, DataWarning, ShapeError, warn
 from kan2.expressions.evaluate import evaluate
 from kan2.expressions.parse import parse_expression
 
@@ -219,6 +219,66 @@ def sample_function(
 
 def _as_callable(expression: sympy.Expr, inputs: Sequence[str]) -> Callable[[Tensor], Tensor]:
     return lambda x: evaluate(expression, dict(zip(inputs, x.unbind(-1)))).expand(x.shape[0])
+
+
+def finite_rows(data: Any, where: str) -> Any:
+    """Returns data without the samples that hold nan or infinity, with a warning that says how many these are.
+
+    Args:
+        data: a Dataset, (X, y), a dict with train_input and train_label, or X alone.
+        where: name of the verb, for messages.
+
+    Raises:
+        DataError: no sample is finite.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True, action="always") as caught:
+        ...     finite_rows(([[1.0], [float("nan")]], [2.0, 3.0]), "plot")[0].tolist(), str(caught[0].message)
+        ([[1.0]], 'plot: ignored 1 of 2 samples, which hold nan or infinity.')
+    """
+    if isinstance(data, Dataset):
+        columns = (data.X, data.y)
+    elif isinstance(data, Mapping):
+        columns = tuple(to_tensor(data[key], where) for key in ("train_input", "train_label") if key in data)
+    elif isinstance(data, tuple | list) and len(data) == 2:
+        columns = tuple(to_tensor(part, where) for part in data)
+    else:
+        columns = (to_tensor(data, where),)
+    if any(part.ndim == 0 or len(part) != len(columns[0]) for part in columns):
+        return data
+    kept = torch.stack([torch.isfinite(part).flatten(1).all(1) if part.ndim > 1 else torch.isfinite(part)
+                        for part in columns]).all(0)  # fmt: skip
+    if bool(kept.all()):
+        return data
+    warn_of_rows(kept, where, "which hold nan or infinity")
+    columns = tuple(part[kept] for part in columns)
+    if isinstance(data, Dataset):
+        return replace(data, X=columns[0], y=columns[1])
+    if isinstance(data, Mapping):
+        return {**data, **dict(zip(("train_input", "train_label"), columns))}
+    return columns if len(columns) == 2 else columns[0]
+
+
+def warn_of_rows(kept: Tensor, where: str, why: str) -> None:
+    """Warns of samples that are left out.
+
+    Args:
+        kept: (batch,) for each sample whether it stays.
+        where: name of the verb.
+        why: what is wrong with the others.
+
+    Raises:
+        DataError: none stays.
+    """
+    n, bad = len(kept), int((~kept).sum())
+    if bad == n:
+        raise DataError(
+            f"{where}: expected finite samples and activations, got nan or infinity in all {n} samples, {why}. Pass "
+            "other samples, or look for a symbolic edge outside its domain."
+        )
+    if bad:
+        warn(f"{where}: ignored {bad} of {n} samples, {why}.", DataWarning)
 
 
 def to_tensor(values: Any, where: str) -> Tensor:

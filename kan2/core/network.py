@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kan2.core.data import Dataset, as_dataset, to_tensor
+from kan2.core.data import Dataset, as_dataset, finite_rows, to_tensor
 from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
@@ -175,16 +175,20 @@ class Network(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("data", "objective", "report")}
 
-    def samples(self, data: Any = None, where: str = "samples", needs_targets: bool = False) -> Dataset:
+    def samples(
+        self, data: Any = None, where: str = "samples", needs_targets: bool = False, *, skips: bool = False
+    ) -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
 
         Args:
             data: a Dataset, (X, y), a dict with train_input and train_label, X alone, or None.
             where: name of the verb, for the error message.
             needs_targets: refuse X alone, instead of taking the outputs of the network for targets.
+            skips: leave out samples that hold nan or infinity, with a warning, instead of refusing them.
 
         Raises:
-            DataError: no data were given and the network was not trained, or targets are missing.
+            DataError: no data were given and the network was not trained, or targets are missing; samples are not
+                finite, with `skips` all of them.
         """
         if data is None:
             if self.data is None:
@@ -192,6 +196,8 @@ class Network(nn.Module):
                     f"{where}: expected samples, got none, and the network has no data of a fit. Pass data."
                 )
             return self.data
+        if skips:
+            data = finite_rows(data, where)
         if not isinstance(data, Dataset | tuple | list | dict):
             if needs_targets:
                 raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")

@@ -7,6 +7,7 @@ edges, until no edge can go.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError
+from kan2.interrupts import Interruptible
 from kan2.training.objective import objective_of
 from kan2.training.refit import train_on
 from kan2.training.spread import rmse
@@ -32,6 +34,17 @@ ALTERNATIVES = 4  # subsets of one size that are tried
 TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
 TIGHTER_OTHERS = (2.0, 1.0, 0.2)  # the same where something else than squares was trained, of what noise hides
 DOUBLINGS, GAIN = 2, 8.0  # how often a trial may double its grid, and what it must gain each time
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What `auto_prune` has to say about the network it returns.
+
+    Attributes:
+        interrupted: whether Ctrl-C ended the search; the network is the smallest that had been accepted.
+    """
+
+    interrupted: bool = False
 
 
 def auto_prune(
@@ -60,6 +73,9 @@ def auto_prune(
     Raises:
         TrainingError: weights beside a loss that takes none.
 
+    Returns:
+        the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.
+
     Example:
         >>> from kan2 import MultKAN, sample_function
         >>> data = sample_function("x1*x2", [(-1, 1), (-1, 1)], n=300)
@@ -73,31 +89,43 @@ def auto_prune(
     near, weight, trusted = objective.surrogate(model, samples)
     error, whole = rmse(model, near, weight), simplify(model)
     whole.data, whole.objective = samples, objective
-    judge = None
-    for share in TIGHTER if objective.is_squares else TIGHTER_OTHERS:
-        growth = 1 + share * (max_growth - 1)
-        limit = max(growth * error, share * max_growth * trusted, floor)
-        found = _smallest(whole, Criteria(near, limit, steps, weight, objective.penalty))
-        if found.spec.n_edges == whole.spec.n_edges:
-            return whole
-        if not objective.is_squares:
-            train_on(found, samples, objective, steps)
-        found.data, found.objective = samples, objective
-        judge = judge or Judge(model, samples, objective, tolerance=floor**2)
-        if not judge.is_worse(found):
-            return found
-    return whole
+    best, judge = whole, None
+    with Interruptible() as block:
+        block.has_result = True
+        for share in TIGHTER if objective.is_squares else TIGHTER_OTHERS:
+            growth = 1 + share * (max_growth - 1)
+            limit = max(growth * error, share * max_growth * trusted, floor)
+            found = whole
+            for smaller in _smaller(whole, Criteria(near, limit, steps, weight, objective.penalty)):
+                found = smaller
+                # What was accepted for squares to the targets is worth keeping as it is when Ctrl-C comes.
+                best = found if objective.is_squares else whole
+            best = whole
+            if found.spec.n_edges == whole.spec.n_edges:
+                break
+            if not objective.is_squares:
+                train_on(found, samples, objective, steps)
+            judge = judge or Judge(model, samples, objective, tolerance=floor**2)
+            if not judge.is_worse(found):
+                best = found
+                break
+    best.data, best.objective, best.report = samples, objective, PruneReport(block.interrupted)
+    return best
 
 
-def _smallest(whole: AnyNetwork, criteria: Criteria) -> AnyNetwork:
+def _smaller(whole: AnyNetwork, criteria: Criteria) -> Iterator[AnyNetwork]:
+    # Yields smaller and smaller networks.
     model = whole
     for layer in range(len(model.layers) - 1, 0, -1):
-        model = _fewest_nodes(model, layer, criteria)
+        for smaller in _fewer_nodes(model, layer, criteria):
+            yield (model := smaller)
     # What has lost nodes has lost all edges it can do without.
-    return _fewest_edges(model, criteria) if model is whole else model
+    if model is whole:
+        yield from _fewer_edges(model, criteria)
 
 
-def _fewest_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> AnyNetwork:
+def _fewer_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> Iterator[AnyNetwork]:
+    # Yields better and better networks.
     # Small networks are quick to retrain, so single nodes are tried first, then pairs, and so on. A few nodes that
     # everything is squeezed through may need more edges than one node more: then both are compared.
     scores = attribute(model, criteria.data, outputs="max", shares=True).nodes[layer]
@@ -118,10 +146,10 @@ def _fewest_nodes(model: AnyNetwork, layer: int, criteria: Criteria) -> AnyNetwo
         trial = _fewest_edges(trial, criteria)
         if not found or trial.spec.n_edges < best.spec.n_edges:
             best = trial
+            yield best
         found = found or len(chosen)
         if _is_tree(best):
             break
-    return best
 
 
 def _is_tree(model: Network) -> bool:
@@ -131,21 +159,29 @@ def _is_tree(model: Network) -> bool:
 
 
 def _fewest_edges(model: AnyNetwork, criteria: Criteria) -> AnyNetwork:
+    for smaller in _fewer_edges(model, criteria):
+        model = smaller
+    return model
+
+
+def _fewer_edges(model: AnyNetwork, criteria: Criteria) -> Iterator[AnyNetwork]:
+    # Yields smaller and smaller networks.
     for threshold in GROUPS:
         weak = [edge for score, edge in ranked_edges(model, criteria.data) if score < threshold]
         trial = try_without(model, weak, criteria) if weak else None
         if trial is not None:
             model = trial
+            yield model
             break
     while model.spec.n_edges > 1:
         for _, edge in ranked_edges(model, criteria.data):
             trial = try_without(model, [edge], criteria)
             if trial is not None:
                 model = trial
+                yield model
                 break
         else:
-            return model
-    return model
+            return
 
 
 def _subsets(n: int) -> Iterator[tuple[int, ...]]:

@@ -1,35 +1,37 @@
 """Which inputs matter beyond chance, and which act together.
 
-*Noise floor*: shuffled copies of the features, called shadows, are offered to the network beside the true ones, and it
-is trained for a few more steps. What the shadows score, they score by chance. Their scores are nearly log-normal; the
-floor is what the best of as many chance features as there are true ones exceeds in one case of a hundred, and no less
-than the best shadow. A feature is *relevant* if it scores more.
+*Redrawing* a feature gives every sample another value of it that goes as well with the sample's other features: what
+they predict linearly, plus what is left of another sample. An irrelevant feature tells nothing about the target beyond
+the others; so on samples that a network has not seen, its error is as likely to fall as to rise when the feature is
+redrawn, however the network uses it. This holds with and without noise, for networks that fit to rounding and for
+those that overfit. The *score* of a feature is by how much the error grows, the *noise floor* by how much it grows by
+chance: the redrawings scatter, and the floor is what any irrelevant feature exceeds in one case of a hundred. Networks
+are trained anew for this, wired like the given one, on the other folds of the samples.
 
 *Interaction* of two features: the root mean square of the mixed second derivative of the output, in units of the
 spreads of the features and of the output. It vanishes where the output is a sum of functions of one of them each.
 
-References: Kursa, Rudnicki, Feature Selection with the Boruta Package (2010), doi:10.18637/jss.v036.i11; Friedman,
-Popescu, Predictive Learning via Rule Ensembles (2008), arXiv 0811.1679.
+References: Candes, Fan, Janson, Lv, Panning for Gold: Model-X Knockoffs (2018), doi:10.1111/rssb.12265, section 4.1,
+for tests that redraw a feature; Friedman, Popescu, Predictive Learning via Rule Ensembles (2008), arXiv 0811.1679.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import exp, log
-from statistics import NormalDist, mean, stdev
+from math import exp, sqrt
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.analysis.attribution import attribute
-from kan2.core.data import Dataset
+from kan2.analysis.attribution import finite_samples
+from kan2.core.layer import chunked
+from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
-from kan2.edits.choose import choose
-from kan2.edits.expand import add_splines
 from kan2.edits.prune import prune_input
+<<<<<<< HEAD
 from kan2.errors import TrainingError
 from kan2.training.objective import objective_of
 from kan2.training.refit import train_on
@@ -37,6 +39,19 @@ from kan2.training.refit import train_on
 LARGEST_SHADOWS = 20  # shadows offered at a time
 CHANCE = 0.01  # of any irrelevant feature above the floor
 SMALL = 1e-3  # size of the first weights of shadows, relative to those of the true feature
+=======
+from kan2.errors import DataError
+from kan2.interrupts import Interruptible
+from kan2.training.fit import fit
+
+CHANCE = 0.01  # of any irrelevant feature above its floor
+FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
+LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that leaves enough samples
+# On samples kept out of training, steps stop when the error no longer falls. [4, 5, 1] on 500 samples with 5 % noise:
+# 10 of 10 seeds tell x2 in x0^2 + 0.3 x1 + 0.1 x2^3 with them, 7 of 10 without; mean absolute errors tell it in all.
+KEPT_OUT, PATIENCE = 0.25, 15
+TIED = 1e-3  # share of a feature's spread below which the others determine it
+>>>>>>> w-c
 
 
 @dataclass(frozen=True)
@@ -44,50 +59,62 @@ class Relevance:
     """The scores of the features and what chance alone would give; prints as a table.
 
     Attributes:
-        scores: attribution scores by name, the largest first.
-        floor: the noise floor.
-        shadows: the scores of all shadows.
+        scores: by how much the mean absolute error on unseen samples grows when the feature is redrawn, in standard
+            deviations of the targets, by name, the largest first.
+        floors: the noise floor of each.
+        interrupted: whether Ctrl-C ended the tests before all samples had been looked at.
     """
 
     scores: dict[str, float]
-    floor: float
-    shadows: tuple[float, ...]
+    floors: dict[str, float]
+    interrupted: bool = False
 
     @property
     def relevant(self) -> tuple[str, ...]:
         """Names of the features that score above the floor, the strongest first."""
-        return tuple(name for name, score in self.scores.items() if score > self.floor)
+        return tuple(name for name, score in self.scores.items() if score > self.floors[name])
 
     def __str__(self) -> str:
-        width = max(map(len, self.scores))
-        lines = [f"{n:{width}}  {s:.4f}  {'' if s > self.floor else 'irrelevant'}" for n, s in self.scores.items()]
-        return "\n".join([line.rstrip() for line in lines] + [f"noise floor {self.floor:.4f}"])
+        width = max(map(len, (*self.scores, "feature")))
+        lines = [f"{'feature':{width}}  score    noise floor"]
+        for name, score in self.scores.items():
+            verdict = "" if score > self.floors[name] else "irrelevant"
+            lines.append(f"{name:{width}}  {score:<7.2g}  {self.floors[name]:<11.2g}  {verdict}".rstrip())
+        return "\n".join(lines)
 
 
 def relevance(
-    model: Network, data: Any = None, *, n_shadows: int | None = None, steps: int = 20, seed: int = 0
+    model: Network, data: Any = None, *, folds: int = 3, draws: int = 30, steps: int = 100, seed: int = 0
 ) -> Relevance:
     """Returns the scores of the features together with the noise floor.
 
     Args:
-        model: a trained network; left as it is.
+        model: a network; left as it is, its wiring and its symbolic edges are what is trained.
         data: training samples with targets; by default those of the last fit.
-        n_shadows: number of shuffled features; by default as many as there are features, at most 20.
-        steps: training steps with the shadows.
-        seed: seed of the shuffles.
+        folds: number of parts of the samples, each of which is judged by a network trained on the others, >= 2.
+        draws: number of redrawings of each feature, >= 3.
+        steps: training steps of each network.
+        seed: seed of folds, redrawings and starts.
+
+    Returns:
+        the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
 
     Raises:
+<<<<<<< HEAD
         DataError: there are no targets to train on.
         TrainingError: the network was trained on a residual, which knows no shuffled inputs.
+=======
+        KeyboardInterrupt: Ctrl-C came before the first fold had been judged.
+        DataError: there are no targets to train on, fewer than ten samples, or too few folds or draws.
+>>>>>>> w-c
 
     Example:
         >>> from kan2 import MultKAN, sample_function
         >>> data = sample_function("sin(3*x1) + 0*x2", [(-1, 1), (-1, 1)], n=200, noise=0.1)
-        >>> model = MultKAN([2, 1])
-        >>> history = model.fit(data)
-        >>> relevance(model).relevant
+        >>> relevance(MultKAN([2, 1]), data).relevant
         ('x1',)
     """
+<<<<<<< HEAD
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
         raise TrainingError(
@@ -95,9 +122,19 @@ def relevance(
             "inputs. Pass data with targets."
         )
     n = len(model.spec.features)
+=======
+    samples = model.samples(data, "relevance", needs_targets=True)
+    n = len(samples)
+    if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
+        raise DataError(
+            f"relevance: expected at least {FEWEST} samples, 2 to samples/5 folds and 3 draws, got {n} samples, "
+            f"{folds} folds, {draws} draws."
+        )
+>>>>>>> w-c
     generator = torch.Generator().manual_seed(seed)
-    count = min(n, LARGEST_SHADOWS) if n_shadows is None else n_shadows
+    plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
+<<<<<<< HEAD
         features = model.features(samples.X)
     origins = torch.randperm(n, generator=generator).repeat(-(-count // n))[:count].tolist()
     rows = [torch.randperm(len(features), generator=generator) for _ in origins]
@@ -107,15 +144,30 @@ def relevance(
     scores = attribute(objective.normalised(offered), table).nodes[0].tolist()
     pairs = sorted(zip(model.spec.features, scores[:n]), key=lambda pair: -pair[1])
     return Relevance(dict(pairs), _floor(scores[n:], n), tuple(scores[n:]))
+=======
+        features = _standard(model.features(samples.X).double(), plain)
+        targets = _standard(samples.y.double(), plain)
+    spread = float(targets.std(0, correction=0).mean()) or 1.0
+    errors: list[Tensor] = []
+    with Interruptible() as block:
+        for held in torch.randperm(n, generator=generator).to(features.device).chunk(folds):
+            network = _trained(model, features, targets, held, steps, seed)
+            size = max(FEWEST_SAMPLES, LARGEST_WORK // (draws * features.shape[1]))
+            errors.append(_errors(network, features, targets, held[:size], draws, generator) / spread)
+            block.has_result = True
+    return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
+>>>>>>> w-c
 
 
-def _floor(shadows: Sequence[float], n: int) -> float:
-    if len(shadows) < 3 or not all(score > 0 for score in shadows):
-        return max(shadows)
-    logs = [log(score) for score in shadows]
-    return max(max(shadows), exp(mean(logs) + NormalDist().inv_cdf(1 - CHANCE / n) * stdev(logs)))
+def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
+    # Symbolic edges may be defined for the given numbers alone; splines take any unit.
+    if not is_wanted:
+        return columns
+    spread = columns.std(0, correction=0)
+    return (columns - columns.mean(0)) / torch.where(spread > 0, spread, 1.0)
 
 
+<<<<<<< HEAD
 def _with_shadows(
     model: AnyNetwork,
     data: Dataset,
@@ -143,10 +195,90 @@ def _with_shadows(
     table = replace(data, X=torch.cat([features, shadows], 1), inputs=names, auxiliary=(), X_test=None, y_test=None)
     offered.data = table
     return offered, table
+=======
+def _trained(model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, steps: int, seed: int) -> AnyNetwork:
+    # What the given network has learned of the samples that are held out must be forgotten.
+    spec = NetworkSpec(model.spec.layers, model.spec.features, model.spec.outputs)
+    network = type(model).from_layers(spec, [copy.deepcopy(layer) for layer in model.layers]).double()
+    network.reset_parameters(seed=seed)
+    kept = torch.ones(len(features), dtype=torch.bool, device=features.device)
+    kept[held] = False
+    fit(network, (features[kept], targets[kept]), steps=steps, validation=KEPT_OUT, patience=PATIENCE, seed=seed)
+    return network
+
+
+@torch.no_grad()
+def _errors(
+    network: Network, features: Tensor, targets: Tensor, held: Tensor, draws: int, generator: torch.Generator
+) -> Float[Tensor, "feature trial"]:
+    # The mean absolute error on the samples held out: first as they are, then with the feature redrawn.
+    x, y = features[held], targets[held]
+
+    # A value outside the domain of a symbolic edge is worth as much as none.
+    blind = float(y.abs().mean())
+
+    def error(rows: Tensor, n: int) -> Tensor:
+        nodes = rows
+        for layer in network.layers:
+            nodes = chunked(layer, nodes)
+        return (nodes.reshape(n, len(held), -1) - y).abs().nan_to_num(blind, blind).mean((1, 2))
+
+    first = error(x, 1)
+    result = []
+    for j in range(features.shape[1]):
+        rows = x.repeat(draws, 1)
+        rows[:, j] = torch.cat([drawn[held] for drawn in redrawn(features, j, draws, generator)])
+        result.append(torch.cat([first, error(rows, draws)]))
+    return torch.stack(result)
+
+
+def redrawn(
+    features: Float[Tensor, "batch feature"], j: int, n: int, generator: torch.Generator
+) -> Iterator[Float[Tensor, " batch"]]:
+    """Yields a feature n times with its values redrawn, see the module.
+
+    Args:
+        features: samples.
+        j: which feature.
+        n: how many times.
+        generator: draws who takes whose value.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0]])
+        >>> sorted(next(redrawn(x, 1, 1, torch.Generator().manual_seed(0))).tolist())
+        [1.0, 3.0, 5.0]
+    """
+    own = features[:, j]
+    others = torch.cat([features[:, :j], features[:, j + 1 :], torch.ones_like(features[:, :1])], 1)
+    predicted = (others @ lstsq(others, own[:, None])).squeeze(1)
+    rest = own - predicted
+    # What other features determine entirely would never change; then each of them stands for all.
+    if len(own) < 2 * others.shape[1] or float(rest.std()) <= TIED * float(own.std()):
+        predicted, rest = torch.zeros_like(own), own
+    low, high = own.amin(), own.amax()
+    for _ in range(n):
+        order = torch.randperm(len(own), generator=generator).to(own.device)
+        yield (predicted + rest[order]).clamp(low, high)
+
+
+def _judged(names: tuple[str, ...], errors: Float[Tensor, "feature trial"]) -> Relevance:
+    from scipy.stats import t as student
+
+    # Errors are compared by their ratio: they may be rounding without a feature and large with it.
+    logs = errors.clamp_min(1e-30).log()
+    n_draws = errors.shape[1] - 1
+    beyond = float(student.isf(CHANCE / len(names), n_draws - 1)) * sqrt(1 + 1 / n_draws)
+    found = []
+    for name, first, log, drawn in zip(names, errors[:, 0].tolist(), logs[:, 0], logs[:, 1:]):
+        growth, scatter = float(drawn.mean() - log), float(drawn.std())
+        found.append((name, max(first, 1e-30) * (exp(growth) - 1), max(first, 1e-30) * (exp(beyond * scatter) - 1)))
+    found.sort(key=lambda row: -row[1])
+    return Relevance({name: score for name, score, _ in found}, {name: floor for name, _, floor in found})
+>>>>>>> w-c
 
 
 def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> AnyNetwork:
-    """Returns the network that reads only features that score above the noise floor; see `relevance`.
+    """Returns the network that reads only features that score above their noise floor; see `relevance`.
 
     Args:
         model: left as it is.
@@ -154,7 +286,12 @@ def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> Any
         options: of `relevance`.
     """
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
+<<<<<<< HEAD
     found = relevance(model, data, **options)
+=======
+    with Interruptible():
+        found = relevance(model, samples, **options)
+>>>>>>> w-c
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 
@@ -174,7 +311,7 @@ def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Fl
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
-    x = model.samples(data, "feature_interaction").X
+    x = finite_samples(model, data, "feature_interaction")
     with torch.no_grad():
         jet = model.jet(x, order=2)
     spread = x.std(0, correction=0)

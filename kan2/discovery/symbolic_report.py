@@ -27,6 +27,7 @@ class SymbolicReport:
         snap: what became of the numbers; None where splines are left, or snapping was switched off.
         refused: how many networks explained less than the original on samples kept aside; edges whose functions were
             given up for that are at the end of `choices`, as splines.
+        interrupted: whether Ctrl-C ended the search; the network is the best that had been accepted.
     """
 
     rmse_before: float
@@ -34,6 +35,7 @@ class SymbolicReport:
     pareto: ParetoTable = field(default_factory=lambda: ParetoTable(1))
     snap: SnapReport | None = None
     refused: int = 0
+    interrupted: bool = False
 
     def __str__(self) -> str:
         lines = [f"splines: rmse {self.rmse_before:.3g}"]
@@ -42,4 +44,5 @@ class SymbolicReport:
             lines.append(f"refused: {self.refused} networks that explain less on samples kept aside")
         if self.snap is not None:
             lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
+        lines += ["interrupted"] * self.interrupted
         return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)

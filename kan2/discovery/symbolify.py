@@ -24,6 +24,7 @@ from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
+from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.suggest import Suggestions
 from kan2.training.objective import Objective, objective_of
@@ -69,6 +70,9 @@ def auto_symbolic(
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
 
+    Returns:
+        the network; after Ctrl-C the best that had been accepted, and `report.interrupted` is true.
+
     Raises:
         DataError: there are no targets to train on.
         TrainingError: weights beside a loss that takes none.
@@ -88,24 +92,36 @@ def auto_symbolic(
     error, size = rmse(model, near, weight), size_in_spreads(near, weight)
     allowed = max_growth * accuracy * size
     judge = Judge(model, samples, objective, tolerance=allowed**2 if objective.is_squares else 0.0)
-    best: AnyNetwork | None = None
-    for share in (1.0,) if objective.is_squares else TIGHTER:
-        near_enough = max(accuracy, min(share, 1.0) * trusted / size)
-        floor = max(1e-13, near_enough * size)
-        limit = max_growth * max(error, floor, share * trusted)
-        penalty = objective.penalty
-        criteria = Criteria(near, limit, steps, weight, penalty, library, weight_simple, tries, near_enough)
-        search = _Search(start, error, criteria, ParetoTable(len(near), floor))
+    best, search = start, None
+    with Interruptible() as block:
+        block.has_result = True
+        for share in (1.0,) if objective.is_squares else TIGHTER:
+            near_enough = max(accuracy, min(share, 1.0) * trusted / size)
+            floor = max(1e-13, near_enough * size)
+            limit = max_growth * max(error, floor, share * trusted)
+            penalty = objective.penalty
+            criteria = Criteria(near, limit, steps, weight, penalty, library, weight_simple, tries, near_enough)
+            search = _Search(start, error, criteria, ParetoTable(len(near), floor))
+            search.drop_idle_edges()
+            search.straighten()
+            search.choose_all()
+            search.simplify()
         search.drop_idle_edges()
         search.straighten()
         search.choose_all()
         search.simplify()
-        found = settled(search.trail, criteria, search.report, judge, snap)
-        if best is None or _n_splines(found) < _n_splines(best):
-            best = found
-        if found.is_formula or not (found.report.refused or share > 1):
-            break
-    assert best is not None
+            found = settled(search.trail, criteria, search.report, judge, snap)
+            if best is start or _n_splines(found) < _n_splines(best):
+                best = found
+            if found.is_formula or not (found.report.refused or share > 1):
+                break
+    if block.interrupted and best is start:
+        # Of what was accepted for squares to the targets, the last is the best; else the network is not judged yet.
+        accepted = search is not None and objective.is_squares
+        best = copy.deepcopy(search.model if accepted else model)
+        best.report = search.report if search is not None else SymbolicReport(error)
+        best.data, best.objective = samples, objective
+    best.report.interrupted = block.interrupted
     return best
 
 

@@ -40,7 +40,7 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
 
     model.spec.check_edge(edge, "plot_edge")
     index, target, source = edge
-    layer, inputs = model.layers[index], layer_inputs(model, data)[index]
+    layer, inputs = model.layers[index], layer_inputs(model, data, "plot_edge")[index]
     low, high = finite_range(inputs)
     t = torch.linspace(0, 1, N_POINTS, dtype=low.dtype, device=low.device)[:, None]
     nodes = low + (high - low) * t

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.analysis.attribution import finite_trace
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.types import EdgeIndex
@@ -15,16 +16,17 @@ N_SAMPLES = 256  # points that stand for data where there are none
 
 
 @torch.no_grad()
-def layer_inputs(model: Network, data: Any = None) -> list[Float[Tensor, "batch source"]]:
+def layer_inputs(model: Network, data: Any = None, where: str = "plot") -> list[Float[Tensor, "batch source"]]:
     """Returns what each layer reads on samples.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit, or else points spread over the grids of
             the first layer, [-1, 1] where it has none.
+        where: name of the verb, for the warning of samples that are not finite.
     """
     if data is not None or model.data is not None:
-        return [record.inputs for record in model.trace(model.samples(data, "plot").X).layers]
+        return [record.inputs for record in finite_trace(model, data, where, fewest=1)]
     first = model.layers[0]
     low, high = -torch.ones(first.spec.n_in), torch.ones(first.spec.n_in)
     if first.numeric is not None:
@@ -81,7 +83,7 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
     """
     model.spec.check_edge(edge, "get_fun")
     index, target, source = edge
-    x, y = layer_curves(model.layers[index], layer_inputs(model, data)[index], n)
+    x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)
     return x[:, source], y[:, target, source]
 
 

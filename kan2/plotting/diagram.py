@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kan2.analysis.attribution import attribute
+from kan2.analysis.attribution import attribute, finite_samples
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
 from kan2.errors import ShapeError
@@ -67,6 +67,8 @@ def plot(
     for what, labels, n in (("in_vars", in_labels, len(spec.features)), ("out_vars", out_labels, len(spec.outputs))):
         if len(labels) != n:
             raise ShapeError(f"plot: expected {n} {what}, got {len(labels)}: {', '.join(labels)}.")
+    if data is not None or model.data is not None:
+        data = finite_samples(model, data, "plot")
     inputs = layer_inputs(model, data)
     opacity = _opacity(model, data, beta)
     layout = lay_out(spec)
@@ -83,7 +85,7 @@ def plot(
 
 
 def _opacity(model: Network, data: Any, beta: float) -> list[np.ndarray]:
-    if data is None and model.data is None:
+    if data is None:
         return [np.ones((layer.n_subnodes, layer.n_in)) for layer in model.spec.layers]
     scores = attribute(model, data, outputs="max").edges
     return [np.maximum(np.tanh(beta * edges.cpu().double().numpy()), FAINTEST) for edges in scores]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from kan2 import functions
+from kan2.analysis.attribution import finite_samples
 from kan2.core.network import Network
 from kan2.symbolic.curves import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
 from kan2.types import EdgeIndex
@@ -141,7 +142,7 @@ def edge_ranges(model: Network, data: Any = None) -> list[tuple[Tensor, Tensor]]
             ranges.append((grid[:, 0], grid[:, -1]))
         return ranges
     with torch.no_grad():
-        trace = model.trace(model.samples(data, "suggest_symbolic").X)
+        trace = model.trace(finite_samples(model, data, "suggest_symbolic"))
     ranges = []
     for record in trace.layers:
         low, high = record.inputs.amin(0), record.inputs.amax(0)

@@ -62,6 +62,7 @@ class GridFollower:
         self.work, self.problem, self.solver, self.is_on = work, problem, solver, is_on
         self.moves = Moves()
         self.kept: tuple[float, Snapshot] | None = None
+        self._whole: Snapshot | None = None  # while grids move, the state to go to if that is cut short
 
     @property
     def objective(self) -> float:
@@ -78,12 +79,19 @@ class GridFollower:
         if self.is_on or grid is not None:
             # A grid that is to stay may be meant for more than these samples.
             grid = supported_grid(self.work, features, grid)
-        before = Snapshot.of(self.work)
+        self._whole = before = Snapshot.of(self.work)
         moved = fit_grids_(self.work, features, grid, usage=GOOD_USAGE if self.is_on else float("-inf"))
         self.solver.begin_stage()
         self.moves, self.kept = Moves(), None
         if moved and grid is None and isfinite(self.objective):
             self._compare(before)
+        self._whole = None
+
+    def recover(self) -> None:
+        """Goes to the state before a move of grids, or to the one gone to, where an interrupt has cut that short."""
+        if self._whole is not None:
+            self._whole.restore_(self.work)
+            self._whole = None
 
     def _compare(self, before: Snapshot) -> None:
         # A network that was trained before may lose to new grids what it had; then it keeps the old ones, or, where
@@ -150,18 +158,21 @@ class GridFollower:
         return True
 
     def _move(self, step: int, overhang: float) -> None:
-        before = Snapshot.of(self.work)
+        self._whole = before = Snapshot.of(self.work)
         if self.kept is None or self.objective < self.kept[0]:
             self.kept = self.objective, before
         fit_grids_(self.work, self.problem.features, usage=FAIR_USAGE, overhang=overhang)
         self.solver.restart()
         if not isfinite(self.objective):
             self._go_to(before)
+        self._whole = None
         self.moves.last = step
 
     def _go_to(self, state: Snapshot) -> None:
+        outer, self._whole = self._whole, state
         state.restore_(self.work)
         self.solver.restart()
+        self._whole = outer
 
     def _activations(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The grid of every numeric layer but the first, whose samples do not move, with what it reads.

@@ -1,7 +1,8 @@
 """What `fit` does before and after training: names, weights, targets, splits, and handing over the result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -10,8 +11,34 @@ from torch.utils.data import DataLoader
 
 from kan2.core.data import Dataset, as_dataset
 from kan2.core.network import Network
-from kan2.errors import DataError, ShapeError, UnknownNameError
+from kan2.errors import DataError, ShapeError, TrainingError, UnknownNameError
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
+
+
+def check_counts(grids: Any, **counts: Any) -> None:
+    """Checks the options of `fit` that count something.
+
+    Args:
+        grids: numbers of grid intervals, or None.
+        counts: by name; None where an option is not used.
+
+    Raises:
+        TrainingError: one is no whole number of 1 or more, or there is no grid among the grids.
+    """
+    if grids is not None:
+        listed = list(grids) if isinstance(grids, Iterable) else None
+        if not listed or not all(_is_count(grid) for grid in listed):
+            raise TrainingError(
+                f"fit: expected grids as whole numbers >= 1, such as [5, 10], got {grids!r}. Leave grids out to keep "
+                "those of the network."
+            )
+    for name, value in counts.items():
+        if value is not None and not _is_count(value):
+            raise TrainingError(f"fit: expected {name} as a whole number >= 1, got {value!r}. Leave it out, or pass 1.")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def adopt_names(work: Network, data: Dataset) -> None:
@@ -92,8 +119,21 @@ def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:
 
 
 def commit(model: Network, work: Network) -> None:
-    """Hands the trained numbers, grids and names to the caller's network."""
-    work = work.to(model.like.dtype)
+    """Hands the trained numbers, grids and names to the caller's network, all of them or none.
+
+    Args:
+        model: the caller's network.
+        work: the trained one, of the same type.
+    """
+    try:
+        _hand_over(model, work)
+    except KeyboardInterrupt:
+        # Half of it would be no network.
+        _hand_over(model, work)
+        raise
+
+
+def _hand_over(model: Network, work: Network) -> None:
     old, new = model.state_dict(), work.state_dict()
     if {k: v.shape for k, v in old.items()} == {k: v.shape for k, v in new.items()}:
         # Same tensors, new values: optimisers and other references to the parameters stay valid.

@@ -111,7 +111,12 @@ class FirstOrder:
 
         for group in self.optimiser.param_groups:
             group["lr"] = self.shrink * self.rate(self.n_steps)
-        self.optimiser.step(closure)
+        try:
+            self.optimiser.step(closure)
+        except BaseException:
+            # An interrupt must not leave the network at a trial point.
+            self._write(here)
+            raise
         self.n_steps += 1
         first = values[0]
         if isfinite(first.objective):
@@ -145,9 +150,12 @@ class FirstOrder:
             self.restart()
         return True
 
-    @torch.no_grad()
     def _go_back(self) -> None:
-        for parameter, value in zip(self.parameters, self.good):
+        self._write(self.good)
+
+    @torch.no_grad()
+    def _write(self, numbers: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, numbers):
             parameter.copy_(value)
 
     def state(self) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.interrupts import Interruptible
 from kan2.training._optimiser import Optimiser
-from kan2.training._preparation import adopt_names, commit, read_loader, split, targets, weights
+from kan2.training._own_type import in_own_type, report_kept
+from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
 from kan2.training._scaling import begin_, measures_outputs, ordinary_size
 from kan2.training._starts import best_start, stages
@@ -117,12 +119,15 @@ def fit(
         resume: go on from the checkpoint where there is one; the other arguments must be the same.
 
     Returns:
-        the history of the run, one row a step.
+        the history of the run, one row a step. After Ctrl-C the network is the best that was reached, and
+        `history.interrupted` is true; inside another verb, such as `auto_prune`, that verb ends as well.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came before the first step, or a second time; the network is not half changed.
         DataError, ShapeError: the data are empty, not finite, or do not match the network.
         UnknownNameError: no such optimiser.
-        TrainingError: the loss is not finite at the start, or arguments exclude each other.
+        TrainingError: the loss is not finite at the start, arguments exclude each other or are out of range, or what
+            was trained does not fit into the network's type.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -130,6 +135,7 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
+    check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
     optimiser = Optimiser.of(opt, lr, batch, seed)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
     last: Objective = model.objective or Objective()
@@ -180,23 +186,37 @@ def fit(
     features = work.features(x)
     if work.is_fresh:
         begin_(work, features, units, update_grid)
-    with ordinary_size(work, None if units is None else units[1]):
-        problem = Problem(features, y, weight, penalty, distance, rough)
-        validated = None
-        if held_out is not None:
-            y_held = targets(held_out[1], len(work.spec.outputs), distance)
-            validated = Problem(work.features(held_out[0]), y_held, None, penalty, distance)
-        run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
-        checkpoints = Checkpoints(checkpoint, checkpoint_every)
-        may_smooth = work.is_fresh and smoothing is None and is_second_order and held_out is None and checkpoint is None
-        if not (resume and checkpoints.resume(run)) and restarts > 1:
-            best = best_start(work, problem, restarts, seed)
-            work.layers, work.spec = best.layers, best.spec
-        may_start_coarse = is_second_order and update_grid
-        grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
-        with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
-            (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
-    work.smoothing = problem.roughness.smoothing
-    commit(model, work)
-    model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
+    problem = Problem(features, y, weight, penalty, distance, rough)
+    validated = None
+    if held_out is not None:
+        y_held = targets(held_out[1], len(work.spec.outputs), distance)
+        validated = Problem(work.features(held_out[0]), y_held, None, penalty, distance)
+    checkpoints = Checkpoints(checkpoint, checkpoint_every)
+    may_smooth = work.is_fresh and smoothing is None and is_second_order and held_out is None and checkpoint is None
+
+    def hand_over() -> None:
+        work.smoothing = problem.roughness.smoothing
+        kept = in_own_type(work, model.like.dtype)
+        if kept is not work:
+            report_kept(run, kept, train[0], None if held_out is None else held_out[0])
+        commit(model, kept)
+        model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
+        block.has_result = True
+
+    run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
+    with Interruptible() as block:
+        try:
+            with ordinary_size(work, None if units is None else units[1]):
+                if not (resume and checkpoints.resume(run)) and restarts > 1:
+                    best = best_start(work, problem, restarts, seed)
+                    work.layers, work.spec = best.layers, best.spec
+                may_start_coarse = is_second_order and update_grid
+                grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
+                with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
+                    (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
+        except KeyboardInterrupt:
+            if len(run.history):
+                hand_over()
+            raise
+        hand_over()
     return run.history

@@ -11,6 +11,8 @@ import torch
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
+from kan2.interrupts import Interruptible
+from kan2.training._own_type import in_own_type, report_kept_residual
 from kan2.training._preparation import commit
 from kan2.training._progress import shown
 from kan2.training.history import History
@@ -43,7 +45,7 @@ def fit_residual(
     The network remembers the residual and, as its data, the points at which the residual evaluates it.
 
     Returns:
-        the history of the run, one row a step.
+        the history of the run, one row a step; after Ctrl-C as for `fit`.
 
     Raises:
         ShapeError: the residual returns something else than tensors.
@@ -59,11 +61,25 @@ def fit_residual(
     work = copy.deepcopy(model).double()
     problem = ResidualProblem(work, residual, weights)
     run = Training(work, problem, LevenbergMarquardt(work, problem), options)
-    with shown(run, progress, 1 if grids is None else len(grids)):
-        run.run([None] if grids is None else grids)
-    commit(model, work)
-    with torch.no_grad():
-        points = problem.points.to(model.like)
-        model.data = Dataset(points, model(points), model.spec.inputs)
-    model.objective = Objective(residual=residual, residual_weights=weights)
+
+    def hand_over() -> None:
+        kept = in_own_type(work, model.like.dtype)
+        if kept is not work:
+            report_kept_residual(run, kept)
+        commit(model, kept)
+        with torch.no_grad():
+            points = problem.points.to(model.like)
+            model.data = Dataset(points, model(points), model.spec.inputs)
+        model.objective = Objective(residual=residual, residual_weights=weights)
+        block.has_result = True
+
+    with Interruptible() as block:
+        try:
+            with shown(run, progress, 1 if grids is None else len(grids)):
+                run.run([None] if grids is None else grids)
+        except KeyboardInterrupt:
+            if len(run.history):
+                hand_over()
+            raise
+        hand_over()
     return run.history

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+INTERRUPTED = "interrupted"
 COLUMNS = ("step", "loss", "rmse", "val_loss", "test_rmse", "penalty", "damping", "grid", "seconds")
 
 
@@ -26,6 +27,11 @@ class History:
     smoothing: float = 0.0
     score: float | None = None
     freedom: float | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run; the network is the best that it had reached."""
+        return self.message == INTERRUPTED
 
     def append(self, **row: Any) -> None:
         """Adds a row; columns that are not given stay empty."""

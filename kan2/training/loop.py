@@ -16,7 +16,7 @@ from kan2.core.network import Network
 from kan2.errors import TrainingError, TrainingWarning, warn
 from kan2.training._following import GridFollower
 from kan2.training._recorder import Recorder
-from kan2.training.history import History
+from kan2.training.history import INTERRUPTED, History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.problem import Problem
 from kan2.training.solver import Solver
@@ -90,7 +90,11 @@ class Training:
         return present if kept is None else min(present, kept[0])
 
     def run(self, grids: Sequence[int | None]) -> None:
-        """Goes through the stages; on an interrupt from the keyboard, keeps what has been reached."""
+        """Goes through the stages.
+
+        Raises:
+            KeyboardInterrupt: as it came; the network is in the best state it had reached if there is any history.
+        """
         try:
             for stage in range(self.stage, len(grids)):
                 self.stage = stage
@@ -101,8 +105,15 @@ class Training:
                 if not go_on:
                     break
         except KeyboardInterrupt:
-            self.history.message = "interrupted"
-            self._end_stage()
+            if len(self.history):
+                self.history.message = INTERRUPTED
+                self.grids.recover()
+                self.solver.restart()
+                self.grids.end_stage(self._rounding)
+                self.solver.finish()
+                self._record()
+                self.recorder.finish()
+            raise
         self.recorder.finish()
         self._warn_where_hopeless()
 

@@ -11,6 +11,7 @@ from typing import Any
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 from kan2.training.history import History
 from kan2.training.objective import Objective
@@ -43,6 +44,9 @@ def refit(
         hopeless: training is given up if the error is above this after `patience` steps.
         patience: see `hopeless`.
         update_grid: let grids follow; by default where the network does not fit yet.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, since an error from half a training would be taken for that of a whole one.
     """
 
     def give_up(_: Network, history: History) -> bool:
@@ -51,21 +55,22 @@ def refit(
 
     data = replace(data, X_test=None, y_test=None)
     before = model.objective
-    if update_grid is None:
-        # A network that fits already would lose by a move of its grids what made it fit.
-        update_grid = not (isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless)
     try:
-        fit(
-            model,
-            data,
-            steps=steps,
-            loss="mse",
-            sample_weight=sample_weight,
-            tolerance=TOLERANCE,
-            callbacks=(give_up,),
-            update_grid=update_grid,
-            **_smoothness(penalty),
-        )
+        with Interruptible():
+            if update_grid is None:
+                # A network that fits already would lose by a move of its grids what made it fit.
+                update_grid = not (isfinite(hopeless) and rmse(model, data, sample_weight) <= hopeless)
+            fit(
+                model,
+                data,
+                steps=steps,
+                loss="mse",
+                sample_weight=sample_weight,
+                tolerance=TOLERANCE,
+                callbacks=(give_up,),
+                update_grid=update_grid,
+                **_smoothness(penalty),
+            )
     except TrainingError:
         return inf
     finally:
@@ -89,12 +94,13 @@ def train_on(model: Network, data: Dataset, objective: Objective, steps: int, *,
         return error < inf
     options: dict[str, Any] = {"steps": steps, "tolerance": TOLERANCE, "update_grid": update_grid}
     try:
-        if objective.residual is not None:
-            fit(model, residual=objective.residual, residual_weights=objective.residual_weights, **options)
-        else:
-            smooth = _smoothness(objective.penalty)
-            weight = objective.sample_weight
-            fit(model, data, loss=objective.loss, sample_weight=weight, **options, **smooth)
+        with Interruptible():
+            if objective.residual is not None:
+                fit(model, residual=objective.residual, residual_weights=objective.residual_weights, **options)
+            else:
+                smooth = _smoothness(objective.penalty)
+                weight = objective.sample_weight
+                fit(model, data, loss=objective.loss, sample_weight=weight, **options, **smooth)
     except TrainingError:
         return False
     finally:

@@ -40,6 +40,11 @@ def residual_terms(
     found = residual(model)
     if isinstance(found, Tensor):
         found = {"residual": found}
+    elif not isinstance(found, Mapping | Sequence):
+        raise ShapeError(
+            f"fit: expected residual(model) to return a tensor, a sequence or a dict of tensors, got "
+            f"{type(found).__name__}. Return what must vanish."
+        )
     elif not isinstance(found, Mapping):
         found = {str(i): value for i, value in enumerate(found)}
     if weights is None:

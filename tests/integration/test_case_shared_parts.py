@@ -1,5 +1,7 @@
 """What case studies share: perceptrons and how they are trained, how laws are judged, what the command line refuses."""
 
+import json
+
 import numpy as np
 import pytest
 import sympy
@@ -11,7 +13,7 @@ import benchmarks.__main__
 import kan2
 import kanpiler
 from case_studies.__main__ import main
-from case_studies._base import Stopwatch
+from case_studies._base import CaseResult, Row, Stopwatch, run_as_script
 from case_studies._judging import is_exact, law_trial, rmse, rmse_on_test
 from case_studies._perceptrons import descend, levenberg_marquardt, perceptron
 from case_studies._staircase import shape_of, staircase
@@ -139,3 +141,29 @@ def test_a_benchmark_whose_rival_is_missing_says_what_to_install(capsys, monkeyp
     monkeypatch.setattr(benchmarks.__main__, "import_module", fails)
     assert benchmarks.__main__.main(["hello"]) == 1
     assert "hello: expected the package 'kan', which is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_an_interrupted_study_writes_the_lines_it_has(n_rows, tmp_path, capsys):
+    def study(*, full, seeds):
+        """Trains for ever."""
+        result = CaseResult("endless")
+        result.rows += [Row("task", "x", 0.0, "rmse", "0", True, 1.0)] * n_rows
+        model = kan2.MultKAN([1, 1])
+
+        def interrupt(network, history):
+            raise KeyboardInterrupt
+
+        data = kan2.sample_function("x", {"x": (-1, 1)}, n=50)
+        model.fit(data, callbacks=[interrupt])
+        raise AssertionError("the study went on")
+
+    assert run_as_script(study, ["--out", str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    if n_rows:
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["interrupted"]
+        assert not report["passed"]
+        assert len(report["table"]) == 1
+    else:
+        assert not (tmp_path / "report.json").exists()

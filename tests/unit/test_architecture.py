@@ -22,7 +22,19 @@ FILES = {
 
 # The floors of kan2, the lowest first; a room may use the rooms before it. A room is a file or a folder of kan2.
 FLOORS = [
-    *("errors", "types", "html", "expressions", "functions", "core", "serialize", "tables", "analysis", "training"),
+    *(
+        "errors",
+        "interrupts",
+        "types",
+        "html",
+        "expressions",
+        "functions",
+        "core",
+        "serialize",
+        "tables",
+        "analysis",
+        "training",
+    ),
     *("edits", "symbolic", "structure", "discovery", "plotting", "export", "datasets", "report", "multkan"),
     *("_discover", "estimators", "studio", "cli", "compat"),
 ]
@@ -31,7 +43,8 @@ FLOORS = [
 MAY_IMPORT = {
     "kan2": {"treeconv": ("structure", "discovery", "plotting", "export", "report", "multkan", *FLOORS[-5:]),
              "kanpiler": FLOORS[-5:]},
-    "kanpiler": {"kan2": ("errors", "types", "expressions", "functions", "core", "symbolic", "training", "multkan")},
+    "kanpiler": {"kan2": ("errors", "interrupts", "types", "expressions", "functions", "core", "symbolic", "training",
+                          "multkan")},
     "treeconv": {},
     "case_studies": {"kan2": None, "kanpiler": None, "treeconv": None},
 }  # fmt: skip

@@ -18,9 +18,64 @@ def test_irrelevant_inputs_are_called_irrelevant():
     model, _ = noisy("sin(3*x1) + x3**2 + 0*x5", 5)
     found = model.relevance()
     assert set(found.relevant) == {"x1", "x3"}
-    assert found.floor >= max(found.shadows)
+    assert list(found.scores.values()) == sorted(found.scores.values(), reverse=True)
     assert str(found).count("irrelevant") == 3
     assert model.prune_irrelevant().spec.features == ("x1", "x3")
+
+
+WEAK = "x0**2 + 0.3*x1 + 0.1*x2**3 + 0*x3"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "lamb", "noise", "seed"),
+    [([5], 0.0, 0.0, 0), ([5], 1e-2, 0.05, 1), ([5], 1e-3, 0.0, 2), ([], 0.0, 0.05, 3), ([], 1e-2, 0.0, 4)],
+)
+def test_weak_inputs_are_told_from_irrelevant_ones(hidden, lamb, noise, seed):
+    # A network that fits to rounding uses an irrelevant input too, and cancels it further on; one trained for
+    # sparsity hardly uses a weak one.
+    ranges = {f"x{i}": (-1, 1) for i in range(4)}
+    data = sample_function(WEAK, ranges, n=500, noise=noise, seed=seed)
+    model = MultKAN([4, *hidden, 1], seed=seed)
+    model.fit(data, lamb=lamb, steps=20)
+    assert set(model.relevance(seed=seed).relevant) == {"x0", "x1", "x2"}
+
+
+def uniform(n, columns, seed=0):
+    return torch.rand(n, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+
+
+def test_relevance_does_not_depend_on_units():
+    x = uniform(300, 3)
+    y = x[:, 0] ** 2 + 0.3 * x[:, 1]
+    model = MultKAN([3, 1])
+    here = model.relevance((x, y))
+    there = model.relevance((x * torch.tensor([1.0, 1e11, 1e-9]), 1e20 * y))
+    assert set(here.relevant) == set(there.relevant) == {"x1", "x2"}
+    assert there.scores == pytest.approx(here.scores, rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_an_input_is_irrelevant_though_it_goes_along_with_a_relevant_one(noise):
+    x = uniform(400, 3)
+    x[:, 2] = 0.95 * x[:, 0] + 0.2 * x[:, 2]
+    y = x[:, 0] ** 2 + 0.5 * x[:, 1]
+    y = y + noise * y.std() * torch.randn(400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert set(MultKAN([3, 1]).relevance((x, y)).relevant) == {"x1", "x2"}
+
+
+def test_nothing_is_relevant_to_noise_but_columns_that_say_the_same_are():
+    x = uniform(300, 3)
+    noise = torch.randn(300, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert MultKAN([3, 1]).relevance((x, noise)).relevant == ()
+    doubled = torch.cat([x[:, :2], 2 * x[:, :1]], 1)
+    assert {"x2"} < set(MultKAN([3, 1]).relevance((doubled, x[:, 0] + x[:, 1])).relevant)
+
+
+@pytest.mark.parametrize("options", [{"folds": 1}, {"folds": 200}, {"draws": 2}])
+def test_relevance_needs_folds_and_draws(options):
+    x = uniform(300, 2)
+    with pytest.raises(DataError, match="folds and 3 draws"):
+        MultKAN([2, 1]).relevance((x, x[:, 0]), **options)
 
 
 @pytest.mark.parametrize("hidden", [[], [2]])

@@ -226,3 +226,26 @@ def test_a_warning_points_at_the_line_of_the_caller(options):
     with pytest.warns(kanpiler.DomainWarning) as caught:
         kanpiler.compile("sqrt(x)", domain={"x": (-1, 1)}, **options)
     assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"grid": 20}, "no grid beside edges='symbolic'.*edges='spline' and a domain"),
+        ({"grid": 20, "approximate": True}, "no grid"),
+        ({"grid": 0, "edges": "spline", "domain": {"x": (0, 1)}}, "grid as a whole number >= 1, got 0"),
+        ({"grid": 2.5, "edges": "spline", "domain": {"x": (0, 1)}}, "got 2.5"),
+        ({"trainable": False, "edges": "spline", "domain": {"x": (0, 1)}}, "trainable=True beside edges='spline'"),
+        ({"edges": "numeric"}, "edges='symbolic' or 'spline'"),
+        ({"domain": 5}, "domain as a dict of names"),
+        ({"domain": [("x", (0, 1))]}, "domain as a dict of names"),
+        ({"inputs": 5}, "inputs as a list of names, got 5"),
+        ({"approximate": "yes"}, "approximate=True or False, got 'yes'"),
+        ({"verify": None}, "verify=True or False"),
+        ({"optimize": 3}, "optimize among depth, width, edges"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_an_option_that_has_no_effect_or_no_meaning_is_refused(options, text):
+    with pytest.raises(kanpiler.CompileError, match=text):
+        kanpiler.compile("x**2 + 1", **options)

@@ -18,6 +18,13 @@ BAD = [
     ({"steps": -1}, TrainingError, "steps"),
     ({"validation": 1.0}, DataError, "validation"),
     ({"residual": lambda m: m(HELLO.X)}, TrainingError, "residual alone"),
+    ({"grids": []}, TrainingError, r"grids as whole numbers >= 1, such as \[5, 10\], got \[\]"),
+    ({"grids": [5, 0]}, TrainingError, "grids as whole numbers"),
+    ({"grids": [2.5]}, TrainingError, "grids as whole numbers"),
+    ({"checkpoint_every": 0}, TrainingError, "checkpoint_every as a whole number >= 1, got 0"),
+    ({"restarts": 0}, TrainingError, "restarts"),
+    ({"patience": 0}, TrainingError, "patience"),
+    ({"opt": "Adam", "batch": 0}, TrainingError, "batch"),
     ({"loss": lambda o, y: (o - y).square()}, ShapeError, "one number"),
     ({"loss": lambda o, y: (o - y).square().mean() * float("nan")}, TrainingError, "finite loss"),
 ]
@@ -26,6 +33,7 @@ NAN_ROW = torch.cat([HELLO.X[:-1], torch.tensor([[float("nan"), 0.0]])])
 
 
 @pytest.mark.parametrize(("options", "error", "text"), BAD)
+@pytest.mark.usefixtures("unchecked")
 def test_bad_options_are_refused_and_the_network_is_intact(options, error, text):  # B16
     model = MultKAN([2, 1, 1])
     before, spec = state(model), model.spec
@@ -164,6 +172,8 @@ def test_bad_residuals_are_refused_and_the_network_is_intact():
         (lambda net: net(x) * float("nan"), TrainingError, "nan or infinity in 20 of 20"),
         (lambda net: x, TrainingError, "evaluate the model"),
         (lambda net: [net(x), 3.0], ShapeError, "tensor"),
+        (lambda net: None, ShapeError, "got NoneType. Return what must vanish"),
+        (lambda net: 0.0, ShapeError, "got float"),
     ):
         with pytest.raises(error, match=text):
             fit(model, residual=residual)
