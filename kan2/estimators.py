@@ -23,6 +23,7 @@ WIDE = (5,)  # hidden layers where a sum of functions of one column each does no
 WORTH = 0.8  # of the expected loss of the smaller network must be undercut by the wider one
 ENOUGH = 1e-6  # expected loss, as a share of the variance, that needs no wider network
 
+
 class _KANEstimator(BaseEstimator):
     """What both estimators share: settings, and the way from arrays to a trained network."""
 
@@ -98,7 +99,8 @@ class _KANEstimator(BaseEstimator):
         model.data = model.samples(self.samples_, "formula")
         model.objective = Objective(loss).weighted(options.pop("sample_weight", self.weight_), model.data, "formula")
         with Interruptible():
-            return model.auto_prune().auto_symbolic(**options)
+            model = model.auto_prune().auto_symbolic(**options)
+        return model
 
     def _draw_seed(self) -> None:
         state = self.random_state

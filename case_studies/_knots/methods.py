@@ -179,7 +179,7 @@ def additive_kan(split: Split, columns: list[int], steps: int, start: int) -> An
     classes = np.unique(sigma)
     logits = (np.outer(sigma, classes) - classes**2 / 2) / ERROR**2
     model = kan2.MultKAN([len(columns), 1, len(classes)], grid=3, seed=split.seed)
-    model.fit((x[:start], logits[:start]), steps=30, scale_outputs=True)
+    model.fit((x[:start], logits[:start]), steps=30)
     _descend(model, x, np.searchsorted(classes, sigma).astype(float), steps, split.seed, rate=5e-3)
     found = classes[_log_probability(model, split.x_test[:, columns]).argmax(1)]
     return Answer(found, _size(model), model)
@@ -189,7 +189,7 @@ def attribution(split: Split) -> np.ndarray:
     """Returns the attribution scores of the geometric features in the regression [11, 1, 1] on the signature."""
     x, sigma = split.x[:, : len(GEOMETRY)], split.signature
     model = kan2.MultKAN([len(GEOMETRY), 1, 1], grid=3, seed=split.seed)
-    model.fit((x, sigma), steps=30, lamb=SPARSITY, scale_outputs=True)
+    model.fit((x, sigma), steps=30, lamb=SPARSITY)
     return model.feature_score().numpy()
 
 

@@ -31,18 +31,10 @@ from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
 from kan2.edits.prune import prune_input
-<<<<<<< HEAD
-from kan2.errors import TrainingError
-from kan2.training.objective import objective_of
-from kan2.training.refit import train_on
-
-LARGEST_SHADOWS = 20  # shadows offered at a time
-CHANCE = 0.01  # of any irrelevant feature above the floor
-SMALL = 1e-3  # size of the first weights of shadows, relative to those of the true feature
-=======
-from kan2.errors import DataError
+from kan2.errors import DataError, TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
+from kan2.training.objective import objective_of
 
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
@@ -51,7 +43,6 @@ LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that 
 # 10 of 10 seeds tell x2 in x0^2 + 0.3 x1 + 0.1 x2^3 with them, 7 of 10 without; mean absolute errors tell it in all.
 KEPT_OUT, PATIENCE = 0.25, 15
 TIED = 1e-3  # share of a feature's spread below which the others determine it
->>>>>>> w-c
 
 
 @dataclass(frozen=True)
@@ -100,13 +91,9 @@ def relevance(
         the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
 
     Raises:
-<<<<<<< HEAD
-        DataError: there are no targets to train on.
-        TrainingError: the network was trained on a residual, which knows no shuffled inputs.
-=======
-        KeyboardInterrupt: Ctrl-C came before the first fold had been judged.
         DataError: there are no targets to train on, fewer than ten samples, or too few folds or draws.
->>>>>>> w-c
+        KeyboardInterrupt: Ctrl-C came before the first fold had been judged.
+        TrainingError: the network was trained on a residual, which knows no redrawn inputs.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -114,37 +101,23 @@ def relevance(
         >>> relevance(MultKAN([2, 1]), data).relevant
         ('x1',)
     """
-<<<<<<< HEAD
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
         raise TrainingError(
-            "relevance: expected a network trained on data, got one trained on a residual, which knows no shuffled "
+            "relevance: expected a network trained on data, got one trained on a residual, which knows no redrawn "
             "inputs. Pass data with targets."
         )
-    n = len(model.spec.features)
-=======
-    samples = model.samples(data, "relevance", needs_targets=True)
+    # Of another loss than squares, the network's own outputs are to be explained.
+    samples = objective.surrogate(model, samples)[0]
     n = len(samples)
     if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
         raise DataError(
             f"relevance: expected at least {FEWEST} samples, 2 to samples/5 folds and 3 draws, got {n} samples, "
             f"{folds} folds, {draws} draws."
         )
->>>>>>> w-c
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
-<<<<<<< HEAD
-        features = model.features(samples.X)
-    origins = torch.randperm(n, generator=generator).repeat(-(-count // n))[:count].tolist()
-    rows = [torch.randperm(len(features), generator=generator) for _ in origins]
-    shadows = torch.stack([features[order.to(features.device), origin] for order, origin in zip(rows, origins)], 1)
-    offered, table = _with_shadows(model, samples, features, shadows, origins, generator)
-    train_on(offered, table, objective, steps)
-    scores = attribute(objective.normalised(offered), table).nodes[0].tolist()
-    pairs = sorted(zip(model.spec.features, scores[:n]), key=lambda pair: -pair[1])
-    return Relevance(dict(pairs), _floor(scores[n:], n), tuple(scores[n:]))
-=======
         features = _standard(model.features(samples.X).double(), plain)
         targets = _standard(samples.y.double(), plain)
     spread = float(targets.std(0, correction=0).mean()) or 1.0
@@ -156,7 +129,6 @@ def relevance(
             errors.append(_errors(network, features, targets, held[:size], draws, generator) / spread)
             block.has_result = True
     return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
->>>>>>> w-c
 
 
 def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
@@ -167,35 +139,6 @@ def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
     return (columns - columns.mean(0)) / torch.where(spread > 0, spread, 1.0)
 
 
-<<<<<<< HEAD
-def _with_shadows(
-    model: AnyNetwork,
-    data: Dataset,
-    features: Tensor,
-    shadows: Tensor,
-    origins: Sequence[int],
-    generator: torch.Generator,
-) -> tuple[AnyNetwork, Dataset]:
-    # The features become plain inputs; every subnode of the first layer may read every shadow, on its origin's grid.
-    n, names = len(model.spec.features), (*model.spec.features, *(f"shadow {i}" for i in range(len(origins))))
-    first = choose(model.layers[0], sources=[*range(n), *(None for _ in origins)])
-    pairs = [(t, n + i) for t in range(first.spec.n_subnodes) for i in range(len(origins))]
-    first = add_splines(first, pairs)
-    assert first.numeric is not None
-    first.numeric.basis = first.numeric.basis.select([*range(n), *origins])
-    weight = first.numeric.weight
-    with torch.no_grad():
-        # In the units of the feature that a shadow copies.
-        size = weight[:, origins].square().mean(0).sqrt()
-        noise = torch.randn(weight[:, n:].shape, generator=generator, dtype=torch.float64).to(weight)
-        weight[:, n:] = SMALL * size * noise
-    layers = [first, *(copy.deepcopy(layer) for layer in list(model.layers)[1:])]
-    spec = NetworkSpec(tuple(layer.spec for layer in layers), names, model.spec.outputs)
-    offered = type(model).from_layers(spec, layers)
-    table = replace(data, X=torch.cat([features, shadows], 1), inputs=names, auxiliary=(), X_test=None, y_test=None)
-    offered.data = table
-    return offered, table
-=======
 def _trained(model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, steps: int, seed: int) -> AnyNetwork:
     # What the given network has learned of the samples that are held out must be forgotten.
     spec = NetworkSpec(model.spec.layers, model.spec.features, model.spec.outputs)
@@ -274,7 +217,6 @@ def _judged(names: tuple[str, ...], errors: Float[Tensor, "feature trial"]) -> R
         found.append((name, max(first, 1e-30) * (exp(growth) - 1), max(first, 1e-30) * (exp(beyond * scatter) - 1)))
     found.sort(key=lambda row: -row[1])
     return Relevance({name: score for name, score, _ in found}, {name: floor for name, _, floor in found})
->>>>>>> w-c
 
 
 def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> AnyNetwork:
@@ -286,12 +228,8 @@ def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> Any
         options: of `relevance`.
     """
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
-<<<<<<< HEAD
-    found = relevance(model, data, **options)
-=======
     with Interruptible():
-        found = relevance(model, samples, **options)
->>>>>>> w-c
+        found = relevance(model, data, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 

@@ -92,7 +92,8 @@ def auto_symbolic(
     error, size = rmse(model, near, weight), size_in_spreads(near, weight)
     allowed = max_growth * accuracy * size
     judge = Judge(model, samples, objective, tolerance=allowed**2 if objective.is_squares else 0.0)
-    best, search = start, None
+    best: AnyNetwork = start
+    search: _Search[AnyNetwork] | None = None
     with Interruptible() as block:
         block.has_result = True
         for share in (1.0,) if objective.is_squares else TIGHTER:
@@ -106,10 +107,6 @@ def auto_symbolic(
             search.straighten()
             search.choose_all()
             search.simplify()
-        search.drop_idle_edges()
-        search.straighten()
-        search.choose_all()
-        search.simplify()
             found = settled(search.trail, criteria, search.report, judge, snap)
             if best is start or _n_splines(found) < _n_splines(best):
                 best = found
@@ -117,9 +114,8 @@ def auto_symbolic(
                 break
     if block.interrupted and best is start:
         # Of what was accepted for squares to the targets, the last is the best; else the network is not judged yet.
-        accepted = search is not None and objective.is_squares
-        best = copy.deepcopy(search.model if accepted else model)
-        best.report = search.report if search is not None else SymbolicReport(error)
+        best = copy.deepcopy(model if search is None or not objective.is_squares else search.model)
+        best.report = SymbolicReport(error) if search is None else search.report
         best.data, best.objective = samples, objective
     best.report.interrupted = block.interrupted
     return best

@@ -122,7 +122,8 @@ def snap_constants(
     _check("snap_constants", model)
     model = fix_gauge(model).double()
     problem, accuracy = _problem("snap_constants", model, data, sample_weight, accuracy)
-    assert isinstance(problem.loss, SquaredError) and problem.loss.units is not None
+    assert isinstance(problem.loss, SquaredError)
+    assert problem.loss.units is not None
     unit = float(problem.loss.units.square().mean().sqrt())
     before = minimise(model, problem, STEPS)
     search = _Search(model, problem, _floor(problem, accuracy), max_chance)

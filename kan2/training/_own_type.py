@@ -15,6 +15,7 @@ from kan2.core.layer import chunked
 from kan2.core.network import Network
 from kan2.errors import TrainingError
 from kan2.training.loop import Training
+from kan2.training.losses import SquaredError
 from kan2.training.parameters import ParameterVector
 
 
@@ -57,8 +58,12 @@ def report_kept(
         TrainingError: it returns nan or infinity where the network of more digits does not.
     """
     row, problem, test = run.history.rows[-1], run.problem, run.recorder.test
-    loss = float(problem.mean_loss(_outputs(kept, x, run)))
-    row["loss"], row["rmse"] = loss + row["penalty"], sqrt(loss) if problem.loss.is_squares else None
+    output = _outputs(kept, x, run)
+    loss = float(problem.mean_loss(output))
+    row["loss"] = loss + row["penalty"]
+    if isinstance(problem.loss, SquaredError):
+        squares = problem.loss.squares(output, problem.y)
+        row["rmse"] = problem.loss.root(squares.mean(0) if problem.share is None else problem.share @ squares)
     if held_out is not None and run.recorder.validation is not None:
         row["val_loss"] = float(run.recorder.validation.mean_loss(_outputs(kept, held_out, run)))
     if row["test_rmse"] is not None and test is not None and test.X_test is not None:

@@ -9,8 +9,7 @@ from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.training.grids import Snapshot
 from kan2.training.history import History
-from kan2.training.losses import SquaredError
-from kan2.training.problem import Evaluation, Problem
+from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
 
@@ -54,7 +53,7 @@ class Recorder:
         self.history.append(
             step=len(self.history),
             loss=evaluation.loss + evaluation.penalty,
-            rmse=_rmse(problem, evaluation) if is_squares else None,
+            rmse=problem.rmse(evaluation),
             val_loss=val_loss,
             test_rmse=test_rmse,
             penalty=evaluation.penalty,
@@ -67,12 +66,3 @@ class Recorder:
         """Puts the network into its best state on the samples that were held out, if there are any."""
         if self.best is not None:
             self.best[2].restore_(self.work)
-
-
-def _rmse(problem: Problem, evaluation: Evaluation) -> float:
-    # In units of the targets, which several outputs may have different ones of.
-    units = problem.loss.units if isinstance(problem.loss, SquaredError) else None
-    if units is None or evaluation.squares is None:
-        return sqrt(evaluation.loss)
-    largest = units.amax()
-    return float(largest * (evaluation.squares * (units / largest).square()).mean().sqrt())

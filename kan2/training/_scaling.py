@@ -20,6 +20,7 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.training.losses import CallableLoss, CrossEntropy, Loss
 
+
 @torch.no_grad()
 def begin_(
     work: Network, features: Float[Tensor, "batch feature"], units: tuple[Tensor, Tensor] | None, follows: bool

@@ -165,6 +165,7 @@ class FirstOrder:
             "generator": self.generator.get_state(),
             "counts": [self.n_steps, self.n_failures, self.shrink],
             "evaluation": [self.evaluation.objective, self.evaluation.loss, self.evaluation.penalty],
+            "squares": self.evaluation.squares,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -174,4 +175,4 @@ class FirstOrder:
         self.generator.set_state(state["generator"])
         self.n_steps, self.n_failures, self.shrink = state["counts"]
         total, loss, penalty = state["evaluation"]
-        self.evaluation = Evaluation(total, loss, penalty, None)
+        self.evaluation = Evaluation(total, loss, penalty, None, None, state["squares"])

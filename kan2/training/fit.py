@@ -146,7 +146,8 @@ def fit(
         beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
                   "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
         asked = {"restarts": restarts > 1, "resume": resume, "loss": loss not in (None, "mse"), "lamb": lamb != 0,
-                 "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "opt": optimiser.name != "LM"}  # fmt: skip
+                 "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "smoothing": bool(smoothing),
+                 "opt": optimiser.name != "LM"}  # fmt: skip
         asked |= {name: value is not None for name, value in beside.items()}
         if given := [name for name, is_given in asked.items() if is_given]:
             raise TrainingError(

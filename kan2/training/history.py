@@ -14,7 +14,8 @@ class History:
     Attributes:
         rows: one dict a step, with the keys of `COLUMNS`; loss is the mean loss plus the penalty and val_loss the
             mean loss on validation data, squares in units of the standard deviation of each output; rmse and test_rmse
-            are root mean squares in units of the targets, empty for other losses than squares; seconds are wall-clock since the start.
+            are root mean squares in units of the targets, empty for other losses than squares; seconds are wall-clock
+            since the start.
         message: why the run stopped.
         smoothing: strength of the smoothing that was chosen for a small table, 0 for none.
         score: mean loss to be expected on new samples, as generalised cross-validation estimates it, in units of the

@@ -54,6 +54,14 @@ class SquaredError:
         """Returns the square of each difference, in these units."""
         return self._scaled(output - y).square()
 
+    def root(self, squares: Float[Tensor, " output"]) -> float:
+        """Returns the root mean square of all outputs, in the units of the targets, of mean squares in these units."""
+        if self.units is None:
+            return float(squares.mean().sqrt())
+        # The largest is taken out, so that units of 1e-200 and 1e200 have finite squares.
+        largest = self.units.amax()
+        return float(largest * (squares * (self.units / largest).square()).mean().sqrt())
+
     def values(self, output: Tensor, y: Tensor) -> Tensor:
         return self.squares(output, y).mean(1)
 

@@ -136,6 +136,12 @@ class Problem:
         ready = linearisation if single else None
         return Evaluation(total + penalty + rough, total, penalty, ready, moments, squares)
 
+    def rmse(self, evaluation: Evaluation) -> float | None:
+        """Returns the root mean square error in the units of the targets; None for other losses than squares."""
+        if isinstance(self.loss, SquaredError) and evaluation.squares is not None:
+            return self.loss.root(evaluation.squares)
+        return evaluation.loss**0.5 if self.loss.is_squares else None
+
     def normal_equations(self, vector: ParameterVector, evaluation: Evaluation) -> "NormalEquations":
         """Returns half the Gauss-Newton matrix and half the gradient of the objective.
 

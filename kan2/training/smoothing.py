@@ -2,8 +2,8 @@
 
 A network with as many numbers as there are samples can pass through all of them, and says nothing between them. Here
 the smoothing (see `kan2.training.roughness`) starts so strong that the network is a linear one, and is relaxed rung by
-rung. On each rung the *score* estimates the error on samples that were not seen: RSS / n * (n / (n - p))^2 * (1 + p / n)
-in units of the targets, with p *effective* parameters, the trace of the map from targets to outputs; for the
+rung. On each rung the *score* estimates the error on samples that were not seen: the mean square error, times
+(n / (n - p))^2 (1 + p / n), with p *effective* parameters, the trace of the map from targets to outputs; for the
 cross-entropy it is the loss plus p / n, half of Akaike's criterion a sample. n is the sum of the weights.
 
 References: Golub, Heath, Wahba, Generalized Cross-Validation (1979), doi:10.1080/00401706.1979.10489751; Kim, Gu,

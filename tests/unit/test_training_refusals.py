@@ -64,7 +64,7 @@ def test_bad_data_are_refused_and_the_network_is_intact(data, error, text):
 
 @pytest.mark.parametrize(
     "option",
-    [{"lr": 1.0}, {"scale_inputs": True}, {"sample_weight": torch.ones(3)}, {"lamb_smooth": 0.1}, {"opt": "Adam"},
+    [{"lr": 1.0}, {"smoothing": 0.1}, {"sample_weight": torch.ones(3)}, {"lamb_smooth": 0.1}, {"opt": "Adam"},
      {"loss": "cross_entropy"}, {"resume": True}, {"restarts": 2}, {"validation": 0.2}],
     ids=lambda option: next(iter(option)),
 )  # fmt: skip
