@@ -34,7 +34,7 @@ from kan2.edits.prune import prune_input
 from kan2.errors import DataError, TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
-from kan2.training.objective import objective_of
+from kan2.training.objective import Objective, objective_of
 
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
@@ -107,8 +107,6 @@ def relevance(
             "relevance: expected a network trained on data, got one trained on a residual, which knows no redrawn "
             "inputs. Pass data with targets."
         )
-    # Of another loss than squares, the network's own outputs are to be explained.
-    samples = objective.surrogate(model, samples)[0]
     n = len(samples)
     if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
         raise DataError(
@@ -119,14 +117,14 @@ def relevance(
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
         features = _standard(model.features(samples.X).double(), plain)
-        targets = _standard(samples.y.double(), plain)
+        targets = _standard(samples.y.double(), plain and objective.is_squares)
     spread = float(targets.std(0, correction=0).mean()) or 1.0
     errors: list[Tensor] = []
     with Interruptible() as block:
         for held in torch.randperm(n, generator=generator).to(features.device).chunk(folds):
-            network = _trained(model, features, targets, held, steps, seed)
+            network = _trained(model, features, targets, held, objective.loss, steps, seed)
             size = max(FEWEST_SAMPLES, LARGEST_WORK // (draws * features.shape[1]))
-            errors.append(_errors(network, features, targets, held[:size], draws, generator) / spread)
+            errors.append(_errors(network, features, targets, held[:size], objective, draws, generator) / spread)
             block.has_result = True
     return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
 
@@ -139,32 +137,48 @@ def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
     return (columns - columns.mean(0)) / torch.where(spread > 0, spread, 1.0)
 
 
-def _trained(model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, steps: int, seed: int) -> AnyNetwork:
+def _trained(
+    model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, loss: Any, steps: int, seed: int
+) -> AnyNetwork:
     # What the given network has learned of the samples that are held out must be forgotten.
     spec = NetworkSpec(model.spec.layers, model.spec.features, model.spec.outputs)
     network = type(model).from_layers(spec, [copy.deepcopy(layer) for layer in model.layers]).double()
     network.reset_parameters(seed=seed)
     kept = torch.ones(len(features), dtype=torch.bool, device=features.device)
     kept[held] = False
-    fit(network, (features[kept], targets[kept]), steps=steps, validation=KEPT_OUT, patience=PATIENCE, seed=seed)
+    options = {"steps": steps, "validation": KEPT_OUT, "patience": PATIENCE, "seed": seed, "loss": loss}
+    fit(network, (features[kept], targets[kept]), **options)
     return network
 
 
 @torch.no_grad()
 def _errors(
-    network: Network, features: Tensor, targets: Tensor, held: Tensor, draws: int, generator: torch.Generator
+    network: Network,
+    features: Tensor,
+    targets: Tensor,
+    held: Tensor,
+    objective: Objective,
+    draws: int,
+    generator: torch.Generator,
 ) -> Float[Tensor, "feature trial"]:
-    # The mean absolute error on the samples held out: first as they are, then with the feature redrawn.
+    # The mean absolute error, or another loss than squares, on the samples held out: first as they are, then with the
+    # feature redrawn.
     x, y = features[held], targets[held]
 
+    def losses(output: Tensor) -> Tensor:
+        if objective.is_squares:
+            return (output - y).abs().mean(1)
+        return objective.losses(output, y)
+
     # A value outside the domain of a symbolic edge is worth as much as none.
-    blind = float(y.abs().mean())
+    blind = float(losses(torch.zeros(len(x), len(network.spec.outputs)).to(y)).mean())
 
     def error(rows: Tensor, n: int) -> Tensor:
         nodes = rows
         for layer in network.layers:
             nodes = chunked(layer, nodes)
-        return (nodes.reshape(n, len(held), -1) - y).abs().nan_to_num(blind, blind).mean((1, 2))
+        found = [losses(output) for output in nodes.reshape(n, len(held), -1)]
+        return torch.stack(found).nan_to_num(blind, blind).mean(1)
 
     first = error(x, 1)
     result = []

@@ -35,6 +35,7 @@ IDLE = 0.03  # share of a subnode below which an edge is tried without
 # How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may
 # be further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
 TIGHTER = (10.0, 1.0, 0.2)
+LAST = 4  # times as many functions are tried on the last spline
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
@@ -175,7 +176,9 @@ class _Search(Generic[AnyNetwork]):
     def _choose_one(self, candidates: list[EdgeIndex], left: list[EdgeIndex]) -> bool:
         tables = self._suggestions(candidates)
         edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
-        for row in tables[edge].rows[: self.criteria.tries]:
+        # The last spline may be a poor curve, which a function far down its list explains better than it does itself.
+        tries = self.criteria.tries * (LAST if len(self._spline_edges()) == 1 else 1)
+        for row in tables[edge].rows[:tries]:
             if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
                 self.report.choices.append(Choice(edge, row.function, self.error))
                 return True

@@ -83,7 +83,7 @@ def unfix_symbolic(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyN
     new = _replace_edge(model, edge, [], True)
     edges = new.layers[index].numeric
     assert edges is not None
-    low, high = edge_ranges(model, data)[index]
+    low, high = edge_ranges(model, data, "unfix_symbolic")[index]
     steps = torch.linspace(0, 1, edges.basis.n_intervals + 1, dtype=low.dtype, device=low.device)
     grid = edges.basis.grid
     if layer.numeric is None:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from kan2 import functions
-from kan2.analysis.attribution import finite_samples
+from kan2.core.data import warn_of_rows
 from kan2.core.network import Network
+from kan2.errors import DataError
 from kan2.symbolic.curves import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
 from kan2.types import EdgeIndex
 
@@ -126,7 +127,7 @@ def _score(row: CurveFit, ends: tuple[float, float], noise: float, weight_simple
     return log10(max(1 - row.r2, 0.0) + noise) + cost
 
 
-def edge_ranges(model: Network, data: Any = None) -> list[tuple[Tensor, Tensor]]:
+def edge_ranges(model: Network, data: Any = None, where: str = "suggest_symbolic") -> list[tuple[Tensor, Tensor]]:
     """Returns for each layer the (source,) lower and upper ends of what its edges read.
 
     They come from samples where there are any, and from the grids otherwise.
@@ -142,10 +143,16 @@ def edge_ranges(model: Network, data: Any = None) -> list[tuple[Tensor, Tensor]]
             ranges.append((grid[:, 0], grid[:, -1]))
         return ranges
     with torch.no_grad():
-        trace = model.trace(finite_samples(model, data, "suggest_symbolic"))
+        trace = model.trace(model.samples(data, where, skips=True).X)
     ranges = []
-    for record in trace.layers:
-        low, high = record.inputs.amin(0), record.inputs.amax(0)
+    finite = [torch.isfinite(record.inputs).all(1) for record in trace.layers]
+    if not bool(finite[-1].any()):
+        raise DataError(f"{where}: expected samples on which activations are finite, got none. Pass others.")
+    if not bool(finite[-1].all()):
+        warn_of_rows(finite[-1], where, "on which some activation is nan or infinity")
+    for record, rows in zip(trace.layers, finite):
+        inputs = record.inputs[rows]
+        low, high = inputs.amin(0), inputs.amax(0)
         size = torch.maximum(low.abs(), high.abs())
         # A constant gets a range of its own size.
         margin = torch.where(high - low > 1e-12 * size, 0.0, torch.where(size > 0, size, 1.0))

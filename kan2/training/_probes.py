@@ -85,12 +85,18 @@ class Probe:
 
     def features(self, x: Any) -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads, as `MultKAN.features` does."""
-        self._points.append(self.model.prepare(x).detach().reshape(-1, len(self.model.spec.inputs)))
-        return self.model.features(x)
+        return self.model.features(self.prepare(x))
+
+    def prepare(self, x: Any) -> Float[Tensor, "*batch input"]:
+        """Returns the samples as the network takes them, and keeps them."""
+        x = self.model.prepare(x)
+        self._points.append(x.detach().reshape(-1, len(self.model.spec.inputs)))
+        return x
 
     def points(self) -> Float[Tensor, "batch input"]:
         """Returns all points of all evaluations, each once."""
-        return torch.cat(self._points).unique(dim=0) if self._points else self.model.like.new_zeros(0, 0)
+        none = self.model.like.new_zeros(0, len(self.model.spec.inputs))
+        return torch.cat([none, *self._points]).unique(dim=0)
 
     def jet(self, x: Any, order: int = 2) -> jets.Jet:
         """Returns value and derivatives, as `MultKAN.jet` does."""

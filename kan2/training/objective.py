@@ -136,11 +136,16 @@ class Objective:
             total = sum(len(values) for *_, values in terms)
             return torch.cat([w * values.square().mean(1) * (total / len(values)) for _, w, values in terms])
         output = model(data.X)
-        distance = make_loss(self.loss, output.shape[1])
-        y = targets(data.y, output.shape[1], distance)
-        if distance.is_squares:
+        if self.is_squares:
+            y = targets(data.y, output.shape[1], make_loss(self.loss))
             return ((output - y) / spreads(data, self.sample_weight)).square().mean(1)
-        return _row_values(distance, output, y)
+        return self.losses(output, data.y)
+
+    @torch.no_grad()
+    def losses(self, output: Float[Tensor, "row output"], y: Float[Tensor, "row column"]) -> Float[Tensor, " row"]:
+        """Returns the loss of each row of outputs and targets; of squares, in the square of their unit."""
+        distance = make_loss(self.loss, output.shape[1])
+        return _row_values(distance, output, targets(y, output.shape[1], distance))
 
     def mean(self, model: Network, data: Dataset) -> float:
         """Returns the mean loss of a network; of squares, in units of the spread of each output."""

@@ -12,10 +12,8 @@ from torch.func import functional_call, grad, vmap
 
 from kan2 import BasisSpec, KANLayer, MultKAN
 from kan2.core.bases import KINDS, make_basis
-from kan2.core.data import Dataset
 from kan2.core.edges import _fused
 from kan2.core.edges._fused import fused
-from kan2.discovery.relevance import _with_shadows
 from kan2.errors import SpecError
 from kanpiler.approximate import _block_layer
 
@@ -264,14 +262,6 @@ def test_blocks_side_by_side_keep_their_homes():
     x = torch.cat([torch.zeros(23, 1, dtype=torch.float64), *map(points, blocks)], 1)
     assert joined.spec.basis == blocks[0].spec.basis
     close(joined(x)[:, 1:], torch.cat([blocks[0](x[:, 1:4]), blocks[1](x[:, 4:])], 1))
-
-
-def test_a_shadow_has_the_home_of_its_feature(generator):
-    model = MultKAN([2, 1])
-    model.layers[0].set_home_(torch.tensor([0.0, 5.0]).double(), torch.tensor([1.0, 9.0]).double())
-    x = torch.rand(20, 2, generator=generator, dtype=torch.float64)
-    offered, _ = _with_shadows(model, Dataset(x, x[:, :1], model.spec.inputs), x, x[:, [1]], [1], generator)
-    assert offered.layers[0].numeric.basis.home.tolist() == [[0.0, 1.0], [5.0, 9.0], [5.0, 9.0]]
 
 
 def test_slow_base_is_the_tangent():

@@ -67,7 +67,7 @@ def test_three_classes(kind):
 
 
 def test_weights_are_remembered_through_pruning_and_functions():
-    x = torch.cat([X, X.flip(0) ** 3], 1)
+    x = torch.cat([X, X[torch.randperm(120, generator=torch.Generator().manual_seed(0))]], 1)
     y = torch.exp(X / 2)
     y[60:] += 3 * x[60:, 1:]
     weight = (torch.arange(120) < 60).double()
@@ -128,7 +128,7 @@ def test_what_no_function_explains_stays_a_spline():
     assert found.report.refused > 0
     assert "refused" in str(found.report)
     assert found.report.choices[-1].function is None
-    with pytest.raises(FormulaError, match="still splines"):
+    with pytest.raises(FormulaError, match="that no function of the library fits"):
         found.symbolic_formula()
     torch.testing.assert_close(found(x), model(x), atol=1e-6, rtol=0)
 
