@@ -83,5 +83,5 @@ def stages(
         return None
     with torch.no_grad():
         error = float(problem.mean_loss(problem.output(copy.deepcopy(model).to(problem.features))))
-    spread = float(problem.y.var(0, correction=0).mean())
+    spread = float(problem.mean_loss(problem.y.mean(0).expand_as(problem.y)))
     return [COARSE_GRID, present[0]] if error >= 0.9 * spread else None
