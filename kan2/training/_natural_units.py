@@ -8,9 +8,10 @@ Reference: Seber, Wild, Nonlinear Regression (1989), section 3.4.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kan2 import functions
 from kan2.training._linearisation import LayerRecord, Linearisation
 
 FAR = 4.0  # spreads between zero and the samples from which a term is centred; nearer, nothing is lost without it
@@ -18,7 +19,7 @@ FAR = 4.0  # spreads between zero and the samples from which a term is centred; 
 
 @torch.no_grad()
 def natural_centres(linearisation: Linearisation) -> list[Float[Tensor, " term"] | None]:
-    """Returns for every layer the centre of each term's source; 0 where it is near or one of a, b is fixed."""
+    """Returns for every layer the centre of each term's source; 0 where it is near, or where b may not follow a."""
     found: list[Tensor | None] = []
     for record in linearisation.records:
         terms = record.layer.symbolic
@@ -26,9 +27,18 @@ def natural_centres(linearisation: Linearisation) -> list[Float[Tensor, " term"]
             found.append(None)
             continue
         mean, spread = record.inputs.mean(0), record.inputs.std(0, correction=0)
-        is_far = (mean.abs() > FAR * spread)[terms.source] & terms.free[:, :2].all(1)
+        is_far = (mean.abs() > FAR * spread)[terms.source] & _moves_along(record)
         found.append(torch.where(is_far & torch.isfinite(mean[terms.source]), mean[terms.source], 0.0))
     return found
+
+
+def _moves_along(record: LayerRecord) -> Bool[Tensor, " term"]:
+    # Whether b may follow a: it is free, or c stands for it, as in c exp(a x + b).
+    terms = record.layer.symbolic
+    assert terms is not None
+    stands_in = [functions.get(term.function).gauge == "shift" for term in record.layer.spec.terms]
+    free = terms.free
+    return free[:, 0] & (free[:, 1] | (free[:, 2] & torch.tensor(stands_in, device=free.device)))
 
 
 @torch.no_grad()
