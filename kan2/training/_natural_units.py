@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kan2 import functions
+from kan2.core.network import Network
 from kan2.training._linearisation import LayerRecord, Linearisation
+from kan2.training.parameters import ParameterVector
 
 FAR = 4.0  # spreads between zero and the samples from which a term is centred; nearer, nothing is lost without it
 
@@ -50,11 +52,11 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
         record = linearisation.records[slot.layer]
         subnode = _spread(record.leaves[0].detach())
         if slot.kind == "weight":
-            target, _ = vector.edge_pairs(slot)
-            n = (slot.stop - slot.start) // max(1, len(target))
-            parts.append(subnode[target].repeat_interleave(n))
+            target, source = vector.edge_pairs(slot)
+            parts.append((subnode[target, None] / _feature_sizes(record)[source]).flatten())
         elif slot.kind == "term":
-            parts.append(_term_sizes(record, subnode))
+            assert record.layer.symbolic is not None
+            parts.append(_term_sizes(record, subnode)[record.layer.symbolic.free])
         elif slot.kind.endswith("scale"):
             parts.append(subnode.new_ones(slot.stop - slot.start))
         else:
@@ -62,13 +64,33 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
     return torch.cat(parts)
 
 
-def _term_sizes(record: LayerRecord, subnode: Tensor) -> Tensor:
+@torch.no_grad()
+def term_units(model: Network, features: Float[Tensor, "batch feature"]) -> list[tuple[Tensor, Tensor]]:
+    """Returns for the `affine` of every symbolic layer the sizes of its numbers, rounded to powers of two."""
+    found = []
+    for record in Linearisation(ParameterVector(model), features).records:
+        terms = record.layer.symbolic
+        if terms is not None:
+            sizes = _term_sizes(record, _spread(record.leaves[0].detach()))[:, :4]
+            usable = torch.isfinite(sizes) & (sizes > 0)
+            found.append((terms.affine, 2.0 ** torch.where(usable, sizes, 1.0).log2().round()))
+    return found
+
+
+def _term_sizes(record: LayerRecord, subnode: Tensor) -> Float[Tensor, "term 5"]:
     terms = record.layer.symbolic
     assert terms is not None
     f, target = record.term_values, subnode[terms.target]
     one = torch.ones_like(target)
     sizes = [1 / _spread(record.inputs)[terms.source], one, target / _spread(f), target, one]
-    return torch.stack(sizes, -1)[terms.free]
+    return torch.stack(sizes, -1)
+
+
+def _feature_sizes(record: LayerRecord) -> Float[Tensor, "source feature"]:
+    # Splines are at most 1; the base function far from its home is as large as what it reads.
+    assert record.basis is not None
+    largest = record.basis.abs().amax(0)
+    return torch.where(torch.isfinite(largest), largest, 1.0).clamp_min(1.0)
 
 
 def _spread(values: Float[Tensor, "batch column"]) -> Float[Tensor, " column"]:

@@ -35,7 +35,7 @@ FITS = {
     "a product": ([2, [1, 1], 1], {"smoothing": 0.0}),
     "two outputs": ([2, 2, 2], {"smoothing": 0.0}),
     "a product at the end": ([2, [1, 1]], {"smoothing": 0.0}),
-    "a small table": ([2, 1, 1], {"rows": 24}),
+    "a small table": ([2, 1], {"rows": 14}),
     "LBFGS": ([2, 2, 1], {"opt": "LBFGS"}),
     "Adam": ([2, [0, 1], 1], {"opt": "Adam", "steps": 30}),
     "batches": ([2, 1, 1], {"opt": "Adam", "steps": 20, "batch": 20}),
@@ -87,3 +87,69 @@ def test_powers_of_two_change_no_bit_of_a_fit(name, in_x, in_y):
     found, expected = fit(name, in_x, in_y), plain(name, torch.float64)
     for part, value in expected.items():
         np.testing.assert_equal(found[part], value, part)
+
+
+@pytest.mark.parametrize("name", ["a sum", "two outputs"])
+@settings(max_examples=2)
+@given(in_x=TWO, in_y=TWO)
+@example(**EXTREMES)
+def test_float32_networks_too(name, in_x, in_y):
+    found, expected = fit(name, in_x, in_y, torch.float32), plain(name, torch.float32)
+    for part, value in expected.items():
+        np.testing.assert_equal(found[part], value, part)
+
+
+@pytest.mark.parametrize(("in_x", "in_y"), [((-60, 60), 57)])
+def test_estimators(in_x, in_y):
+    (x, y), unit = table(), 2.0 ** np.array(in_x)
+    regressor = KANRegressor(hidden=(), grid=1, k=2, steps=3)
+    expected = regressor.fit(x, y[:, 0]).predict(x)
+    found = regressor.fit(x * unit, y[:, 0] * 2.0**in_y).predict(x * unit)
+    np.testing.assert_equal(found / 2.0**in_y, expected)
+    classifier = KANClassifier(hidden=(), grid=1, k=2, steps=2)
+    labels = y[:, 0] > np.median(y[:, 0])
+    expected = classifier.fit(x, labels).predict_proba(x)
+    np.testing.assert_equal(classifier.fit(x * unit, labels).predict_proba(x * unit), expected)
+
+
+def scaled(model, x, y, unit_y):
+    """The outputs of a network that a verb returns, in the units of the table."""
+    return model.predict(x) / unit_y
+
+
+VERBS = {
+    "attribute": lambda m, x, y, u: [part.numpy() for part in m.attribute().edges],
+    "feature_score": lambda m, x, y, u: m.feature_score().numpy(),
+    "feature_interaction": lambda m, x, y, u: m.feature_interaction().numpy(),
+    "relevance": lambda m, x, y, u: m.relevance(steps=3, folds=2).scores,
+    "prune": lambda m, x, y, u: scaled(m.prune(), x, y, u),
+    "prune_input": lambda m, x, y, u: m.prune_input().spec.inputs,
+    "auto_prune": lambda m, x, y, u: scaled(m.auto_prune(steps=1), x, y, u),
+    "refine": lambda m, x, y, u: scaled(m.refine(6), x, y, u),
+    "expand_width": lambda m, x, y, u: scaled(m.expand_width(1, 1), x, y, u),
+    "auto_swap": lambda m, x, y, u: scaled(m.auto_swap(), x, y, u),
+    "suggest_symbolic": lambda m, x, y, u: [(row.function, row.r2) for row in m.suggest_symbolic((1, 0, 0), top=3)],
+    "suggest_symbolic of a column": lambda m, x, y, u: [
+        (row.function, round(row.r2, 9)) for row in m.suggest_symbolic((0, 0, 1), top=3)
+    ],
+    "compare": lambda m, x, y, u: (m.compare(m.prune()).relative, m.compare(m.prune()).moved / u),
+    "try_variables": lambda m, x, y, u: m.try_variables({"p": "x1*x2"}, steps=3).rmse,
+    "try_function": lambda m, x, y, u: m.try_function((0, 0, 0), "x", steps=3).rmse,
+}
+
+
+@cache
+def trained(in_x: tuple[int, int], in_y: int) -> tuple[MultKAN, np.ndarray, np.ndarray, float]:
+    (x, y), unit = table(), 2.0**in_y
+    x, y = x * 2.0 ** np.array(in_x), y[:, :1] * unit
+    model = MultKAN([2, 2, 1], grid=3)
+    model.fit((x, y), steps=8, lamb=1e-3, smoothing=0.0)
+    return model, x, y, unit
+
+
+@pytest.mark.filterwarnings("ignore::kan2.errors.TrainingWarning")
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("in_x", "in_y"), [((-60, 60), 57)])
+def test_verbs_answer_the_same_in_every_unit(verb, in_x, in_y):
+    expected, found = (VERBS[verb](*trained(*units)) for units in (((0, 0), 0), (in_x, in_y)))
+    np.testing.assert_equal(found, expected)
