@@ -26,6 +26,9 @@ from kan2.errors import ShapeError
 AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 """The affines of a layer, with what leaves everything as it is."""
 
+STILL = 0.2
+"""Share of its margin that a grid needs over samples, which do not move: 1.1 times the range has 1.1^4 times the error."""
+
 
 class KANLayer(nn.Module):
     """A layer of learnable functions of one variable, summed and multiplied.
@@ -253,7 +256,7 @@ class KANLayer(nn.Module):
         """
         if self.numeric is not None:
             home = torch.stack(data_ranges(x.detach(), 0.0), 1)
-            self.numeric.basis = _basis_over(self.spec.basis, x, home)
+            self.numeric.basis = _basis_over(self.spec.basis, x, home, STILL)
 
     def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
         """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
@@ -279,9 +282,11 @@ class KANLayer(nn.Module):
         self.spec = spec
 
 
-def _basis_over(basis: BasisSpec, x: Float[Tensor, "batch source"], home: Float[Tensor, "source 2"]) -> Basis:
+def _basis_over(
+    basis: BasisSpec, x: Float[Tensor, "batch source"], home: Float[Tensor, "source 2"], share: float = 1.0
+) -> Basis:
     x = x.detach()
-    low, high = data_ranges(x, basis.margin, basis.grid)
+    low, high = data_ranges(x, share * basis.margin, basis.grid)
     quantiles = sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None
     return make_basis(basis, low, high, quantiles, home)
 
