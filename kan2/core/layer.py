@@ -27,7 +27,7 @@ AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_b
 """The affines of a layer, with what leaves everything as it is."""
 
 STILL = 0.2
-"""Share of its margin that a grid needs over samples, which do not move: 1.1 times the range has 1.1^4 times the error."""
+"""Share of its margin that a grid needs over samples, which do not move: 1.1 times the range, 1.1^4 times the error."""
 
 
 class KANLayer(nn.Module):
