@@ -1,7 +1,7 @@
 """Units of measure: what training does so that its result does not depend on them.
 
 An untrained network begins where its samples are: its grids lie on the columns, its base functions see the range of
-every column as [-1, 1], and its outputs vary like the targets. While a network trains, the units of the outputs stand in
+every column as [-1, 1], and its outputs vary like the targets. While a network trains, units of outputs stand in
 the scales of its last nodes, so that all weights are of ordinary size; at the end they go back into the weights. That
 scale is a power of two, which costs no digit.
 
