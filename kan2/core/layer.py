@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from kan2.core.bases import data_ranges, make_basis, sample_quantiles
+from kan2.core.bases import Basis, data_ranges, make_basis, sample_quantiles
 from kan2.core.bases.base import in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
 from kan2.core.spec import BasisSpec, LayerSpec
@@ -25,6 +25,9 @@ from kan2.errors import ShapeError
 
 AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 """The affines of a layer, with what leaves everything as it is."""
+
+STILL = 0.2
+"""Share of its margin that a grid needs over samples, which do not move: 1.1 times the range, 1.1^4 times the error."""
 
 
 class KANLayer(nn.Module):
@@ -234,6 +237,27 @@ class KANLayer(nn.Module):
         if self.numeric is not None:
             self.numeric.basis.set_home_(low, high)
 
+    def place_(self, x: Float[Tensor, "batch source"]) -> None:
+        """Moves grids and homes to samples, in place; the weights stay, so that the functions move along.
+
+        Like `set_home_`, this is meant for layers that have not been trained.
+
+        Args:
+            x: samples of the sources.
+
+        Example:
+            >>> layer = KANLayer(1, 1, generator=torch.Generator().manual_seed(0))
+            >>> x = torch.linspace(-1, 1, 5)[:, None]
+            >>> layer.place_(x)
+            >>> before = layer(x)
+            >>> layer.place_(1e9 * x)
+            >>> torch.allclose(layer(1e9 * x), before)
+            True
+        """
+        if self.numeric is not None:
+            home = torch.stack(data_ranges(x.detach(), 0.0), 1)
+            self.numeric.basis = _basis_over(self.spec.basis, x, home, STILL)
+
     def set_basis_(self, basis: BasisSpec, x: Float[Tensor, "batch source"] | None = None) -> None:
         """Moves the numeric activations to another basis in place, keeping them as they are as nearly as possible.
 
@@ -253,12 +277,18 @@ class KANLayer(nn.Module):
                     else make_basis(basis, old.grid[:, 0], old.grid[:, -1], home=old.home)
                 )
             else:
-                x = x.detach()
-                low, high = data_ranges(x, basis.margin, basis.grid)
-                quantiles = sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None
-                new = make_basis(basis, low, high, quantiles, self.numeric.basis.home)
+                new = _basis_over(basis, x, self.numeric.basis.home)
             self.numeric = self.numeric.with_basis(spec, new)
         self.spec = spec
+
+
+def _basis_over(
+    basis: BasisSpec, x: Float[Tensor, "batch source"], home: Float[Tensor, "source 2"], share: float = 1.0
+) -> Basis:
+    x = x.detach()
+    low, high = data_ranges(x, share * basis.margin, basis.grid)
+    quantiles = sample_quantiles(x, basis.grid) if basis.grid_eps < 1 else None
+    return make_basis(basis, low, high, quantiles, home)
 
 
 def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_384) -> Float[Tensor, "batch node"]:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
+import torch
+
+from kan2.core.bases import data_ranges
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.edits.inputs import augment
@@ -82,7 +85,15 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
     """
     where = "try_variables"
     samples, weight = _samples(model, data, where)
-    return _compare(copy.deepcopy(model), augment(model, definitions), samples, weight, steps, where)
+    larger = augment(model, definitions)
+    # The new splines are zero, so that where they begin is free: on the samples, whatever their unit.
+    n_old = len(model.spec.features)
+    first = larger.layers[0].numeric
+    assert first is not None
+    with torch.no_grad():
+        low, high = data_ranges(larger.features(samples.X)[:, n_old:], 0.0)
+        first.basis.home[n_old:] = torch.stack([low, high], 1)
+    return _compare(copy.deepcopy(model), larger, samples, weight, steps, where)
 
 
 def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = None, *, steps: int = 40) -> Verdict:

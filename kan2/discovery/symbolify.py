@@ -28,7 +28,7 @@ from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.suggest import Suggestions
 from kan2.training.objective import Objective, objective_of
-from kan2.training.spread import rmse, size_in_spreads
+from kan2.training.spread import rmse, rounding, size_in_spreads
 from kan2.types import EdgeIndex
 
 IDLE = 0.03  # share of a subnode below which an edge is tried without
@@ -99,7 +99,7 @@ def auto_symbolic(
         block.has_result = True
         for share in (1.0,) if objective.is_squares else TIGHTER:
             near_enough = max(accuracy, min(share, 1.0) * trusted / size)
-            floor = max(1e-13, near_enough * size)
+            floor = max(1e-13, near_enough * size, rounding(near))
             limit = max_growth * max(error, floor, share * trusted)
             penalty = objective.penalty
             criteria = Criteria(near, limit, steps, weight, penalty, library, weight_simple, tries, near_enough)

@@ -190,7 +190,7 @@ class _Style:
             a, b, c, d = canonical(function, affine, p)
         if row.gauge == "shift" and a and b and self.as_computed:
             # SymPy would make a factor of exp(b), which no float may hold.
-            u = exact_form(a) * self.linear(x, 1.0, b / a)
+            u = self.linear(self.linear(x, 1.0, b / a), a, 0.0)
         else:
             u = self.linear(x, a, b)
         form = self.forms.get(function)

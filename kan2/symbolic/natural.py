@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2 import functions
 from kan2.core.linalg import lstsq
 from kan2.core.network import Network
 from kan2.training.parameters import ParameterVector
@@ -88,6 +89,9 @@ def coordinates(model: Network, vector: ParameterVector, features: Float[Tensor,
                     sizes[a] = matrix[a, a] = 1 / x_spread[term.source]
                     if b is not None:
                         matrix[b, a] = -x_mean[term.source] / x_spread[term.source]
+                    elif c is not None and functions.get(term.function).gauge == "shift":
+                        # c stands for b: c exp(a x) is c' exp(a (x - mean)).
+                        matrix[c, a] = -float(terms.affine[i, 2]) * x_mean[term.source] / x_spread[term.source]
                 elif b is not None:
                     # Without a scale of its own, the argument is measured by its spread.
                     sizes[b] = matrix[b, b] = u_spread[i]

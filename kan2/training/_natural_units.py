@@ -8,17 +8,20 @@ Reference: Seber, Wild, Nonlinear Regression (1989), section 3.4.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kan2 import functions
+from kan2.core.network import Network
 from kan2.training._linearisation import LayerRecord, Linearisation
+from kan2.training.parameters import ParameterVector
 
 FAR = 4.0  # spreads between zero and the samples from which a term is centred; nearer, nothing is lost without it
 
 
 @torch.no_grad()
 def natural_centres(linearisation: Linearisation) -> list[Float[Tensor, " term"] | None]:
-    """Returns for every layer the centre of each term's source; 0 where it is near or one of a, b is fixed."""
+    """Returns for every layer the centre of each term's source; 0 where it is near, or where b may not follow a."""
     found: list[Tensor | None] = []
     for record in linearisation.records:
         terms = record.layer.symbolic
@@ -26,9 +29,18 @@ def natural_centres(linearisation: Linearisation) -> list[Float[Tensor, " term"]
             found.append(None)
             continue
         mean, spread = record.inputs.mean(0), record.inputs.std(0, correction=0)
-        is_far = (mean.abs() > FAR * spread)[terms.source] & terms.free[:, :2].all(1)
+        is_far = (mean.abs() > FAR * spread)[terms.source] & _moves_along(record)
         found.append(torch.where(is_far & torch.isfinite(mean[terms.source]), mean[terms.source], 0.0))
     return found
+
+
+def _moves_along(record: LayerRecord) -> Bool[Tensor, " term"]:
+    # Whether b may follow a: it is free, or c stands for it, as in c exp(a x + b).
+    terms = record.layer.symbolic
+    assert terms is not None
+    stands_in = [functions.get(term.function).gauge == "shift" for term in record.layer.spec.terms]
+    free = terms.free
+    return free[:, 0] & (free[:, 1] | (free[:, 2] & torch.tensor(stands_in, device=free.device)))
 
 
 @torch.no_grad()
@@ -40,11 +52,11 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
         record = linearisation.records[slot.layer]
         subnode = _spread(record.leaves[0].detach())
         if slot.kind == "weight":
-            target, _ = vector.edge_pairs(slot)
-            n = (slot.stop - slot.start) // max(1, len(target))
-            parts.append(subnode[target].repeat_interleave(n))
+            target, source = vector.edge_pairs(slot)
+            parts.append((subnode[target, None] / _feature_sizes(record)[source]).flatten())
         elif slot.kind == "term":
-            parts.append(_term_sizes(record, subnode))
+            assert record.layer.symbolic is not None
+            parts.append(_term_sizes(record, subnode)[record.layer.symbolic.free])
         elif slot.kind.endswith("scale"):
             parts.append(subnode.new_ones(slot.stop - slot.start))
         else:
@@ -52,13 +64,33 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
     return torch.cat(parts)
 
 
-def _term_sizes(record: LayerRecord, subnode: Tensor) -> Tensor:
+@torch.no_grad()
+def term_units(model: Network, features: Float[Tensor, "batch feature"]) -> list[tuple[Tensor, Tensor]]:
+    """Returns for the `affine` of every symbolic layer the sizes of its numbers, rounded to powers of two."""
+    found = []
+    for record in Linearisation(ParameterVector(model), features).records:
+        terms = record.layer.symbolic
+        if terms is not None:
+            sizes = _term_sizes(record, _spread(record.leaves[0].detach()))[:, :4]
+            usable = torch.isfinite(sizes) & (sizes > 0)
+            found.append((terms.affine, 2.0 ** torch.where(usable, sizes, 1.0).log2().round()))
+    return found
+
+
+def _term_sizes(record: LayerRecord, subnode: Tensor) -> Float[Tensor, "term 5"]:
     terms = record.layer.symbolic
     assert terms is not None
     f, target = record.term_values, subnode[terms.target]
     one = torch.ones_like(target)
     sizes = [1 / _spread(record.inputs)[terms.source], one, target / _spread(f), target, one]
-    return torch.stack(sizes, -1)[terms.free]
+    return torch.stack(sizes, -1)
+
+
+def _feature_sizes(record: LayerRecord) -> Float[Tensor, "source feature"]:
+    # Splines are at most 1; the base function far from its home is as large as what it reads.
+    assert record.basis is not None
+    largest = record.basis.abs().amax(0)
+    return torch.where(torch.isfinite(largest), largest, 1.0).clamp_min(1.0)
 
 
 def _spread(values: Float[Tensor, "batch column"]) -> Float[Tensor, " column"]:

@@ -1,9 +1,9 @@
 """Units of measure: what training does so that its result does not depend on them.
 
-An untrained network begins where its samples are: its base functions see the range of every column as [-1, 1], and its
-outputs vary like the targets. While a network trains, the units of the outputs stand in the scales of its last nodes,
-so that all weights are of ordinary size; at the end they go back into the weights. That scale is a power of two, which
-costs no digit.
+An untrained network begins where its samples are: its grids lie on the columns, its base functions see the range of
+every column as [-1, 1], and its outputs vary like the targets. While a network trains, units of outputs stand in
+the scales of its last nodes, so that all weights are of ordinary size; at the end they go back into the weights. That
+scale is a power of two, which costs no digit.
 
 Reference: LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.3.
 """
@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases import data_ranges
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.training.losses import CallableLoss, CrossEntropy, Loss
@@ -31,13 +30,15 @@ def begin_(
         work: the network.
         features: what its first layer reads.
         units: mean and standard deviation of the targets; None where outputs are not measured like them.
-        follows: whether grids follow the samples; otherwise the range of the base functions is that of the grids.
+        follows: whether grids follow the samples; otherwise they stay, and base functions see their ranges.
     """
     first, last = work.layers[0], work.layers[-1]
     if first.numeric is not None:
-        grid = first.numeric.basis.grid
-        low, high = data_ranges(features, 0.0) if follows else (grid[:, 0], grid[:, -1])
-        first.set_home_(low, high)
+        if follows:
+            first.place_(features)
+        else:
+            grid = first.numeric.basis.grid
+            first.set_home_(grid[:, 0], grid[:, -1])
     if units is not None and last.numeric is not None:
         mean, spread = units
         # A product cannot take back a constant that is added to it.

@@ -22,6 +22,7 @@ COARSE_GRID = 3
 ROUNDS = ((15, 0.4), (30, 0.4), (80, 0.0))  # steps, and the share of starts that goes on
 SAMPLES_A_PARAMETER = 5
 SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
+HOPELESS = 0.9  # mean square error in spreads of the targets from which a network explains nothing
 
 
 def best_start(work: Network, problem: Problem, restarts: int, seed: int) -> Network:
@@ -83,5 +84,4 @@ def stages(
         return None
     with torch.no_grad():
         error = float(problem.mean_loss(problem.output(copy.deepcopy(model).to(problem.features))))
-    spread = float(problem.mean_loss(problem.y.mean(0).expand_as(problem.y)))
-    return [COARSE_GRID, present[0]] if error >= 0.9 * spread else None
+    return [COARSE_GRID, present[0]] if error >= HOPELESS else None

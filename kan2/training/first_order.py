@@ -1,5 +1,7 @@
 """LBFGS and Adam, behind the interface of the Levenberg-Marquardt solver: `restart`, `step`, `evaluation`.
 
+Their steps depend on the units of the numbers, so they work on the numbers of symbolic terms in natural units.
+
 A step that makes the loss or a parameter non-finite is undone and the learning rate halved; the third ends the run.
 """
 
@@ -11,9 +13,10 @@ import torch
 from torch import Tensor
 
 from kan2.core.network import Network
+from kan2.training._natural_units import term_units
 from kan2.training.losses import SquaredError
 from kan2.training.penalties import edge_scales, feature_covariance
-from kan2.training.problem import Evaluation, Problem
+from kan2.training.problem import MEASURED, Evaluation, Problem
 
 DEFAULT_RATES = {"LBFGS": 1.0, "Adam": 1e-2}
 LARGEST_FAILURES = 3
@@ -77,14 +80,16 @@ class FirstOrder:
     def restart(self) -> None:
         """Forgets curvature and momenta, after the network has changed from outside."""
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.units = self._natural_units()
+        self._read()
         rate = self.shrink * self.rate(self.n_steps)
         if self.opt == "LBFGS":
             # One iteration a step; the line search may take 25 evaluations in it.
             self.optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
-                self.parameters, rate, 1, 25, 0, 0, history_size=20, line_search_fn="strong_wolfe"
+                self.variables, rate, 1, 25, 0, 0, history_size=20, line_search_fn="strong_wolfe"
             )
         else:
-            self.optimiser = torch.optim.Adam(self.parameters, lr=rate)
+            self.optimiser = torch.optim.Adam(self.variables, lr=rate)
         with torch.no_grad():
             self.evaluation = self._evaluation(*objective(self.model, self.problem), None)
         if isfinite(self.evaluation.objective):
@@ -103,9 +108,13 @@ class FirstOrder:
         values: list[Evaluation] = []
 
         def closure() -> float:
-            self.optimiser.zero_grad()
+            self._put()
+            self.model.zero_grad()
             total, loss, output = objective(self.model, self.problem, rows)
             total.backward()
+            for variable, parameter, unit in zip(self.variables, self.parameters, self.units):
+                gradient = parameter.grad
+                variable.grad = gradient if gradient is None or unit is None else gradient * unit
             values.append(self._evaluation(total.detach(), loss.detach(), output.detach(), rows))
             return values[-1].objective
 
@@ -113,6 +122,7 @@ class FirstOrder:
             group["lr"] = self.shrink * self.rate(self.n_steps)
         try:
             self.optimiser.step(closure)
+            self._put()
         except BaseException:
             # An interrupt must not leave the network at a trial point.
             self._write(here)
@@ -150,6 +160,24 @@ class FirstOrder:
             self.restart()
         return True
 
+    def _natural_units(self) -> list[Tensor | None]:
+        if all(layer.symbolic is None for layer in self.model.layers):
+            return [None] * len(self.parameters)
+        every = -(-len(self.problem) // MEASURED)
+        known = {id(p): units for p, units in term_units(self.model, self.problem.features[::every])}
+        return [known.get(id(p)) for p in self.parameters]
+
+    @torch.no_grad()
+    def _read(self) -> None:
+        # What the optimiser sees: copies of the numbers, in natural units.
+        pairs = zip(self.parameters, self.units)
+        self.variables = [(p.clone() if u is None else p / u).detach().requires_grad_() for p, u in pairs]
+
+    @torch.no_grad()
+    def _put(self) -> None:
+        for parameter, variable, unit in zip(self.parameters, self.variables, self.units):
+            parameter.copy_(variable if unit is None else variable * unit)
+
     def _go_back(self) -> None:
         self._write(self.good)
 
@@ -162,6 +190,7 @@ class FirstOrder:
         """Returns what a later run needs, beside the network, to go on exactly here."""
         return {
             "optimiser": self.optimiser.state_dict(),
+            "units": self.units,
             "generator": self.generator.get_state(),
             "counts": [self.n_steps, self.n_failures, self.shrink],
             "evaluation": [self.evaluation.objective, self.evaluation.loss, self.evaluation.penalty],
@@ -171,6 +200,10 @@ class FirstOrder:
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes over what `state` returned."""
         self.restart()
+        self.units = state["units"]
+        with torch.no_grad():
+            for variable, parameter, unit in zip(self.variables, self.parameters, self.units):
+                variable.copy_(parameter if unit is None else parameter / unit)
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.n_steps, self.n_failures, self.shrink = state["counts"]

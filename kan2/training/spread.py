@@ -75,6 +75,23 @@ def rmse(model: Network, data: Dataset, sample_weight: Any = None) -> float:
     return sqrt(float(weighted_mean(error.square().mean(1), sample_weight)))
 
 
+def rounding(data: Dataset) -> float:
+    """Returns the error, in spreads, that the rounding of the numbers in a table may cause.
+
+    Example:
+        >>> years = torch.linspace(2000, 2001, 9, dtype=torch.float64)[:, None]
+        >>> rounding(Dataset(years, years - 2000, ("year",))) < 2e-12
+        True
+    """
+    columns = torch.cat([data.X.double(), data.y.double()], 1)
+    # The first row is subtracted first, see `moments`; a column that does not vary says nothing.
+    spread = (columns - columns[0]).std(0, correction=0)
+    largest = columns.abs().amax(0)
+    varies = spread > CONSTANT * largest
+    shares = (largest / spread)[varies]
+    return torch.finfo(data.X.dtype).eps * float(shares.amax()) if len(shares) else 0.0
+
+
 def size_in_spreads(data: Dataset, sample_weight: Any = None) -> float:
     """Returns the root mean square of the targets in spreads of them."""
     return sqrt(float(weighted_mean((data.y / spreads(data, sample_weight)).square().mean(1), sample_weight)))
