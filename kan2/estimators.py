@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from kan2.core.spec import default_names
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
+from kan2.training._preparation import distinct
 from kan2.training.history import History
 from kan2.training.objective import Objective
 
@@ -78,13 +79,19 @@ class _KANEstimator(BaseEstimator):
 
         # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
         with Interruptible():
-            model, history = trained(self.hidden) if self.hidden is not None else self._chosen(trained)
+            is_given = self.hidden is not None
+            model, history = trained(self.hidden) if is_given else self._chosen(trained, *X.shape)
         self.model_, self.history_, self.samples_, self.weight_ = model, history, (X, y), weight
 
-    def _chosen(self, trained: Callable[..., tuple[MultKAN, History]]) -> tuple[MultKAN, History]:
-        # What more nodes promise must be worth their numbers.
+    def _chosen(
+        self, trained: Callable[..., tuple[MultKAN, History]], n_samples: int, n_inputs: int
+    ) -> tuple[MultKAN, History]:
+        # What more nodes promise must be worth their numbers. Fewer samples than a quadratic form has numbers cannot
+        # tell which columns act together: of 40 samples of ten columns the wider network promised less than half of
+        # the error that it had on others.
         model, history = trained(())
-        if history.score is not None and history.score <= ENOUGH:
+        n_pairs = (n_inputs + 1) * (n_inputs + 2) // 2
+        if history.score is not None and (history.score <= ENOUGH or n_samples < n_pairs):
             return model, history
         wide, its_history = trained(WIDE)
         if history.score is not None and its_history.score is not None:
@@ -157,7 +164,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        X, y, weight = _weighted(X, y, sample_weight)
+        X, y, weight = _distinct(X, y, sample_weight)
         self._draw_seed()
         self._train(X, y, () if name is None else (str(name),), weight, "mse")
         return self
@@ -262,9 +269,11 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        X, codes, weight = _weighted(X, codes.astype(np.float64), sample_weight)
-        if len(np.unique(codes)) < 2:
+        labels, codes = np.unique(y, return_inverse=True)
+        X, numbers, weight = _distinct(X, codes.astype(np.float64)[:, None], sample_weight)
+        there, codes = np.unique(numbers[:, 0].astype(int), return_inverse=True)
+        self.classes_ = labels[there]
+        if len(there) < 2:
             raise ValueError("KANClassifier: expected at least two classes, got one class. Pass samples of another.")
         self._draw_seed()
         n_classes = len(self.classes_)
@@ -317,10 +326,11 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         return self._symbolic_model("cross_entropy", options)
 
 
-def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Returns the samples that count, and their weights; grids follow the samples, so the others must not be there."""
-    if weight is None:
-        return X, y, None
-    weight = _check_sample_weight(weight, X, dtype=np.float64)
-    kept = weight > 0
-    return X[kept], y[kept], weight[kept]
+def _distinct(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns every different sample that counts once, and their weights, so that formulas know them as `fit` does."""
+    if weight is not None:
+        weight = torch.tensor(_check_sample_weight(weight, X, dtype=np.float64))
+        if not bool((weight >= 0).all()) or not 0 < float(weight.sum()) < float("inf"):
+            raise ValueError("fit: expected non-negative weights, not all zero, got others. Leave such samples out.")
+    X_left, y_left, left = distinct(torch.tensor(X), torch.tensor(y), weight)
+    return X_left.numpy(), y_left.numpy(), None if left is None else left.numpy()
