@@ -5,6 +5,7 @@ Reference: https://scikit-learn.org/stable/developers/develop.html
 
 import copy
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,11 @@ class _KANEstimator(BaseEstimator):
     def _train(
         self, X: np.ndarray, y: np.ndarray, outputs: tuple[str, ...], weight: np.ndarray | None, loss: str
     ) -> None:
-        def trained(hidden: Sequence[int | Sequence[int]]) -> tuple[MultKAN, History]:
+        def trained(hidden: Sequence[int | Sequence[int]], bound: float = inf) -> tuple[MultKAN, History]:
+            # What promises no less than the bound is not worth the rest of its steps.
             model = self._network(hidden, X.shape[1], y.shape[1], outputs)
             options = {"restarts": self.restarts, "sample_weight": weight, "seed": self._seed, "loss": loss}
+            options["callbacks"] = [lambda _, history: history.score is not None and history.score >= bound]
             return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
 
         # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
@@ -93,7 +96,7 @@ class _KANEstimator(BaseEstimator):
         n_pairs = (n_inputs + 1) * (n_inputs + 2) // 2
         if history.score is not None and (history.score <= ENOUGH or n_samples < n_pairs):
             return model, history
-        wide, its_history = trained(WIDE)
+        wide, its_history = trained(WIDE, inf if history.score is None else history.score)
         if history.score is not None and its_history.score is not None:
             is_worth = its_history.score < WORTH * history.score
             return (wide, its_history) if is_worth else (model, history)

@@ -165,6 +165,8 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
             work.layers, work.spec = start.layers, start.spec
             # What asks for next to no smoothing is better off with none.
             problem.roughness.smoothing = rung.smoothing if rung.smoothing > RUNGS[-1] else 0.0
+            # Callbacks of the steps to come may want to know it.
+            history.smoothing, history.score = problem.roughness.smoothing, rung.score.value
             run.run_again()
             found = score(work, problem)
     history.smoothing, history.score, history.freedom = problem.roughness.smoothing, found.value, found.freedom
