@@ -13,8 +13,10 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sympy import preorder_traversal
 
 from kan2.core.spec import default_names
+from kan2.errors import FormulaError
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.training._preparation import distinct
@@ -112,6 +114,17 @@ class _KANEstimator(BaseEstimator):
             model = model.auto_prune().auto_symbolic(**options)
         return model
 
+    def _determined(self, formulas: Any) -> Any:
+        n_samples = len(self.samples_[0])
+        for formula in formulas if isinstance(formulas, list) else [formulas]:
+            n_numbers = sum(part.is_Float for part in preorder_traversal(formula))
+            if n_numbers > n_samples:
+                raise FormulaError(
+                    f"formula: expected at least as many different samples as numbers, got {n_samples} samples for the "
+                    f"{n_numbers} numbers of {formula}. Collect more samples, or take `model_` without a formula."
+                )
+        return formulas
+
     def _draw_seed(self) -> None:
         state = self.random_state
         if state is None:
@@ -185,9 +198,10 @@ class KANRegressor(RegressorMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library.
+            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
+                are different samples.
         """
-        return self._symbolic_model("mse", options).symbolic_formula(digits=digits)
+        return self._determined(self._symbolic_model("mse", options).symbolic_formula(digits=digits))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -320,9 +334,10 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library.
+            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
+                are different samples.
         """
-        return self.symbolic_model(**options).symbolic_formula(digits=digits)
+        return self._determined(self.symbolic_model(**options).symbolic_formula(digits=digits))
 
     def symbolic_model(self, **options: Any) -> MultKAN:
         """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
@@ -333,7 +348,7 @@ def _distinct(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np
     """Returns every different sample that counts once, and their weights, so that formulas know them as `fit` does."""
     if weight is not None:
         weight = torch.tensor(_check_sample_weight(weight, X, dtype=np.float64))
-        if not bool((weight >= 0).all()) or not 0 < float(weight.sum()) < float("inf"):
-            raise ValueError("fit: expected non-negative weights, not all zero, got others. Leave such samples out.")
+        if float(weight.min()) < 0:
+            raise ValueError("fit: expected non-negative sample weights, got negative ones. Leave such samples out.")
     X_left, y_left, left = distinct(torch.tensor(X), torch.tensor(y), weight)
     return X_left.numpy(), y_left.numpy(), None if left is None else left.numpy()
