@@ -84,8 +84,8 @@ class _KANEstimator(BaseEstimator):
 
         # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
         with Interruptible():
-            is_given = self.hidden is not None
-            model, history = trained(self.hidden) if is_given else self._chosen(trained, *X.shape)
+            hidden = self.hidden
+            model, history = self._chosen(trained, *X.shape) if hidden is None else trained(hidden)
         self.model_, self.history_, self.samples_, self.weight_ = model, history, (X, y), weight
 
     def _chosen(
