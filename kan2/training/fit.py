@@ -90,7 +90,7 @@ def fit(
         grids: numbers of grid intervals to go through, each from the last solution. By default the network's own,
             after a few steps on 3 intervals where LM starts from a network that explains nothing of the data yet.
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
-        sample_weight: (batch,) non-negative weights; not beside a callable loss.
+        sample_weight: (batch,) non-negative weights; two is the sample twice, zero none. Not beside a callable loss.
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
