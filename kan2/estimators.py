@@ -5,6 +5,7 @@ Reference: https://scikit-learn.org/stable/developers/develop.html
 
 import copy
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sympy import preorder_traversal
 
 from kan2.core.spec import default_names
+from kan2.errors import FormulaError
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
+from kan2.training._preparation import distinct
 from kan2.training.history import History
 from kan2.training.objective import Objective
 
@@ -71,22 +75,30 @@ class _KANEstimator(BaseEstimator):
     def _train(
         self, X: np.ndarray, y: np.ndarray, outputs: tuple[str, ...], weight: np.ndarray | None, loss: str
     ) -> None:
-        def trained(hidden: Sequence[int | Sequence[int]]) -> tuple[MultKAN, History]:
+        def trained(hidden: Sequence[int | Sequence[int]], bound: float = inf) -> tuple[MultKAN, History]:
+            # What promises no less than the bound is not worth the rest of its steps.
             model = self._network(hidden, X.shape[1], y.shape[1], outputs)
             options = {"restarts": self.restarts, "sample_weight": weight, "seed": self._seed, "loss": loss}
+            options["callbacks"] = [lambda _, history: history.score is not None and history.score >= bound]
             return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
 
         # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
         with Interruptible():
-            model, history = trained(self.hidden) if self.hidden is not None else self._chosen(trained)
+            hidden = self.hidden
+            model, history = self._chosen(trained, *X.shape) if hidden is None else trained(hidden)
         self.model_, self.history_, self.samples_, self.weight_ = model, history, (X, y), weight
 
-    def _chosen(self, trained: Callable[..., tuple[MultKAN, History]]) -> tuple[MultKAN, History]:
-        # What more nodes promise must be worth their numbers.
+    def _chosen(
+        self, trained: Callable[..., tuple[MultKAN, History]], n_samples: int, n_inputs: int
+    ) -> tuple[MultKAN, History]:
+        # What more nodes promise must be worth their numbers. Fewer samples than a quadratic form has numbers cannot
+        # tell which columns act together: of 40 samples of ten columns the wider network promised less than half of
+        # the error that it had on others.
         model, history = trained(())
-        if history.score is not None and history.score <= ENOUGH:
+        n_pairs = (n_inputs + 1) * (n_inputs + 2) // 2
+        if history.score is not None and (history.score <= ENOUGH or n_samples < n_pairs):
             return model, history
-        wide, its_history = trained(WIDE)
+        wide, its_history = trained(WIDE, inf if history.score is None else history.score)
         if history.score is not None and its_history.score is not None:
             is_worth = its_history.score < WORTH * history.score
             return (wide, its_history) if is_worth else (model, history)
@@ -101,6 +113,17 @@ class _KANEstimator(BaseEstimator):
         with Interruptible():
             model = model.auto_prune().auto_symbolic(**options)
         return model
+
+    def _determined(self, formulas: Any) -> Any:
+        n_samples = len(self.samples_[0])
+        for formula in formulas if isinstance(formulas, list) else [formulas]:
+            n_numbers = sum(part.is_Float for part in preorder_traversal(formula))
+            if n_numbers > n_samples:
+                raise FormulaError(
+                    f"formula: expected at least as many different samples as numbers, got {n_samples} samples for the "
+                    f"{n_numbers} numbers of {formula}. Collect more samples, or take `model_` without a formula."
+                )
+        return formulas
 
     def _draw_seed(self) -> None:
         state = self.random_state
@@ -157,7 +180,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        X, y, weight = _weighted(X, y, sample_weight)
+        X, y, weight = _distinct(X, y, sample_weight)
         self._draw_seed()
         self._train(X, y, () if name is None else (str(name),), weight, "mse")
         return self
@@ -175,9 +198,10 @@ class KANRegressor(RegressorMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library.
+            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
+                are different samples.
         """
-        return self._symbolic_model("mse", options).symbolic_formula(digits=digits)
+        return self._determined(self._symbolic_model("mse", options).symbolic_formula(digits=digits))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -262,9 +286,11 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        X, codes, weight = _weighted(X, codes.astype(np.float64), sample_weight)
-        if len(np.unique(codes)) < 2:
+        labels, codes = np.unique(y, return_inverse=True)
+        X, numbers, weight = _distinct(X, codes.astype(np.float64)[:, None], sample_weight)
+        there, codes = np.unique(numbers[:, 0].astype(int), return_inverse=True)
+        self.classes_ = labels[there]
+        if len(there) < 2:
             raise ValueError("KANClassifier: expected at least two classes, got one class. Pass samples of another.")
         self._draw_seed()
         n_classes = len(self.classes_)
@@ -308,19 +334,21 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library.
+            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
+                are different samples.
         """
-        return self.symbolic_model(**options).symbolic_formula(digits=digits)
+        return self._determined(self.symbolic_model(**options).symbolic_formula(digits=digits))
 
     def symbolic_model(self, **options: Any) -> MultKAN:
         """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
         return self._symbolic_model("cross_entropy", options)
 
 
-def _weighted(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Returns the samples that count, and their weights; grids follow the samples, so the others must not be there."""
-    if weight is None:
-        return X, y, None
-    weight = _check_sample_weight(weight, X, dtype=np.float64)
-    kept = weight > 0
-    return X[kept], y[kept], weight[kept]
+def _distinct(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns every different sample that counts once, and their weights, so that formulas know them as `fit` does."""
+    if weight is not None:
+        weight = torch.tensor(_check_sample_weight(weight, X, dtype=np.float64))
+        if float(weight.min()) < 0:
+            raise ValueError("fit: expected non-negative sample weights, got negative ones. Leave such samples out.")
+    X_left, y_left, left = distinct(torch.tensor(X), torch.tensor(y), weight)
+    return X_left.numpy(), y_left.numpy(), None if left is None else left.numpy()

@@ -19,7 +19,7 @@ from kan2.errors import TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
-from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
+from kan2.training._preparation import adopt_names, check_counts, commit, distinct, read_loader, split, targets, weights
 from kan2.training._progress import shown
 from kan2.training._scaling import begin_, measures_outputs, ordinary_size
 from kan2.training._starts import best_start, stages
@@ -90,7 +90,7 @@ def fit(
         grids: numbers of grid intervals to go through, each from the last solution. By default the network's own,
             after a few steps on 3 intervals where LM starts from a network that explains nothing of the data yet.
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
-        sample_weight: (batch,) non-negative weights; not beside a callable loss.
+        sample_weight: (batch,) non-negative weights; two is the sample twice, zero none. Not beside a callable loss.
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
@@ -175,7 +175,10 @@ def fit(
             "weigh its samples."
         )
     sample_weight = weights(sample_weight, precise)
-    train, held_out = split(precise, sample_weight, validation, seed)
+    samples = precise.X, precise.y, sample_weight
+    # A callable loss is one mean over all samples, and knows no weights.
+    samples = samples if isinstance(distance, CallableLoss) else distinct(*samples)
+    train, held_out = split(samples, validation, seed)
     x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
     units = moments(y, weight) if measures_outputs(distance, y, len(work.spec.outputs)) else None
     if units is not None and isinstance(distance, SquaredError):
@@ -191,7 +194,7 @@ def fit(
     validated = None
     if held_out is not None:
         y_held = targets(held_out[1], len(work.spec.outputs), distance)
-        validated = Problem(work.features(held_out[0]), y_held, None, penalty, distance)
+        validated = Problem(work.features(held_out[0]), y_held, held_out[2], penalty, distance)
     checkpoints = Checkpoints(checkpoint, checkpoint_every)
     may_smooth = work.is_fresh and smoothing is None and is_second_order and held_out is None and checkpoint is None
 

@@ -14,7 +14,7 @@ from kan2.core.edges import BasisEdges
 from kan2.core.layer import chunked
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
-from kan2.errors import GridWarning, warn
+from kan2.errors import GridWarning, TrainingError, warn
 
 
 @torch.no_grad()
@@ -39,6 +39,9 @@ def fit_grids_(
 
     Returns:
         whether any grid changed.
+
+    Raises:
+        TrainingError: activations that a grid is to hold are not finite.
     """
     nodes, changed = features, False
     last = max((i for i, layer in enumerate(model.layers) if layer.numeric is not None), default=-1)
@@ -46,6 +49,11 @@ def fit_grids_(
         if layer.numeric is not None:
             basis = layer.spec.basis if grid is None else replace(layer.spec.basis, grid=grid)
             stays = usage == float("-inf") or holds(layer.numeric.basis.grid, nodes, overhang if i else 0.0, usage)
+            if not stays and not bool(torch.isfinite(nodes.sum())):
+                raise TrainingError(
+                    f"fit: expected finite activations in front of layer {i}, got nan or infinity. A symbolic edge is "
+                    "probably outside its domain (see model.trace(X), or unfix it)."
+                )
             if not stays or basis != layer.spec.basis:
                 layer.set_basis_(basis, None if stays else nodes)
                 changed = True

@@ -75,7 +75,7 @@ class Roughness:
     def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
         self.strength, self.keeps = strength, keeps
         self._matrices: dict[int, tuple[Any, Tensor | None, Tensor]] = {}
-        self.smoothing = smoothing
+        self._smoothing = smoothing
         self.weights: list[Tensor] = []
         self.touched: list[Tensor] = []
 
@@ -86,8 +86,9 @@ class Roughness:
 
     @smoothing.setter
     def smoothing(self, strength: float) -> None:
+        if bool(strength) != bool(self._smoothing):
+            self._matrices = {}
         self._smoothing = strength
-        self._matrices = {}
 
     @property
     def is_on(self) -> bool:

@@ -14,13 +14,14 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kan2.core.network import Network
 from kan2.training.grids import Snapshot
-from kan2.training.levenberg_marquardt import LevenbergMarquardt
+from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
 from kan2.training.loop import Options, Training
 from kan2.training.losses import CrossEntropy
 from kan2.training.parameters import ParameterVector
@@ -109,12 +110,20 @@ def smoothing_path(start: Network, problem: Problem, update_grid: bool) -> Rung:
     """
     best: Rung | None = None
     solver = LevenbergMarquardt(start, problem)
-    n_worse = 0
+    n_worse, before = 0, inf
+
+    def has_arrived(*_: Any) -> bool:
+        # One step tells as much as the window of a run, where it was hardly damped; margins of grids can wait.
+        nonlocal before
+        last, before = before, solver.evaluation.objective
+        return last - before < TOLERANCE * abs(last) and solver.damping <= CALM
+
     for strength in RUNGS:
         problem.roughness.smoothing = strength
-        run = Training(start, problem, solver, Options(0, TOLERANCE, update_grid))
+        run = Training(start, problem, solver, Options(0, TOLERANCE, update_grid, callbacks=(has_arrived,)))
         run.grids.begin_stage(None)
-        run.trail = [solver.evaluation.objective]
+        before = solver.evaluation.objective
+        run.trail = [before]
         run.advance(STEPS)
         found = Rung(strength, score(start, problem), Snapshot.of(start))
         if best is None or found.score.value < best.score.value:
@@ -156,6 +165,8 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
             work.layers, work.spec = start.layers, start.spec
             # What asks for next to no smoothing is better off with none.
             problem.roughness.smoothing = rung.smoothing if rung.smoothing > RUNGS[-1] else 0.0
+            # Callbacks of the steps to come may want to know it.
+            history.smoothing, history.score = problem.roughness.smoothing, rung.score.value
             run.run_again()
             found = score(work, problem)
     history.smoothing, history.score, history.freedom = problem.roughness.smoothing, found.value, found.freedom

@@ -21,14 +21,6 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(values, columns=["length", "mass"])
 
 
-def marks(estimator, check):
-    # 15 samples for more weights than that: rounding of sums of repeated rows grows to 1e-6, where 1e-7 is asked.
-    # Below, `test_weights_count_samples` asks 1e-9 where the samples determine the network.
-    if check.func.__name__ != "check_sample_weight_equivalence_on_dense_data" or isinstance(estimator, KANClassifier):
-        return ()
-    return (pytest.mark.xfail(raises=AssertionError, reason="more weights than samples: equal to 1e-5 only"),)
-
-
 # It hands in wrong types on purpose.
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.slow
@@ -40,7 +32,6 @@ def marks(estimator, check):
             estimator,
             check,
             id=f"{type(estimator).__name__}-{check.func.__name__}-{i}",
-            marks=marks(estimator, check),
         )
         for e in (KANRegressor(), KANClassifier())
         for i, (estimator, check) in enumerate(estimator_checks_generator(e))
