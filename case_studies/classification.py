@@ -9,7 +9,8 @@ gradient boosting, an MLP and logistic regression, as scikit-learn gives them, o
 
 Judged. On the held-out samples: accuracy, the log-loss, and how far stated probabilities are from frequencies (the
 expected calibration error over ten bins). The KAN must be within a point of the best accuracy of the others on the
-moons, and of gradient boosting on the tumours; the formula within two points of the KAN.
+moons, and of gradient boosting on the tumours; the formula, which may lose 16 % of what the KAN explains of the
+log-loss, within two points of it.
 """
 
 import warnings
@@ -30,6 +31,7 @@ import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from kan2.estimators import KANClassifier
 
+ACCURACY = 0.2  # half the root of the share that a formula may lose of what its network explains
 NAMES = ("KAN", "gradient boosting", "MLP [64, 64]", "logistic regression")
 
 
@@ -109,7 +111,7 @@ def judge(stated: np.ndarray, labels: np.ndarray) -> str:
 def _formula_trial(kan: KANClassifier, names: list[str], x: np.ndarray, y: np.ndarray, clock: Stopwatch) -> Trial:
     error = float(np.mean(kan.predict(x) != y))
     try:
-        model = kan.symbolic_model()
+        model = kan.symbolic_model(accuracy=ACCURACY)
         formula = model.symbolic_formula(digits=3)
         formula = formula.subs({f"x{i}": sympy.Symbol(name) for i, name in enumerate(names, 1)}, simultaneous=True)
     except kan2.Kan2Error as refusal:

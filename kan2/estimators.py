@@ -19,7 +19,7 @@ from kan2.core.spec import default_names
 from kan2.errors import FormulaError
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
-from kan2.training._preparation import distinct
+from kan2.training.distinct import distinct
 from kan2.training.history import History
 from kan2.training.objective import Objective
 

@@ -146,6 +146,7 @@ def _block_layer(m: int, blocks: Sequence[Any], like: torch.Tensor, free: str) -
         rows, columns = slice(target, target + block.spec.n_subnodes), slice(source, source + block.spec.n_in)
         grid[columns], home[columns] = block.numeric.basis.grid, block.numeric.basis.home
         weight[rows, columns] = block.numeric.weight
+        layer.node_bias[target : rows.stop] = block.node_bias
         target, source = rows.stop, columns.stop
     layer.numeric.basis = type(layer.numeric.basis)(grid, basis.k, home)
     return layer

@@ -46,6 +46,11 @@ class Judge:
         """Returns by how much more a network loses than the one it is to replace."""
         return LossDifference.of(self._before, self._values(model), self._constant, self._weight)
 
+    @property
+    def explained(self) -> float:
+        """What the network to replace gains over a constant, on the samples kept aside."""
+        return LossDifference.of(self._before, self._before, self._constant, self._weight).explained
+
     @cached_property
     def _before(self) -> Tensor:
         return self._values(self._model)

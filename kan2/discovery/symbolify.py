@@ -91,8 +91,10 @@ def auto_symbolic(
     start = copy.deepcopy(model)
     start.data, start.objective = near, Objective(sample_weight=weight)
     error, size = rmse(model, near, weight), size_in_spreads(near, weight)
-    allowed = max_growth * accuracy * size
-    judge = Judge(model, samples, objective, tolerance=allowed**2 if objective.is_squares else 0.0)
+    judge = Judge(model, samples, objective, tolerance=(max_growth * accuracy * size) ** 2)
+    if not objective.is_squares:
+        # What other losses explain has no unit of its own.
+        judge.tolerance = (max_growth * accuracy) ** 2 * judge.explained
     best: AnyNetwork = start
     search: _Search[AnyNetwork] | None = None
     with Interruptible() as block:

@@ -97,10 +97,10 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     if not tried & set(splines):
         return f"symbolic_formula: {n} edges are still splines: {shown}. Run auto_symbolic() or prune() first."
     return (
-        f"symbolic_formula: expected functions on all edges, got {n} splines that no function of the "
-        f"library fits: {shown}. What helps: train longer or on a finer grid before, or with more samples; "
-        "auto_symbolic() with "
-        f"a larger library= or a larger max_growth=. suggest_symbolic({splines[0]}) shows how near functions come."
+        f"symbolic_formula: expected functions on all edges, got {n} splines that no function of the library fits: "
+        f"{shown}. What helps: train longer or on a finer grid before, or with more samples; auto_symbolic() with a "
+        "larger library=, or with accuracy=, the share of the targets that a formula may be off by. "
+        f"suggest_symbolic({splines[0]}) shows how near functions come."
     )
 
 

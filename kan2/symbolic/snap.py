@@ -3,18 +3,17 @@
 Standard errors come from the Jacobian at the fit: covariance = s^2 (J'J)^-1 with s^2 the residual variance. A candidate
 must lie within three standard errors, and must be simple enough not to be there by chance. The *chance* of a
 coincidence is the share of its own size that lies within the errors, times how many numbers as simple as the candidate
-lie there; for 0, it is the error in natural units (see `kan2.symbolic.natural`), times how much less likely 0 is than
-what was fitted. Neither depends on the unit of measure: 1.5e-7 is as simple as 1.5. The least accidental number is
-snapped first, the others are refitted, and the choice is kept only if the error does not grow by more than noise
-explains. Zeros come before all others, and squares c (x + b)^2 + d are multiplied out where that leaves a constant of
-0.
+lie there; for 0, it is the error in natural units (see `kan2.symbolic.natural`). Neither depends on the unit of
+measure: 1.5e-7 is as simple as 1.5. The least accidental number is snapped first, the others are refitted, and the
+choice is kept only if the error does not grow by more than noise explains. Zeros come before all others, and squares
+c (x + b)^2 + d are multiplied out where that leaves a constant of 0.
 
 References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, Raftery, Bayes Factors (1995).
 """
 
 import copy
 from dataclasses import dataclass, replace
-from math import exp, pi, sqrt
+from math import pi, sqrt
 from typing import Any
 
 import sympy
@@ -223,8 +222,7 @@ class _Search:
     def _chance_of_zero(self, constant: Constant) -> float:
         # The odds that a number of natural size is fitted so near to 0. Rounding of the natural size is no evidence.
         error = max(constant.error, 1e-12 * constant.size)
-        distance = abs(constant.value) / error
-        return PRIOR * sqrt(2 * pi) * error / constant.size * exp(distance**2 / 2) if distance < 3 else 1.0
+        return PRIOR * sqrt(2 * pi) * error / constant.size if abs(constant.value) < 3 * error else 1.0
 
 
 def _check(caller: str, model: Network) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from math import ceil
 
 import torch
+from torch import Tensor
 
 from kan2.core.network import Network
+from kan2.training._scaling import begin_outputs_
 from kan2.training.grids import fit_grids_
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Options, Training
@@ -25,7 +27,9 @@ SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
 HOPELESS = 0.9  # mean square error in spreads of the targets from which a network explains nothing
 
 
-def best_start(work: Network, problem: Problem, restarts: int, seed: int) -> Network:
+def best_start(
+    work: Network, problem: Problem, restarts: int, seed: int, units: tuple[Tensor, Tensor] | None = None
+) -> Network:
     """Returns the network that did best among random initialisations, the present one included.
 
     Args:
@@ -33,6 +37,7 @@ def best_start(work: Network, problem: Problem, restarts: int, seed: int) -> Net
         problem: what is minimised.
         restarts: number of starts, >= 2.
         seed: seed of the initialisations and of the subsample.
+        units: mean and standard deviation of the targets, where outputs are measured like them.
     """
     generator = torch.Generator().manual_seed(seed)
     runs: list[Training] = []
@@ -43,6 +48,7 @@ def best_start(work: Network, problem: Problem, restarts: int, seed: int) -> Net
         if i:
             for layer in candidate.layers:
                 layer.reset_parameters(generator=generator)
+            begin_outputs_(candidate, units)
             fit_grids_(candidate, problem.features)
         if not runs:
             sample = problem.subsample(max(300, SAMPLES_A_PARAMETER * candidate.n_parameters), generator)

@@ -48,6 +48,13 @@ def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> t
     return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
 
 
+def robust_moments(y: Float[Tensor, "batch output"]) -> tuple[Tensor, Tensor]:
+    """Returns the median of every column and 1.48 times the median distance from it, or its spread where that is 0."""
+    middle = y.median(0).values
+    distance = 1.4826 * (y - middle).abs().median(0).values
+    return middle, torch.where(distance > 0, distance, moments(y)[1])
+
+
 def spreads(data: Dataset, sample_weight: Any = None) -> Float[Tensor, " output"]:
     """Returns the spread of every target, > 0.
 

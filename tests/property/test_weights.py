@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kan2 import MultKAN
-from kan2.training._preparation import distinct
+from kan2.training.distinct import distinct
 
 NETWORKS = {"sum": [2, 1], "deep": [2, 2, 1], "product": [2, [0, 1]]}
 
@@ -39,6 +39,7 @@ def test_a_weight_is_a_number_of_samples(width, loss, seed, n):
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::kan2.errors.TrainingWarning")  # four steps may be too few
 @pytest.mark.parametrize("options", [{}, {"restarts": 2}, {"validation": 0.3}, {"opt": "Adam", "batch": 8}])
 def test_samples_without_weight_are_not_there(options):
     rng, x, y = table(0, 80)
