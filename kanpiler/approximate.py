@@ -97,7 +97,7 @@ def train(part: Part, domain: Domain) -> MultKAN:
     network = MultKAN([n, 2 * n + 1, 1], grid=GRIDS[0], inputs=part.inputs)
     held_out = N_SAMPLES // 3
     with Interruptible():
-        fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=40)
+        fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=80)
     error = np.sqrt(np.mean((network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]) ** 2)) / y.std()
     message = f"compile: {part.expression} is a trained spline network, right to {error:.1e} of its standard deviation."
     warn(message, ApproximationWarning)

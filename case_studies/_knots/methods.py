@@ -30,7 +30,7 @@ ALL = list(range(len(MIRROR)))
 # The injectivity radius is half the length of the shortest geodesic; groups of few knots say little.
 NEEDED: list[int] = [i for i, name in enumerate(GEOMETRY) if name != "injectivity_radius"]
 ERROR = 0.8  # of a signature from one additive unit
-SPARSITY = 0.05  # without it, columns that say the same take large opposite functions
+SPARSITY = 0.005  # without it, columns that say the same take large opposite functions
 THREE = [GEOMETRY.index(name) for name in CUSP]
 
 

@@ -199,7 +199,7 @@ class Problem:
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
                     squares[i] = squares[i] + leaves[0].square().sum(0)
-        self.roughness.touched = [(sizes[s.layer][vector.edge_pairs(s)[1]] > 0).to(self.features) for s in slots]
+        self.roughness.support = [sizes[slot.layer][vector.edge_pairs(slot)[1]] for slot in slots]
         self.roughness.weights = [squares[slot.layer][vector.edge_pairs(slot)[0]] for slot in slots]
         return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
 

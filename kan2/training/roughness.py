@@ -24,6 +24,8 @@ from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import difference_matrix
 
 STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
+DETERMINED = 2.0  # samples where a basis function acts from which they determine its coefficient
+LARGEST = 20_000_000  # numbers of differences that may be an edge's own
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Roughness:
     Attributes:
         weights: for each slot of weights the mean square of the derivative of the output with respect to the subnode of
             each edge, so that the terms are in units of the output.
-        touched: for each slot which weights (edge, feature) the samples touch.
+        support: for each slot the sum over samples of the magnitude of each feature (edge, feature): how many samples
+            there are where it acts.
     """
 
     def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
@@ -77,7 +80,7 @@ class Roughness:
         self._matrices: dict[int, tuple[Any, Tensor | None, Tensor]] = {}
         self._smoothing = smoothing
         self.weights: list[Tensor] = []
-        self.touched: list[Tensor] = []
+        self.support: list[Tensor] = []
 
     @property
     def smoothing(self) -> float:
@@ -98,25 +101,27 @@ class Roughness:
     def terms(self, vector: ParameterVector) -> Iterator[QuadraticTerm]:
         """Yields the terms, none before the weights are known."""
         slots = (slot for slot in vector.slots if slot.kind == "weight")
-        for slot, weight, touched in zip(slots, self.weights, self.touched):
+        for slot, weight, support in zip(slots, self.weights, self.support):
             edges: Any = vector.model.layers[slot.layer].numeric
             if not isinstance(edges.basis, BSplineBasis):
                 continue
-            moves = touched if self.keeps else torch.ones_like(touched)
-            rough, curvature = self._matrices_of(slot, edges, vector)
+            moves = (support > 0).to(support) if self.keeps else torch.ones_like(support)
+            rough, curvature = self._matrices_of(slot, edges, vector, support)
             if self.strength and rough is not None:
                 yield QuadraticTerm(slot, rough, self.strength * weight, moves)
             if self.smoothing and edges.basis.k > 1:
                 yield QuadraticTerm(slot, curvature, self.smoothing * weight, moves)
 
-    def _matrices_of(self, slot: Slot, edges: Any, vector: ParameterVector) -> tuple[Tensor | None, Tensor]:
+    def _matrices_of(
+        self, slot: Slot, edges: Any, vector: ParameterVector, support: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
         # They are asked for several times a step, and stay the same until the grid moves.
         known = self._matrices.get(slot.layer)
         if known is None or known[0] is not edges.basis:
             curvature = edges.weight.new_zeros(0)
             if self.smoothing:
                 curvature = _curvature(edges)[vector.edge_pairs(slot)[1]]
-            known = self._matrices[slot.layer] = edges.basis, _rough(edges), curvature
+            known = self._matrices[slot.layer] = edges.basis, _rough(edges, support), curvature
         return known[1:]
 
     def value(self, vector: ParameterVector) -> float:
@@ -128,22 +133,29 @@ class Roughness:
 
     def state(self) -> Sequence[Any]:
         """Returns what a later run needs to go on exactly here."""
-        return [self.smoothing, self.weights, self.touched]
+        return [self.smoothing, self.weights, self.support]
 
     def set_state(self, state: Sequence[Any]) -> None:
         """Takes over what `state` returned."""
-        self.smoothing, self.weights, self.touched = state
+        self.smoothing, self.weights, self.support = state
 
 
-def _rough(edges: Any) -> Tensor | None:
+def _rough(edges: Any, support: Float[Tensor, "edge feature"]) -> Float[Tensor, "edges row feature"] | None:
     # Differences of order k + 3 shrink like h^(k + 3), the error of the spline like h^(k + 1): the cube of the number
-    # of intervals keeps the term as far below that error on fine grids as on coarse ones, up to the grids on which the
-    # fastest oscillation of a spline would feel it.
-    n, k = edges.basis.n_basis, edges.basis.k
+    # of intervals keeps the term as far below that error on fine grids as on coarse ones. Where samples determine all
+    # coefficients of a difference, it must not feel the fastest oscillation of a spline.
+    n, k, lead = edges.basis.n_basis, edges.basis.k, int(edges.has_base)
     if n <= k + 1:
         return None
-    inner = difference_matrix(n, min(k + 3, n - 1), edges.weight) * min((n - k) ** 1.5, STIFFEST / (n - k) ** 0.5)
-    return torch.cat([inner.new_zeros(inner.shape[0], int(edges.has_base)), inner], 1)[None]
+    order = min(k + 3, n - 1)
+    inner = difference_matrix(n, order, edges.weight)
+    matrix = torch.cat([inner.new_zeros(inner.shape[0], lead), inner], 1)[None]
+    full = (n - k) ** 1.5
+    bounded = min(full, STIFFEST / (n - k) ** 0.5)
+    is_open = support[:, lead:].unfold(1, order + 1, 1).amin(2) < DETERMINED
+    if bounded == full or not bool(is_open.any()) or matrix.numel() * len(support) > LARGEST:
+        return matrix * bounded
+    return matrix * torch.where(is_open, full, bounded)[:, :, None]
 
 
 def _curvature(edges: Any) -> Float[Tensor, "source row feature"]:

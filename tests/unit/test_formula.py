@@ -217,7 +217,7 @@ def test_edges_that_no_function_fits_are_named_with_what_helps():
     model = MultKAN([1, 1], grid=3)
     model.report = SymbolicReport(1.0, choices=[Choice((0, 0, 0), None, 1.0)])
     with pytest.raises(
-        FormulaError, match=r"no function of the library fits: \(0, 0, 0\).*finer grid.*library=.*max_growth="
+        FormulaError, match=r"no function of the library fits: \(0, 0, 0\).*finer grid.*library=.*accuracy="
     ):
         model.symbolic_formula()
     with pytest.raises(FormulaError, match=r"suggest_symbolic\(\(0, 0, 0\)\)"):
