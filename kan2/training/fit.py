@@ -204,6 +204,7 @@ def fit(
 
     def hand_over() -> None:
         work.smoothing = problem.roughness.smoothing
+        run.warn_where_hopeless()
         kept = in_own_type(work, model.like.dtype)
         if kept is not work:
             report_kept(run, kept, train[0], None if held_out is None else held_out[0])

@@ -22,6 +22,7 @@ from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
 WINDOW = 5  # steps over which progress is measured
+STOPPED = "stopped by a callback"
 HOPELESS = 1.01  # mean square error in units of the spread of the targets that is no better than none
 COARSE = 10  # how many times the tolerance before the last grid is the last one
 
@@ -115,12 +116,11 @@ class Training:
                 self.recorder.finish()
             raise
         self.recorder.finish()
-        self._warn_where_hopeless()
 
-    def _warn_where_hopeless(self) -> None:
-        # What is further from the targets than their mean is has not converged to anything.
+    def warn_where_hopeless(self) -> None:
+        """Says that a run has failed if it ended further from the targets than their mean is; who stopped it knows."""
         loss = self.solver.evaluation.loss
-        if self.history.message == "nothing to train":
+        if self.history.message in ("nothing to train", STOPPED, INTERRUPTED):
             return
         if self.problem.loss.is_squares and self.problem.has_targets and loss > HOPELESS:
             share = loss**0.5
@@ -209,7 +209,7 @@ class Training:
             return True
         for callback in self.options.callbacks:
             if callback(self.work, self.history):
-                self.history.message = "stopped by a callback"
+                self.history.message = STOPPED
                 return True
         for hook in self.options.after_step:
             hook(self)

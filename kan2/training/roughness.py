@@ -24,7 +24,7 @@ from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import difference_matrix
 
 STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
-DETERMINED = 2.0  # samples where a basis function acts from which they determine its coefficient
+DETERMINED = 1.0  # samples where a basis function acts from which they determine its coefficient
 LARGEST = 20_000_000  # numbers of differences that may be an edge's own
 
 

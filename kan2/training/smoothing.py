@@ -21,8 +21,9 @@ from torch import Tensor
 
 from kan2.core.network import Network
 from kan2.training.grids import Snapshot
+from kan2.training.history import INTERRUPTED
 from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
-from kan2.training.loop import Options, Training
+from kan2.training.loop import STOPPED, Options, Training
 from kan2.training.losses import CrossEntropy
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
@@ -35,7 +36,6 @@ FEWEST_LEFT = 1e-3  # degrees of freedom for errors below which nothing can be t
 RUNGS = tuple(10.0**-i for i in range(11))  # from a linear network to one that is hardly held
 HOPELESS, PATIENCE = 1.5, 2  # rungs in a row this much worse than the best that end the way
 STEPS, TOLERANCE = 15, 1e-2  # on each rung
-STOPPED = ("interrupted", "stopped by a callback")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
     start, found = copy.deepcopy(work), None
     if n_values(problem) >= n_parameters:
         run.run(grids)
-        if history.message in STOPPED:
+        if history.message in (STOPPED, INTERRUPTED):
             return
         found = score(work, problem)
     if found is None or (found.value > EXACT and n_values(problem) < SMALL * n_parameters):

@@ -28,7 +28,13 @@ WEAK = "x0**2 + 0.3*x1 + 0.1*x2**3 + 0*x3"
 
 @pytest.mark.parametrize(
     ("hidden", "lamb", "noise", "seed"),
-    [([5], 0.0, 0.0, 0), ([5], 1e-2, 0.05, 1), ([5], 1e-3, 0.0, 2), ([], 0.0, 0.05, 3), ([], 1e-2, 0.0, 4)],
+    [
+        pytest.param([5], 0.0, 0.0, 0, marks=pytest.mark.slow),
+        ([5], 1e-2, 0.05, 1),
+        pytest.param([5], 1e-3, 0.0, 2, marks=pytest.mark.slow),
+        ([], 0.0, 0.05, 3),
+        ([], 1e-2, 0.0, 4),
+    ],
 )
 def test_weak_inputs_are_told_from_irrelevant_ones(hidden, lamb, noise, seed):
     # A network that fits to rounding uses an irrelevant input too, and cancels it further on; one trained for
