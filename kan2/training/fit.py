@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
-from kan2.interrupts import Interruptible
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
@@ -27,7 +26,7 @@ from kan2.training.checkpoint import Checkpoints
 from kan2.training.distinct import distinct
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
-from kan2.training.loop import Callback, Options, Training
+from kan2.training.loop import Callback, Options, Training, handed_over
 from kan2.training.losses import CallableLoss, SquaredError, make_loss
 from kan2.training.objective import Objective
 from kan2.training.penalties import Penalty
@@ -210,22 +209,14 @@ def fit(
             report_kept(run, kept, train[0], None if held_out is None else held_out[0])
         commit(model, kept)
         model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
-        block.has_result = True
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
-    with Interruptible() as block:
-        try:
-            with ordinary_size(work, None if units is None else units[1]):
-                if not (resume and checkpoints.resume(run)) and restarts > 1:
-                    best = best_start(work, problem, restarts, seed, units)
-                    work.layers, work.spec = best.layers, best.spec
-                may_start_coarse = is_second_order and update_grid
-                grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
-                with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
-                    (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
-        except KeyboardInterrupt:
-            if len(run.history):
-                hand_over()
-            raise
-        hand_over()
+    with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):
+        if not (resume and checkpoints.resume(run)) and restarts > 1:
+            best = best_start(work, problem, restarts, seed, units)
+            work.layers, work.spec = best.layers, best.spec
+        may_start_coarse = is_second_order and update_grid
+        grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
+        with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
+            (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
     return run.history

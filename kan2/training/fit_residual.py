@@ -11,13 +11,12 @@ import torch
 
 from kan2.core.data import Dataset
 from kan2.core.network import Network
-from kan2.interrupts import Interruptible
 from kan2.training._own_type import in_own_type, report_kept_residual
 from kan2.training._preparation import commit
 from kan2.training._progress import shown
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
-from kan2.training.loop import Options, Training
+from kan2.training.loop import Options, Training, handed_over
 from kan2.training.objective import Objective
 from kan2.training.residuals import Residual, ResidualProblem
 
@@ -71,15 +70,7 @@ def fit_residual(
             points = problem.points.to(model.like)
             model.data = Dataset(points, model(points), model.spec.inputs)
         model.objective = Objective(residual=residual, residual_weights=weights)
-        block.has_result = True
 
-    with Interruptible() as block:
-        try:
-            with shown(run, progress, 1 if grids is None else len(grids)):
-                run.run([None] if grids is None else grids)
-        except KeyboardInterrupt:
-            if len(run.history):
-                hand_over()
-            raise
-        hand_over()
+    with handed_over(run, hand_over), shown(run, progress, 1 if grids is None else len(grids)):
+        run.run([None] if grids is None else grids)
     return run.history

@@ -4,7 +4,8 @@ After every step the loop lets grids follow the activations, records a row of hi
 whether to go on. What moves grids is in `_following`, what writes the history in `_recorder`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
@@ -14,10 +15,10 @@ import torch
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError, TrainingWarning, warn
+from kan2.interrupts import Interruptible
 from kan2.training._following import GridFollower
 from kan2.training._recorder import Recorder
 from kan2.training.history import INTERRUPTED, History
-from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
@@ -224,15 +225,21 @@ class Training:
         self.recorder.record(self.problem, self.solver)
 
 
-def minimise(model: Network, problem: Problem, steps: int, damping: float = 1e-2) -> None:
-    """Makes up to `steps` Levenberg-Marquardt steps in place, with grids as they are and no record.
+@contextmanager
+def handed_over(run: Training, hand_over: Callable[[], None]) -> Iterator[None]:
+    """Hands over what a run has reached when the block ends, also after Ctrl-C if there has been a step.
 
     Args:
-        model: the network, of type float64.
-        problem: what is minimised.
-        steps: largest number of steps.
-        damping: Marquardt's parameter at the start.
+        run: made in the block.
+        hand_over: gives the caller's network what the run has reached.
     """
-    solver = LevenbergMarquardt(model, problem, damping)
-    solver.restart()
-    Training(model, problem, solver, Options(0, update_grid=False)).advance(steps)
+    with Interruptible() as block:
+        try:
+            yield
+        except KeyboardInterrupt:
+            if len(run.history):
+                hand_over()
+                block.has_result = True
+            raise
+        hand_over()
+        block.has_result = True
