@@ -70,11 +70,11 @@ def auto_prune(
         steps: training steps after each removal.
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
 
-    Raises:
-        TrainingError: weights beside a loss that takes none.
-
     Returns:
         the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.
+
+    Raises:
+        TrainingError: weights beside a loss that takes none.
 
     Example:
         >>> from kan2 import MultKAN, sample_function

@@ -25,8 +25,7 @@ def without_common_part(model: AnyNetwork) -> AnyNetwork:
         >>> bool(new(x).sum(1).abs().max() < 1e-12), torch.allclose(new(x).softmax(1), model(x).softmax(1))
         (True, True)
     """
-    new = copy.deepcopy(model)
-    new.data, new.objective = model.data, model.objective
+    new = copy.deepcopy(model).inherit_(model)
     last = new.layers[-1]
     scale = last.subnode_scale * last.node_scale if not last.spec.arities else None
     if scale is None or last.numeric is None or not bool((scale == scale[0]).all()):

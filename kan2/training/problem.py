@@ -183,7 +183,7 @@ class Problem:
 
     def restart(self, vector: ParameterVector) -> Evaluation:
         """Weighs the roughness by the present sensitivity of the output to every subnode, and evaluates."""
-        self.roughness.weights = []
+        self.roughness.measure([], [])
         vector.centres = [None] * len(vector.centres)
         evaluation = self.evaluate(vector)
         evaluation = self._measure(vector, evaluation)
@@ -199,8 +199,9 @@ class Problem:
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
                     squares[i] = squares[i] + leaves[0].square().sum(0)
-        self.roughness.support = [sizes[slot.layer][vector.edge_pairs(slot)[1]] for slot in slots]
-        self.roughness.weights = [squares[slot.layer][vector.edge_pairs(slot)[0]] for slot in slots]
+        pairs = [(slot.layer, *vector.edge_pairs(slot)) for slot in slots]
+        weights = [squares[layer][target] for layer, target, _ in pairs]
+        self.roughness.measure(weights, [sizes[layer][source] for layer, _, source in pairs])
         return replace(evaluation, objective=evaluation.objective + self.roughness.value(vector))
 
     def _measure(self, vector: ParameterVector, evaluation: Evaluation) -> Evaluation:

@@ -25,6 +25,7 @@ from kan2.training.penalties import difference_matrix
 
 STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
 DETERMINED = 1.0  # samples where a basis function acts from which they determine its coefficient
+GAUSS = 12**-0.5  # how far from the middle of an interval of length one the points of a quadrature lie
 LARGEST = 20_000_000  # numbers of differences that may be an edge's own
 
 
@@ -36,13 +37,11 @@ class QuadraticTerm:
         slot: which weights.
         matrix: what is squared; one for all edges, or one an edge.
         weight: of each edge.
-        moves: which weights of each edge may follow the term, as zeros and ones.
     """
 
     slot: Slot
     matrix: Float[Tensor, "edges row feature"]
     weight: Float[Tensor, " edge"]
-    moves: Float[Tensor, "edge feature"]
 
     def value(self, weights: Float[Tensor, "edge feature"]) -> float:
         """Returns the term."""
@@ -52,7 +51,7 @@ class QuadraticTerm:
         """Returns half the gradient (edge, feature) and half the Hessian (edge, feature, feature)."""
         rise = torch.einsum("er,erf->ef", self._rows(weights), self.matrix.expand(len(weights), -1, -1))
         bend = self.weight[:, None, None] * (self.matrix.mT @ self.matrix)
-        return self.weight[:, None] * rise * self.moves, bend * self.moves[:, None] * self.moves[:, :, None]
+        return self.weight[:, None] * rise, bend
 
     def _rows(self, weights: Tensor) -> Tensor:
         if self.matrix.shape[0] == 1:
@@ -77,7 +76,7 @@ class Roughness:
 
     def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
         self.strength, self.keeps = strength, keeps
-        self._matrices: dict[int, tuple[Any, Tensor | None, Tensor]] = {}
+        self._matrices: dict[int, tuple[Tensor | None, Tensor]] = {}
         self._smoothing = smoothing
         self.weights: list[Tensor] = []
         self.support: list[Tensor] = []
@@ -93,6 +92,14 @@ class Roughness:
             self._matrices = {}
         self._smoothing = strength
 
+    def measure(self, weights: list[Tensor], support: list[Tensor]) -> None:
+        """Takes over what the present network says of its slots; empty lists switch the terms off for a while.
+
+        Args:
+            weights, support: see the attributes.
+        """
+        self.weights, self.support, self._matrices = weights, support, {}
+
     @property
     def is_on(self) -> bool:
         """Whether there is any term."""
@@ -105,24 +112,26 @@ class Roughness:
             edges: Any = vector.model.layers[slot.layer].numeric
             if not isinstance(edges.basis, BSplineBasis):
                 continue
-            moves = (support > 0).to(support) if self.keeps else torch.ones_like(support)
             rough, curvature = self._matrices_of(slot, edges, vector, support)
             if self.strength and rough is not None:
-                yield QuadraticTerm(slot, rough, self.strength * weight, moves)
+                yield QuadraticTerm(slot, rough, self.strength * weight)
             if self.smoothing and edges.basis.k > 1:
-                yield QuadraticTerm(slot, curvature, self.smoothing * weight, moves)
+                yield QuadraticTerm(slot, curvature, self.smoothing * weight)
 
     def _matrices_of(
         self, slot: Slot, edges: Any, vector: ParameterVector, support: Tensor
     ) -> tuple[Tensor | None, Tensor]:
-        # They are asked for several times a step, and stay the same until the grid moves.
+        # They are asked for several times a step, and stay the same until they are measured anew.
         known = self._matrices.get(slot.layer)
-        if known is None or known[0] is not edges.basis:
-            curvature = edges.weight.new_zeros(0)
+        if known is None:
+            rough, curvature = _rough(edges, support), edges.weight.new_zeros(0)
             if self.smoothing:
                 curvature = _curvature(edges)[vector.edge_pairs(slot)[1]]
-            known = self._matrices[slot.layer] = edges.basis, _rough(edges, support), curvature
-        return known[1:]
+            if self.keeps:
+                rough = None if rough is None else _without_open(rough, support)
+                curvature = _without_open(curvature, support) if self.smoothing else curvature
+            known = self._matrices[slot.layer] = rough, curvature
+        return known
 
     def value(self, vector: ParameterVector) -> float:
         """Returns the sum of the terms at the present parameters."""
@@ -137,7 +146,8 @@ class Roughness:
 
     def set_state(self, state: Sequence[Any]) -> None:
         """Takes over what `state` returned."""
-        self.smoothing, self.weights, self.support = state
+        self.smoothing, weights, support = state
+        self.measure(weights, support)
 
 
 def _rough(edges: Any, support: Float[Tensor, "edge feature"]) -> Float[Tensor, "edges row feature"] | None:
@@ -158,13 +168,22 @@ def _rough(edges: Any, support: Float[Tensor, "edge feature"]) -> Float[Tensor, 
     return matrix * torch.where(is_open, full, bounded)[:, :, None]
 
 
+def _without_open(
+    matrix: Float[Tensor, "edges row feature"], support: Float[Tensor, "edge feature"]
+) -> Float[Tensor, "edges row feature"]:
+    # Without the rows that know of coefficients which no sample touches: these stay, whatever they are, and must not
+    # pull at others either.
+    is_open = ((matrix != 0) & (support <= 0)[:, None]).any(2)
+    return matrix * ~is_open[:, :, None] if bool(is_open.any()) else matrix
+
+
 def _curvature(edges: Any) -> Float[Tensor, "source row feature"]:
-    # The second derivative of every feature at the middles of the intervals and between, on a scale where the grid has
-    # length one; divided by the root of the number of points, so that its square is a mean.
+    # The second derivative of every feature on a scale where the grid has length one, at two points an interval: with
+    # these of Gauss the sum of squares is the mean square, exactly for cubic splines.
     grid = edges.basis.grid
-    rank = (torch.arange(2 * edges.basis.n_intervals, dtype=grid.dtype, device=grid.device) + 0.5) / 2
-    left = rank.floor().long()
-    points = grid[:, left] + (rank - left) * (grid[:, left + 1] - grid[:, left])
-    width = grid[:, -1:] - grid[:, :1]
+    width, length = grid.diff(dim=1), grid[:, -1:] - grid[:, :1]
+    offsets = [0.5 - GAUSS, 0.5 + GAUSS]
+    points = torch.cat([grid[:, :-1] + offset * width for offset in offsets], 1)
+    share = (width / length / len(offsets)).repeat(1, len(offsets))
     bent = edges.feature_derivatives(points.T, 2).transpose(0, 1)
-    return bent.detach() * width[..., None] ** 2 / points.shape[1] ** 0.5
+    return bent.detach() * (length**2 * share.sqrt())[..., None]

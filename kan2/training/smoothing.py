@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from kan2.core.network import Network
+from kan2.training._matrix_free import LARGEST_DENSE
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
 from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
@@ -96,7 +97,7 @@ def _trace(gram: Tensor, held: Tensor) -> float:
     root = gram.diagonal().clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
     total = gram * root[:, None] * root
     data = (gram - held) * root[:, None] * root
-    total.diagonal().add_(1e-10)
+    total.diagonal().add_(1e-13)
     return float(torch.linalg.solve(total, data).diagonal().sum())
 
 
@@ -149,7 +150,8 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
     n_parameters = ParameterVector(work).size
     has_splines = any(layer.numeric is not None for layer in work.layers)
     can_tell = problem.loss.is_squares or isinstance(problem.loss, CrossEntropy)
-    if not (has_splines and can_tell) or n_values(problem) >= SCORED * n_parameters:
+    is_dense = n_parameters <= LARGEST_DENSE  # the score takes the whole matrix
+    if not (has_splines and can_tell and is_dense) or n_values(problem) >= SCORED * n_parameters:
         run.run(grids)
         return
     start, found = copy.deepcopy(work), None
