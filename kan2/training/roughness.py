@@ -169,8 +169,8 @@ def _rough(edges: Any, support: Float[Tensor, "edge feature"]) -> Float[Tensor, 
 
 
 def _without_open(
-    matrix: Float[Tensor, "edges row feature"], support: Float[Tensor, "edge feature"]
-) -> Float[Tensor, "edges row feature"]:
+    matrix: Float[Tensor, "one_or_edge row feature"], support: Float[Tensor, "edge feature"]
+) -> Float[Tensor, "kept row feature"]:
     # Without the rows that know of coefficients which no sample touches: these stay, whatever they are, and must not
     # pull at others either.
     is_open = ((matrix != 0) & (support <= 0)[:, None]).any(2)
