@@ -15,9 +15,11 @@ from case_studies._base import CaseResult, Trial, row_of_trials
 from case_studies._results import study_section
 
 ROOT = Path(__file__).resolve().parents[2]
+# Studies of ten seconds and more; the others already run every part of a study.
+SLOW = ("anderson", "constitutive_laws", "feynman", "knots", "modular_structures", "special_functions", "toy_functions")
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in STUDIES])
 def test_study_meets_its_targets(name, tmp_path, capsys):
     status = main([name, "--out", str(tmp_path / "out")])
     printed = capsys.readouterr().out
@@ -36,6 +38,7 @@ def test_list_and_unknown_names(capsys):
     assert "Did you mean 'quickstart'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_runs_every_study_and_writes_the_page(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "out" / "broken").mkdir(parents=True)

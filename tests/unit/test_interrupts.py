@@ -261,7 +261,10 @@ print("done", getattr(found, "interrupted", None) or found.report.interrupted, f
 """
 
 
-@pytest.mark.parametrize("verb", ["model.fit(data, steps=100000, tolerance=0)", "model.auto_prune()"])
+@pytest.mark.parametrize(
+    "verb",
+    [pytest.param("model.fit(data, steps=100000, tolerance=0)", marks=pytest.mark.slow), "model.auto_prune()"],
+)
 def test_a_real_signal_ends_a_verb_within_a_second(verb):
     command = [sys.executable, "-c", textwrap.dedent(SCRIPT).replace("VERB", verb)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -139,7 +139,7 @@ def test_restarts_find_what_one_start_misses():
     data = sample_function(
         "exp((sin(pi*(a**2 + b**2)) + sin(pi*(c**2 + d**2)))/2)", dict.fromkeys("abcd", (-1, 1)), n=500
     )
-    history = fit(MultKAN([4, 2, 1, 1], grid=3), data, restarts=12, steps=40)
+    history = fit(MultKAN([4, 2, 1, 1], grid=3), data, restarts=6, steps=40)
     assert history.rmse < 2e-2
 
 
