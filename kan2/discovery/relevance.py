@@ -35,6 +35,7 @@ from kan2.errors import DataError, TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 from kan2.training.objective import Objective, objective_of
+from kan2.training.spread import moments
 
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
@@ -91,7 +92,7 @@ def relevance(
         the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
 
     Raises:
-        DataError: there are no targets to train on, fewer than ten samples, or too few folds or draws.
+        DataError: there are no targets to train on, fewer than ten samples that count, or too few folds or draws.
         KeyboardInterrupt: Ctrl-C came before the first fold had been judged.
         TrainingError: the network was trained on a residual, which knows no redrawn inputs.
 
@@ -107,38 +108,51 @@ def relevance(
             "relevance: expected a network trained on data, got one trained on a residual, which knows no redrawn "
             "inputs. Pass data with targets."
         )
-    n = len(samples)
+    weight = objective.sample_weight
+    weight = torch.ones(len(samples)) if weight is None else weight
+    weight = weight.to(samples.X.device).double()
+    counted = (weight > 0).nonzero().squeeze(1)
+    n = len(counted)
     if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
         raise DataError(
-            f"relevance: expected at least {FEWEST} samples, 2 to samples/5 folds and 3 draws, got {n} samples, "
+            f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n} samples, "
             f"{folds} folds, {draws} draws."
         )
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
-        features = _standard(model.features(samples.X).double(), plain)
-        targets = _standard(samples.y.double(), plain and objective.is_squares)
-    spread = float(targets.std(0, correction=0).mean()) or 1.0
+        weight = weight[counted]
+        features = _standard(model.features(samples.X)[counted].double(), weight, plain)
+        targets = _standard(samples.y[counted].double(), weight, plain and objective.is_squares)
+    spread = float(moments(targets, weight)[1].mean())
     errors: list[Tensor] = []
     with Interruptible() as block:
         for held in torch.randperm(n, generator=generator).to(features.device).chunk(folds):
-            network = _trained(model, features, targets, held, objective.loss, steps, seed)
+            trained_on = objective.loss, None if objective.sample_weight is None else weight
+            network = _trained(model, features, targets, held, trained_on, steps, seed)
             size = max(FEWEST_SAMPLES, LARGEST_WORK // (draws * features.shape[1]))
-            errors.append(_errors(network, features, targets, held[:size], objective, draws, generator) / spread)
+            held = held[:size]
+            errors.append(_errors(network, features, targets, weight, held, objective, draws, generator) / spread)
             block.has_result = True
     return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
 
 
-def _standard(columns: Tensor, is_wanted: bool) -> Tensor:
+def _standard(columns: Tensor, weight: Tensor, is_wanted: bool) -> Tensor:
     # Symbolic edges may be defined for the given numbers alone; splines take any unit.
     if not is_wanted:
         return columns
-    spread = columns.std(0, correction=0)
-    return (columns - columns.mean(0)) / torch.where(spread > 0, spread, 1.0)
+    mean, spread = moments(columns, weight)
+    return (columns - mean) / spread
 
 
 def _trained(
-    model: AnyNetwork, features: Tensor, targets: Tensor, held: Tensor, loss: Any, steps: int, seed: int
+    model: AnyNetwork,
+    features: Tensor,
+    targets: Tensor,
+    held: Tensor,
+    trained_on: tuple[Any, Tensor | None],
+    steps: int,
+    seed: int,
 ) -> AnyNetwork:
     # What the given network has learned of the samples that are held out must be forgotten.
     spec = NetworkSpec(model.spec.layers, model.spec.features, model.spec.outputs)
@@ -146,8 +160,9 @@ def _trained(
     network.reset_parameters(seed=seed)
     kept = torch.ones(len(features), dtype=torch.bool, device=features.device)
     kept[held] = False
+    loss, weight = trained_on
     options = {"steps": steps, "validation": KEPT_OUT, "patience": PATIENCE, "seed": seed, "loss": loss}
-    fit(network, (features[kept], targets[kept]), **options)
+    fit(network, (features[kept], targets[kept]), sample_weight=None if weight is None else weight[kept], **options)
     return network
 
 
@@ -156,6 +171,7 @@ def _errors(
     network: Network,
     features: Tensor,
     targets: Tensor,
+    weight: Tensor,
     held: Tensor,
     objective: Objective,
     draws: int,
@@ -163,7 +179,7 @@ def _errors(
 ) -> Float[Tensor, "feature trial"]:
     # The mean absolute error, or another loss than squares, on the samples held out: first as they are, then with the
     # feature redrawn.
-    x, y = features[held], targets[held]
+    x, y, share = features[held], targets[held], weight[held] / weight[held].sum()
 
     def losses(output: Tensor) -> Tensor:
         if objective.is_squares:
@@ -171,14 +187,14 @@ def _errors(
         return objective.losses(output, y)
 
     # A value outside the domain of a symbolic edge is worth as much as none.
-    blind = float(losses(torch.zeros(len(x), len(network.spec.outputs)).to(y)).mean())
+    blind = float(losses(torch.zeros(len(x), len(network.spec.outputs)).to(y)) @ share)
 
     def error(rows: Tensor, n: int) -> Tensor:
         nodes = rows
         for layer in network.layers:
             nodes = chunked(layer, nodes)
         found = [losses(output) for output in nodes.reshape(n, len(held), -1)]
-        return torch.stack(found).nan_to_num(blind, blind).mean(1)
+        return torch.stack(found).nan_to_num(blind, blind) @ share
 
     first = error(x, 1)
     result = []

@@ -2,7 +2,8 @@
 
 In a term c f(a x + b) + d over x from 2000 to 2020, a and b can hardly be told apart: what the samples determine is
 b' = b + a m, with the *centre* m of the samples, and a. And a number counts as small or large beside its *size*: a
-beside 1 / (spread of x), d beside the spread of the subnode that it is added to.
+beside 1 / (spread of x), b beside 1, d beside the spread of the subnode that it is added to. Where a is fixed, as in
+c (x + b)^2, b has the unit of a x, and counts beside its spread.
 
 Reference: Seber, Wild, Nonlinear Regression (1989), section 3.4.
 """
@@ -81,8 +82,9 @@ def _term_sizes(record: LayerRecord, subnode: Tensor) -> Float[Tensor, "term 5"]
     terms = record.layer.symbolic
     assert terms is not None
     f, target = record.term_values, subnode[terms.target]
-    one = torch.ones_like(target)
-    sizes = [1 / _spread(record.inputs)[terms.source], one, target / _spread(f), target, one]
+    one, spread = torch.ones_like(target), _spread(record.inputs)[terms.source]
+    shift = torch.where(terms.free[:, 0], one, terms.affine[:, 0].abs() * spread)
+    sizes = [1 / spread, torch.where(shift > 0, shift, one), target / _spread(f), target, one]
     return torch.stack(sizes, -1)
 
 

@@ -6,7 +6,8 @@ elsewhere. *Smoothing* is for tables too small for their network: the mean squar
 edge, spline and base function together, so that with growing strength the network becomes a linear one.
 
 Coefficients that no sample touches may have been taught by an earlier fit. In a network that was trained before they
-stay where they are.
+stay where they are, and so does the weight of the base function beside them: it acts on the whole line, and here, where
+splines can do the same, the samples do not determine it.
 
 Reference: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996), doi:10.1214/ss/1038425655.
 """
@@ -25,23 +26,26 @@ from kan2.training.penalties import difference_matrix
 
 STIFFEST = 50.0  # factor of the differences at which they hold an oscillation of one interval as 1e-3 of the data do
 DETERMINED = 1.0  # samples where a basis function acts from which they determine its coefficient
+HELD = 1e3  # strength with which the weight of a base function stays, relative to the mean square of the output
 GAUSS = 12**-0.5  # how far from the middle of an interval of length one the points of a quadrature lie
 LARGEST = 20_000_000  # numbers of differences that may be an edge's own
 
 
 @dataclass(frozen=True)
 class QuadraticTerm:
-    """sum over edges of weight * |matrix w|^2 for the weights w of one slot.
+    """sum over edges of weight * |matrix (w - origin)|^2 for the weights w of one slot.
 
     Attributes:
         slot: which weights.
         matrix: what is squared; one for all edges, or one an edge.
         weight: of each edge.
+        origin: where the term is zero; None for zero.
     """
 
     slot: Slot
-    matrix: Float[Tensor, "edges row feature"]
+    matrix: Float[Tensor, "one_or_edge row feature"]
     weight: Float[Tensor, " edge"]
+    origin: Float[Tensor, "edge feature"] | None = None
 
     def value(self, weights: Float[Tensor, "edge feature"]) -> float:
         """Returns the term."""
@@ -54,6 +58,7 @@ class QuadraticTerm:
         return self.weight[:, None] * rise, bend
 
     def _rows(self, weights: Tensor) -> Tensor:
+        weights = weights if self.origin is None else weights - self.origin
         if self.matrix.shape[0] == 1:
             return weights @ self.matrix[0].T
         return torch.einsum("ef,erf->er", weights, self.matrix)
@@ -65,7 +70,7 @@ class Roughness:
     Args:
         strength: of the roughness, relative to the mean square of the output; 0 switches the term off.
         smoothing: strength of the smoothing, likewise; 0 for none.
-        keeps: whether coefficients that no sample touches stay where they are.
+        keeps: whether coefficients that no sample touches stay where they are, with the base functions beside them.
 
     Attributes:
         weights: for each slot of weights the mean square of the derivative of the output with respect to the subnode of
@@ -77,6 +82,7 @@ class Roughness:
     def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
         self.strength, self.keeps = strength, keeps
         self._matrices: dict[int, tuple[Tensor | None, Tensor]] = {}
+        self._origins: dict[int, Tensor] = {}
         self._smoothing = smoothing
         self.weights: list[Tensor] = []
         self.support: list[Tensor] = []
@@ -103,7 +109,7 @@ class Roughness:
     @property
     def is_on(self) -> bool:
         """Whether there is any term."""
-        return self.strength > 0 or self.smoothing > 0
+        return self.strength > 0 or self.smoothing > 0 or self.keeps
 
     def terms(self, vector: ParameterVector) -> Iterator[QuadraticTerm]:
         """Yields the terms, none before the weights are known."""
@@ -117,6 +123,11 @@ class Roughness:
                 yield QuadraticTerm(slot, rough, self.strength * weight)
             if self.smoothing and edges.basis.k > 1:
                 yield QuadraticTerm(slot, curvature, self.smoothing * weight)
+            is_open = (support <= 0).any(1)
+            if self.keeps and edges.has_base and bool(is_open.any()):
+                base = torch.zeros_like(support[:1, None])
+                base[..., 0] = 1.0
+                yield QuadraticTerm(slot, base, HELD * weight * is_open, self._origin_of(slot, vector))
 
     def _matrices_of(
         self, slot: Slot, edges: Any, vector: ParameterVector, support: Tensor
@@ -131,6 +142,14 @@ class Roughness:
                 rough = None if rough is None else _without_open(rough, support)
                 curvature = _without_open(curvature, support) if self.smoothing else curvature
             known = self._matrices[slot.layer] = rough, curvature
+        return known
+
+    def _origin_of(self, slot: Slot, vector: ParameterVector) -> Tensor:
+        # Where the weights were when this was first asked for; what moves grids leaves those of base functions alone.
+        known = self._origins.get(slot.layer)
+        now = vector.edge_weights(slot, vector.read())
+        if known is None or known.shape != now.shape:
+            known = self._origins[slot.layer] = now.clone()
         return known
 
     def value(self, vector: ParameterVector) -> float:

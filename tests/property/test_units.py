@@ -156,6 +156,23 @@ def test_verbs_answer_the_same_in_every_unit(verb, in_x, in_y):
     np.testing.assert_equal(found, expected)
 
 
+@pytest.mark.parametrize("in_x", [-60, 60])
+def test_a_shift_is_measured_in_the_unit_of_its_column(in_x):
+    # In c (x + b)^2 no factor takes up the unit of x.
+    def trained_in(unit):
+        x = np.linspace(-1, 1, 100)[:, None]
+        layers = (LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "x^2"),)),)
+        model = MultKAN.from_spec(NetworkSpec(layers, ("x",), ("y",)))
+        with torch.no_grad():
+            model.layers[0].symbolic.affine[0, 1] = 0.5 * unit
+            model.layers[0].symbolic.affine[0, 2] = 2 / unit**2
+        history = model.fit((x * unit, (x[:, 0] - 0.3) ** 2))
+        return history["rmse"], model.predict(x * unit)
+
+    for found, expected in zip(trained_in(2.0**in_x), trained_in(1.0)):
+        np.testing.assert_equal(found, expected)
+
+
 LAWS = {
     "a product": (lambda a, b: a * b, [2, [0, 1]], ((1, 3), (-1, 1))),
     "a sine": (lambda a: np.sin(3 * a), [1, 1], ((-1, 1),)),

@@ -77,6 +77,16 @@ def test_nothing_is_relevant_to_noise_but_columns_that_say_the_same_are():
     assert {"x2"} < set(MultKAN([3, 1]).relevance((doubled, x[:, 0] + x[:, 1])).relevant)
 
 
+def test_samples_without_weight_do_not_make_noise():
+    x = uniform(200, 2)
+    weight = torch.ones(200, dtype=torch.float64)
+    weight[::4] = 0
+    y = torch.where(weight > 0, (2 * x[:, 0]).exp(), 1e3 * x[:, 1])
+    model = MultKAN([2, 1])
+    model.fit((x, y), sample_weight=weight, steps=20)
+    assert model.relevance().relevant == ("x1",)
+
+
 @pytest.mark.parametrize("options", [{"folds": 1}, {"folds": 200}, {"draws": 2}])
 def test_relevance_needs_folds_and_draws(options):
     x = uniform(300, 2)

@@ -100,3 +100,16 @@ def test_later_lessons_leave_alone_what_they_do_not_touch():
     assert torch.equal(after[0, 0, ~touched], before[0, 0, ~touched])
     # What lies between the lessons, and was only continued, does not pull: (9 h)^4 / 384 is the error of the spline.
     assert float((model(right) - torch.sin(9 * right)).detach().abs().max()) < (9 * 0.05) ** 4 / 384
+
+
+@pytest.mark.parametrize("base_fun", ["silu", "identity", "zero"])
+@pytest.mark.parametrize("roughness", [None, 0.0])
+def test_five_lessons_do_not_rewrite_each_other(base_fun, roughness):
+    # The weight of a base function acts on the whole line, and a lesson that sees a part of it hardly determines it.
+    model = MultKAN([1, 1], grid=50, grid_range=(-1, 1), base_fun=base_fun)
+    x = torch.linspace(-1, 1, 500, dtype=torch.float64)[:, None]
+    y = torch.exp(-(((x - torch.linspace(-0.8, 0.8, 5, dtype=torch.float64)) / 0.1) ** 2)).sum(1, keepdim=True)
+    options = {} if roughness is None else {"roughness": roughness}
+    for part in torch.arange(500).chunk(5):
+        model.fit((x[part], y[part]), update_grid=False, **options)
+    assert float((model(x) - y).detach().square().mean().sqrt()) < 0.01
