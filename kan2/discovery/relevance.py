@@ -115,7 +115,7 @@ def relevance(
     n = len(counted)
     if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
         raise DataError(
-            f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n} samples, "
+            f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n}, "
             f"{folds} folds, {draws} draws."
         )
     generator = torch.Generator().manual_seed(seed)

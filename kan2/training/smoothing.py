@@ -101,13 +101,13 @@ def _trace(gram: Tensor, held: Tensor) -> float:
     return float(torch.linalg.solve(total, data).diagonal().sum())
 
 
-def smoothing_path(start: Network, problem: Problem, update_grid: bool) -> Rung:
+def smoothing_path(start: Network, problem: Problem, options: Options) -> Rung:
     """Trains a network from strong to weak smoothing, in place, and returns the rung with the lowest score.
 
     Args:
         start: the untrained network.
         problem: what is minimised; its smoothing is set to that of the rung.
-        update_grid: whether grids follow the activations.
+        options: of the training; its number of steps is the most that a rung takes.
     """
     best: Rung | None = None
     solver = LevenbergMarquardt(start, problem)
@@ -121,11 +121,11 @@ def smoothing_path(start: Network, problem: Problem, update_grid: bool) -> Rung:
 
     for strength in RUNGS:
         problem.roughness.smoothing = strength
-        run = Training(start, problem, solver, Options(0, TOLERANCE, update_grid, callbacks=(has_arrived,)))
+        run = Training(start, problem, solver, Options(0, TOLERANCE, options.update_grid, callbacks=(has_arrived,)))
         run.grids.begin_stage(None)
         before = solver.evaluation.objective
         run.trail = [before]
-        run.advance(STEPS)
+        run.advance(min(STEPS, options.steps))
         found = Rung(strength, score(start, problem), Snapshot.of(start))
         if best is None or found.score.value < best.score.value:
             best, n_worse = found, 0
@@ -162,7 +162,7 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
         found = score(work, problem)
     if found is None or (found.value > EXACT and n_values(problem) < SMALL * n_parameters):
         own = problem.twin()
-        rung = smoothing_path(start, own, run.options.update_grid)
+        rung = smoothing_path(start, own, run.options)
         if found is None or rung.score.value < found.value or not isfinite(found.value):
             work.layers, work.spec = start.layers, start.spec
             # What asks for next to no smoothing is better off with none.

@@ -16,7 +16,19 @@ from case_studies._results import study_section
 
 ROOT = Path(__file__).resolve().parents[2]
 # Studies of ten seconds and more; the others already run every part of a study.
-SLOW = ("anderson", "constitutive_laws", "feynman", "knots", "modular_structures", "special_functions", "toy_functions")
+SLOW = {
+    "anderson",
+    "classification",
+    "conserved_quantities",
+    "constitutive_laws",
+    "feynman",
+    "interpretability",
+    "knots",
+    "modular_structures",
+    "quickstart",
+    "special_functions",
+    "toy_functions",
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in STUDIES])

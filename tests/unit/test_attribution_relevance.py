@@ -30,7 +30,7 @@ WEAK = "x0**2 + 0.3*x1 + 0.1*x2**3 + 0*x3"
     ("hidden", "lamb", "noise", "seed"),
     [
         pytest.param([5], 0.0, 0.0, 0, marks=pytest.mark.slow),
-        ([5], 1e-2, 0.05, 1),
+        pytest.param([5], 1e-2, 0.05, 1, marks=pytest.mark.slow),
         pytest.param([5], 1e-3, 0.0, 2, marks=pytest.mark.slow),
         ([], 0.0, 0.05, 3),
         ([], 1e-2, 0.0, 4),

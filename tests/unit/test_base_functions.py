@@ -125,7 +125,7 @@ def test_value_and_slope_are_continuous_at_the_ends(base_fun, kind):
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("outside", OUTSIDE)
-@pytest.mark.parametrize("base_fun", ["silu", "identity", "tanh"])
+@pytest.mark.parametrize("base_fun", ["identity", "tanh"])
 def test_gradients_inside_and_outside(base_fun, outside, kind):
     layer = make(outside, (0.5, 3.0), base_fun=base_fun, basis=kind, grid_range=(-0.5, 2.0))
     x = points(layer, 7).requires_grad_()

@@ -48,7 +48,7 @@ def test_counts_with_a_loss_of_ones_own():
     assert np.abs(formula.predict(x)[:, 0] - 1 - 2 * x[:, 0] ** 2).max() < 0.3
 
 
-@pytest.mark.parametrize("kind", ["class numbers", "probabilities"])
+@pytest.mark.parametrize("kind", ["class numbers", pytest.param("probabilities", marks=pytest.mark.slow)])
 def test_three_classes(kind):
     x = np.random.default_rng(0).uniform(-1, 1, (400, 3))
     scores = np.stack([6 * x[:, 0], -6 * x[:, 0], 4 * x[:, 1] ** 2], 1)

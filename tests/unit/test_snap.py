@@ -137,7 +137,7 @@ def forms(model):
     return sorted((c.layer, c.term, c.letter, c.form == 0) for c in model.report.constants if c.form is not None)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from(["x^2", "sqrt", "log", "tanh", "x", "exp"]))
 def test_the_same_numbers_are_snapped_in_every_unit(k_x, k_y, function):
     s_x, s_y = 10.0**k_x, 10.0**k_y
@@ -267,7 +267,7 @@ def test_float32_networks_are_snapped_too():
     assert law.symbolic_formula() == sympy.Rational(3, 2) * sympy.Symbol("x1") + sympy.Rational(1, 4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30))
 def test_numbers_of_hidden_layers_are_snapped_in_every_unit(k_x, k_y):
     s_x, s_y = 10.0**k_x, 10.0**k_y
