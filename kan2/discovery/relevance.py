@@ -52,7 +52,7 @@ class Relevance:
 
     Attributes:
         scores: by how much the mean absolute error on unseen samples grows when the feature is redrawn, in standard
-            deviations of the targets, by name, the largest first.
+            deviations of the targets, by name, the largest first; over folds the geometric mean is taken.
         floors: the noise floor of each.
         interrupted: whether Ctrl-C ended the tests before all samples had been looked at.
     """
@@ -134,7 +134,7 @@ def relevance(
             held = held[:size]
             errors.append(_errors(network, features, targets, weight, held, objective, draws, generator) / spread)
             block.has_result = True
-    return replace(_judged(model.spec.features, torch.stack(errors).mean(0)), interrupted=block.interrupted)
+    return replace(_judged(model.spec.features, torch.stack(errors)), interrupted=block.interrupted)
 
 
 def _standard(columns: Tensor, weight: Tensor, is_wanted: bool) -> Tensor:
@@ -234,15 +234,16 @@ def redrawn(
         yield (predicted + rest[order]).clamp(low, high)
 
 
-def _judged(names: tuple[str, ...], errors: Float[Tensor, "feature trial"]) -> Relevance:
+def _judged(names: tuple[str, ...], errors: Float[Tensor, "fold feature trial"]) -> Relevance:
     from scipy.stats import t as student
 
-    # Errors are compared by their ratio: they may be rounding without a feature and large with it.
-    logs = errors.clamp_min(1e-30).log()
-    n_draws = errors.shape[1] - 1
+    # Errors are compared by their ratio: they may be rounding without a feature and large with it. The mean of their
+    # logarithms over folds keeps a network that got stuck from drowning the others.
+    logs = errors.clamp_min(1e-30).log().mean(0)
+    n_draws = logs.shape[1] - 1
     beyond = float(student.isf(CHANCE / len(names), n_draws - 1)) * sqrt(1 + 1 / n_draws)
     found = []
-    for name, first, log, drawn in zip(names, errors[:, 0].tolist(), logs[:, 0], logs[:, 1:]):
+    for name, first, log, drawn in zip(names, logs[:, 0].exp().tolist(), logs[:, 0], logs[:, 1:]):
         growth, scatter = float(drawn.mean() - log), float(drawn.std())
         found.append((name, max(first, 1e-30) * (exp(growth) - 1), max(first, 1e-30) * (exp(beyond * scatter) - 1)))
     found.sort(key=lambda row: -row[1])
