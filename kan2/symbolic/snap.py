@@ -257,11 +257,18 @@ def _constants(model: Network, problem: Problem, floor: float) -> tuple[Constant
     vector = ParameterVector(model)
     if not vector.size:
         return ()
+    assert isinstance(problem.loss, SquaredError)
+    assert problem.loss.units is not None
     n = problem.y.numel()
     freedom = max(1, n - vector.size)
     variance = max(problem.evaluate(vector).loss * n / freedom, floor) / n
     natural, errors = standard_errors(model, vector, problem, variance)
-    values, sizes = vector.read(), natural.sizes
+    values, sizes = vector.read(), natural.sizes.clone()
+    for (layer, term, _), i in natural.places.items():
+        if layer == len(model.layers) - 1 and _function(model, layer, term) == "0":
+            # A constant output, which may be 0, is measured like its targets.
+            target = model.spec.layers[layer].terms[term].target
+            sizes[i] = problem.loss.units[target] if target < model.spec.layers[layer].n_sum else sizes[i]
     return tuple(
         Constant(
             layer, term, letter, _function(model, layer, term), float(values[i]), float(errors[i]), float(sizes[i])
