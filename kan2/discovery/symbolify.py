@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, Generic
 
+from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._compose import compose
 from kan2.discovery._constant import constant
@@ -89,7 +90,7 @@ def auto_symbolic(
     """
     samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
     if objective.is_squares and (equal := constant(model, samples, objective)) is not None:
-        return _without_search(equal, rmse(model, samples, objective.sample_weight), snap)
+        return _without_search(equal, samples, objective, rmse(model, samples, objective.sample_weight), snap)
     model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)
     start = copy.deepcopy(model)
@@ -128,12 +129,12 @@ def auto_symbolic(
     return best
 
 
-def _without_search(model: AnyNetwork, error: float, snap: bool) -> AnyNetwork:
-    report = SymbolicReport(error, pareto=ParetoTable(len(model.data), rounding(model.data)))
+def _without_search(model: AnyNetwork, data: Dataset, objective: Objective, error: float, snap: bool) -> AnyNetwork:
+    report = SymbolicReport(error, pareto=ParetoTable(len(data), rounding(data)))
     if snap:
-        model = snap_constants(model)
-        report.snap = model.report
-    report.pareto.add(model, rmse(model, model.data, model.objective.sample_weight))
+        model = snap_constants(model, data, sample_weight=objective.sample_weight)
+        model.data, model.objective, report.snap = data, objective, model.report
+    report.pareto.add(model, rmse(model, data, objective.sample_weight))
     model.report = report
     return model
 
