@@ -1,8 +1,10 @@
 """From data to a formula in one call: train, prune, refine, symbolify, snap, and start again where that fails.
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
-replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with. An
-attempt has succeeded when no spline is left and what is left of the targets is *noise*: either nothing at all, or
+replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with, or,
+where that was a single node that no function was found for, from nodes of the other kind: a product is also a sum of
+logarithms, but what reads the sum is a function of an exponential, for which no library may have a name. An attempt
+has succeeded when no spline is left and what is left of the targets is *noise*: either nothing at all, or
 errors that do not resemble those of the nearest samples. If numbers are left that are not simple, a second success must
 confirm it; of both, the lower information criterion wins. Without success, the network with the lowest information
 criterion of all attempts is returned.
@@ -19,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.core.data import Dataset, as_dataset
+from kan2.core.spec import parse_width
 from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.errors import TrainingError
@@ -91,7 +94,7 @@ def discover(
                 continue
             trained, block.has_result = model, True
             trained = model = model.auto_prune(floor=FLOOR)
-            smaller = _one_node_fewer(model) or given
+            smaller = _one_node_fewer(model)
             if any(layer.numeric is not None for layer in model.layers):
                 present = max(layer.basis.grid for layer in model.spec.layers)
                 model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
@@ -102,6 +105,7 @@ def discover(
             else:
                 table.rows += report.pareto.rows
             is_found = _is_found(model, samples)
+            smaller = smaller or (None if is_found else _other_kind(model, *given)) or given
             row = ParetoTable(len(samples), report.pareto.floor).add(model, rmse(model, samples))
             models.append((not is_found, row.criterion if row else inf, model))
             if is_found and (not _n_free(model) or sum(not missed for missed, _, _ in models) == CONFIRMATIONS):
@@ -151,6 +155,24 @@ def _one_node_fewer(model: MultKAN) -> tuple[list[list[int]], list[list[int]]] |
         width[largest][1] -= 1
         arities[largest].pop()
     return width, arities
+
+
+def _other_kind(
+    model: MultKAN, width: Sequence[Any], mult_arity: Any
+) -> tuple[list[list[int]], list[list[int]]] | None:
+    # The width to start from without the kind of nodes that is left, sums or products, where pruning took all of the
+    # other kind away. Of ten seeds of 1/sqrt(1 - v^2/c^2) from [3, [1, 1], 1], two ended five times each as splines of
+    # log v - log c; from the product alone all are found.
+    given = parse_width(width, mult_arity)
+    nodes, arities = [[n_sum, len(arity)] for n_sum, arity in given], [list(arity) for _, arity in given]
+    if len(model.width) != len(given):
+        return None
+    for i, (n_sum, n_mult) in enumerate(model.width[:-1]):
+        if i and all(nodes[i]) and not n_mult:
+            nodes[i][0] = 0
+        elif i and all(nodes[i]) and not n_sum:
+            nodes[i][1], arities[i] = 0, []
+    return None if nodes == [[n_sum, len(arity)] for n_sum, arity in given] else (nodes, arities)
 
 
 def _finer(model: MultKAN, n: int, present: int) -> list[int]:

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, Generic
 
+from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._compose import compose
+from kan2.discovery._constant import constant
 from kan2.discovery._criteria import Criteria
 from kan2.discovery._finish import settled, suggestions
 from kan2.discovery._judge import Judge
@@ -26,6 +28,7 @@ from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
 from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
+from kan2.symbolic.snap import snap_constants
 from kan2.symbolic.suggest import Suggestions
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import rmse, rounding, size_in_spreads
@@ -86,6 +89,8 @@ def auto_symbolic(
         exp(-2*x)
     """
     samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
+    if objective.is_squares and (equal := constant(model, samples, objective)) is not None:
+        return _without_search(equal, samples, objective, rmse(model, samples, objective.sample_weight), snap)
     model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)
     start = copy.deepcopy(model)
@@ -100,7 +105,7 @@ def auto_symbolic(
     with Interruptible() as block:
         block.has_result = True
         for share in (1.0,) if objective.is_squares else TIGHTER:
-            near_enough = max(accuracy, min(share, 1.0) * trusted / size)
+            near_enough = max(accuracy, min(share, 1.0) * trusted / size if size else 0.0)
             floor = max(1e-13, near_enough * size, rounding(near))
             limit = max_growth * max(error, floor, share * trusted)
             penalty = objective.penalty
@@ -122,6 +127,16 @@ def auto_symbolic(
         best.data, best.objective = samples, objective
     best.report.interrupted = block.interrupted
     return best
+
+
+def _without_search(model: AnyNetwork, data: Dataset, objective: Objective, error: float, snap: bool) -> AnyNetwork:
+    report = SymbolicReport(error, pareto=ParetoTable(len(data), rounding(data)))
+    if snap:
+        model = snap_constants(model, data, sample_weight=objective.sample_weight)
+        model.data, model.objective, report.snap = data, objective, model.report
+    report.pareto.add(model, rmse(model, data, objective.sample_weight))
+    model.report = report
+    return model
 
 
 def _n_splines(model: Network) -> int:

@@ -9,7 +9,7 @@ ranges and values are scaled to unit size first, the result does not depend on t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, pi
+from math import ceil, inf, pi
 
 import torch
 from jaxtyping import Float
@@ -178,6 +178,8 @@ def canonical(function: str, affine: Sequence[float], shape: float = 0.0) -> tup
         factor = c
         for _ in range(n):
             factor *= f(b / n)
+            if not 0 < abs(factor) < inf:
+                break
         # Where the factor would leave the range of floats, the shift stays.
         return (a, 0.0, factor, d) if n == 1 or _is_moderate(factor) else (a, b, c, d)
     if row.gauge == "scale" and a:

@@ -20,9 +20,11 @@ from kan2.core.network import Network
 from kan2.errors import FormulaError
 from kan2.expressions.constants import exact_form
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
+from kan2.symbolic.shifts import is_round_shift
 from kan2.symbolic.verify import verified
 from kan2.types import EdgeIndex
 
+LARGEST_EXACT = 1e12  # shifts of exponentials below this are written as integers and fractions
 LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
 
@@ -52,7 +54,7 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
     nodes: Sequence[sympy.Expr] = formulas(model)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
-    if not all(map(_fits_floats, nodes)):
+    if _keeps_shifts(model) or not all(map(_fits_floats, nodes)):
         nodes = formulas(model, as_computed=True)
     if check:
         nodes = verified(model, nodes, lambda: formulas(model, as_computed=True))
@@ -130,7 +132,7 @@ def latex(model: Network, *, digits: int | None = None, simplify: bool = False, 
     nodes = formulas(model, forms)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
-    if not all(map(_fits_floats, nodes)):
+    if _keeps_shifts(model) or not all(map(_fits_floats, nodes)):
         nodes = formulas(model, forms, as_computed=True)
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
@@ -157,8 +159,10 @@ def round_floats(expression: sympy.Expr, digits: int) -> sympy.Expr:
     """
     floats = expression.atoms(sympy.Float)
     rounded = {f: sympy.Float(f"{float(f):.{digits}g}", max(digits, 2)) for f in floats}
+    begins = [e for e in expression.atoms(sympy.exp) if e.exp.is_Mul and any(part.is_Add for part in e.exp.args)]
     result = cast(sympy.Expr, expression.xreplace(rounded))
-    if _fits_floats(result):
+    # SymPy would multiply out what an exponential begins at, and make a factor of it.
+    if _fits_floats(result) and not begins:
         return result
     with sympy.evaluate(False):
         return cast(sympy.Expr, expression.xreplace(rounded))
@@ -174,9 +178,9 @@ class _Style:
     def linear(self, value: sympy.Expr, scale: float, bias: float) -> sympy.Expr:
         """Returns scale * value + bias."""
         if scale == 0 or value == 0:
-            return exact_form(bias)
-        value = value if scale == 1 else exact_form(scale) * value
-        return value if bias == 0 else value + exact_form(bias)
+            return _exact(bias)
+        value = value if scale == 1 else _exact(scale) * value
+        return value if bias == 0 else value + _exact(bias)
 
     def linears(self, values: Sequence[sympy.Expr], scale: torch.Tensor, bias: torch.Tensor) -> list[sympy.Expr]:
         """Returns scale * value + bias of each value."""
@@ -186,17 +190,40 @@ class _Style:
     def term(self, function: str, x: sympy.Expr, affine: Sequence[float], p: float) -> sympy.Expr:
         """Returns c f(a x + b) + d."""
         row, (a, b, c, d) = functions.get(function), affine
-        if row.gauge == "shift" and abs(b) > LARGEST_SHIFT:
+        if row.gauge == "shift" and abs(b) > LARGEST_SHIFT and not is_round_shift(a, b):
             a, b, c, d = canonical(function, affine, p)
         if row.gauge == "shift" and a and b and self.as_computed:
             # SymPy would make a factor of exp(b), which no float may hold.
-            u = self.linear(self.linear(x, 1.0, b / a), a, 0.0)
+            u = self.linear(x + _begins_at(a, b), a, 0.0)
         else:
             u = self.linear(x, a, b)
         form = self.forms.get(function)
         if form is None:
-            return self.linear(row.symbol(u, exact_form(p)), c, d)
-        return self.linear(form(u, *([] if row.shape is None else [exact_form(p)])), c, d)
+            return self.linear(row.symbol(u, _exact(p)), c, d)
+        return self.linear(form(u, *([] if row.shape is None else [_exact(p)])), c, d)
+
+
+def _exact(number: float) -> sympy.Expr:
+    with sympy.evaluate(True):
+        return exact_form(number)
+
+
+def _begins_at(a: float, b: float) -> sympy.Expr:
+    # Of a round number all digits count, so `round_floats` may not have them.
+    with sympy.evaluate(True):
+        if not is_round_shift(a, b):
+            return exact_form(b / a)
+        return sympy.Rational(f"{b / a:.12g}") if abs(b / a) < LARGEST_EXACT else exact_form(b / a)
+
+
+def _keeps_shifts(model: Network) -> bool:
+    # Whether SymPy would make a factor of what an exponential begins at, see `shifts`.
+    for layer in model.layers:
+        affine = [] if layer.symbolic is None else layer.symbolic.affine.detach().tolist()
+        for term, (a, b, _, _) in zip(layer.spec.terms, affine):
+            if functions.get(term.function).gauge == "shift" and is_round_shift(a, b) and b != round(b):
+                return True
+    return False
 
 
 def _layer(layer: KANLayer, nodes: Sequence[sympy.Expr], style: _Style) -> list[sympy.Expr]:

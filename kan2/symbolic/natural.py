@@ -19,6 +19,7 @@ from torch import Tensor
 from kan2 import functions
 from kan2.core.linalg import lstsq
 from kan2.core.network import Network
+from kan2.symbolic.shifts import tied_shifts
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, Problem
 
@@ -167,6 +168,10 @@ def standard_errors(
     # A direction that the data do not determine gets a large error, not an infinite one.
     s = s.clamp_min(RANK * max(float(s.amax()), 1e-300))
     root = natural.matrix @ (vh.mT / s / triangle.lengths[:, None])
+    for layer, term, factor, x0 in tied_shifts(model):
+        # The shift x0 of c exp(a (x - x0)) is agreed upon, and its product with a moves along with a.
+        a, c = (natural.places[layer, term, letter] for letter in "ac")
+        root[c] += factor * x0 * root[a]
     return natural, variance**0.5 * root.norm(dim=1)
 
 

@@ -48,9 +48,14 @@ def with_number(model: AnyNetwork, layer: int, term: int, letter: str, value: fl
 
 
 def can_vanish(model: Network, layer: int, term: int) -> bool:
-    """Returns whether a term can be dropped without leaving its subnode with nothing."""
-    terms = model.spec.layers[layer].terms
-    return any(i != term and t.target == terms[term].target and t.function != "0" for i, t in enumerate(terms))
+    """Returns whether a term can be dropped: its subnode keeps others, or is an output, which may be a constant."""
+    spec = model.spec.layers[layer]
+    chosen, others = spec.terms[term], [t for i, t in enumerate(spec.terms) if i != term and t.function != "0"]
+    if any(t.target == chosen.target for t in others):
+        return True
+    # A hidden node that nothing reads any more would keep numbers that mean nothing.
+    is_read = layer == 0 or any(t.source == chosen.source for t in others)
+    return layer == len(model.layers) - 1 and chosen.target < spec.n_sum and chosen.function != "0" and is_read
 
 
 def multiplied_out(model: AnyNetwork) -> Iterator[tuple[AnyNetwork, tuple[int, int]]]:
@@ -94,10 +99,14 @@ def _multiply_out(terms: Sequence[TermNumbers], chosen: Sequence[int], holder: i
 
 
 def _without(terms: Sequence[TermNumbers], index: int) -> list[TermNumbers]:
-    # The constant of a dropped term goes to a neighbour.
+    # The constant of a dropped term goes to a neighbour, or stands alone.
     dropped = terms[index]
     kept = [t for i, t in enumerate(terms) if i != index]
-    heir = next(i for i, t in enumerate(kept) if t.term.target == dropped.term.target)
+    heir = next((i for i, t in enumerate(kept) if t.term.target == dropped.term.target), None)
+    if heir is None:
+        free = "d" if "d" in dropped.term.free else ""
+        term = SymbolicTerm(dropped.term.target, 0, "0", free)
+        return [*kept, TermNumbers(term, (1.0, 0.0, 0.0, dropped.affine[3]))]
     a, b, c, d = kept[heir].affine
     free = kept[heir].term.free + ("d" if "d" in dropped.term.free and "d" not in kept[heir].term.free else "")
     kept[heir] = replace(kept[heir], term=replace(kept[heir].term, free=free), affine=(a, b, c, d + dropped.affine[3]))

@@ -24,6 +24,7 @@ from kan2.errors import FormulaError
 from kan2.expressions.constants import SimpleNumber, decimal_candidates
 from kan2.symbolic.gauge import fix_gauge
 from kan2.symbolic.natural import EPS, minimise, standard_errors
+from kan2.symbolic.shifts import tied_shifts, with_round_shifts
 from kan2.symbolic.simpler import can_vanish, multiplied_out, with_number
 from kan2.training.losses import SquaredError
 from kan2.training.objective import objective_of
@@ -132,6 +133,7 @@ def snap_constants(
     search.snap()
     model = search.model
     after = minimise(model, problem, STEPS)
+    model = with_round_shifts(model, problem.features)
     model.report = SnapReport(tuple(search.fitted), unit * sqrt(before), unit * sqrt(after))
     return model
 
@@ -158,6 +160,7 @@ class _Search:
     def snap(self, zeros: bool = False) -> None:
         """Makes numbers exact, or only 0, the least accidental first, until none is left that may be."""
         while True:
+            self.model = with_round_shifts(self.model, self.problem.features)
             constants = _constants(self.model, self.problem, self.floor)
             options = [option for constant in constants for option in self._options(constant)]
             options = [option for option in options if not (zeros and option[2].value)]
@@ -209,7 +212,7 @@ class _Search:
         )
         if can_be_zero:
             result.append((self._chance_of_zero(constant), ZERO))
-        if value:
+        if value and not self._is_tied(constant):
             found = decimal_candidates(constant.value, tolerance)
             result += [(2 * tolerance / value * number.rivals, number) for number in found]
         tried = self.model.spec.n_edges
@@ -218,6 +221,11 @@ class _Search:
             for chance, number in result
             if chance <= self.max_chance and (*constant.place, number.value, tried) not in self.refused
         ]
+
+    def _is_tied(self, constant: Constant) -> bool:
+        # A fit of c exp(a x + b) with c fixed would move the shift; c becomes exact when a is.
+        places = [(layer, term, "c") for layer, term, _, _ in tied_shifts(self.model)]
+        return constant.place in places
 
     def _chance_of_zero(self, constant: Constant) -> float:
         # The odds that a number of natural size is fitted so near to 0. Rounding of the natural size is no evidence.
@@ -257,11 +265,18 @@ def _constants(model: Network, problem: Problem, floor: float) -> tuple[Constant
     vector = ParameterVector(model)
     if not vector.size:
         return ()
+    assert isinstance(problem.loss, SquaredError)
+    assert problem.loss.units is not None
     n = problem.y.numel()
     freedom = max(1, n - vector.size)
     variance = max(problem.evaluate(vector).loss * n / freedom, floor) / n
     natural, errors = standard_errors(model, vector, problem, variance)
-    values, sizes = vector.read(), natural.sizes
+    values, sizes = vector.read(), natural.sizes.clone()
+    for (layer, term, _), i in natural.places.items():
+        if layer == len(model.layers) - 1 and _function(model, layer, term) == "0":
+            # A constant output, which may be 0, is measured like its targets.
+            target = model.spec.layers[layer].terms[term].target
+            sizes[i] = problem.loss.units[target] if target < model.spec.layers[layer].n_sum else sizes[i]
     return tuple(
         Constant(
             layer, term, letter, _function(model, layer, term), float(values[i]), float(errors[i]), float(sizes[i])

@@ -9,7 +9,7 @@ import torch
 
 import kan2
 from kan2 import MultKAN, SymbolicFunction, functions, sample_function
-from kan2._discover import looks_like_noise
+from kan2._discover import _other_kind, looks_like_noise
 from kan2.discovery._compose import compose
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.errors import DataError
@@ -76,6 +76,26 @@ def test_discover_finds_a_product_and_says_what_it_tried():
     assert model.symbolic_formula() == x * y
     assert model.latex() == "x y"
     assert len(model.report.pareto) > 1
+
+
+def test_the_other_kind_of_nodes_is_what_pruning_took_away():
+    wide = [3, [2, 2], [1, 0], 1]
+    assert _other_kind(MultKAN([3, [1, 0], [1, 0], 1]), wide, 3) == (
+        [[3, 0], [0, 2], [1, 0], [1, 0]],
+        [[], [3, 3], [], []],
+    )
+    assert _other_kind(MultKAN([3, [0, 1], [1, 0], 1]), wide, 3) == ([[3, 0], [2, 0], [1, 0], [1, 0]], [[], [], [], []])
+    assert _other_kind(MultKAN([3, [1, 1], [1, 0], 1]), wide, 3) is None
+    assert _other_kind(MultKAN([3, 1, 1]), [3, 5, 1], 2) is None
+    assert _other_kind(MultKAN([3, 1]), [3, [1, 1], 1], 2) is None
+
+
+@pytest.mark.slow
+def test_discover_tries_products_where_a_sum_of_logarithms_fits_but_has_no_name():
+    data = sample_function("1/sqrt(1 - v**2/c**2)", {"v": (0.1, 0.9), "c": (1.0, 2.0)}, n=400, seed=3)
+    model = kan2.discover(data, [2, [1, 1], 1], seed=3)
+    assert model.is_formula
+    assert float((model(data.X) / data.y - 1).abs().max()) < 1e-12
 
 
 def test_smooth_errors_are_not_noise():

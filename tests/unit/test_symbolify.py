@@ -173,3 +173,31 @@ def test_an_edge_that_carries_nothing_is_like_no_function():
         model.suggest_symbolic((0, 0, 0))
     assert model.fix_symbolic((0, 0, 0), "sin", fit=False).spec.n_edges == 2
     assert model.fix_symbolic((0, 0, 0), "sin").spec.n_edges == 2
+
+
+@pytest.mark.parametrize("value", [0.0, 7.3, 1e-19, -1.234e25])
+def test_targets_that_are_all_equal_are_the_constant(value, generator):
+    x = torch.rand(60, 1, generator=generator, dtype=torch.float64)
+    model = MultKAN([1, 2, 1])
+    model.fit((x, torch.full((60,), value, dtype=torch.float64)), steps=5)
+    found = model.auto_symbolic()
+    assert found.symbolic_formula().is_number
+    assert float(found.symbolic_formula()) == value
+    assert len(found.report.pareto) == 1
+    assert not found.report.pareto.recommended.model.layers[0].symbolic.free.any()
+
+
+def test_samples_without_weight_do_not_keep_a_constant_from_being_found(generator):
+    x = torch.rand(60, 1, generator=generator, dtype=torch.float64)
+    y, weight = torch.full((60,), 0.1, dtype=torch.float64), torch.ones(60, dtype=torch.float64)
+    y[7], weight[7] = 5.0, 0.0
+    model = MultKAN([1, 1])
+    model.fit((x, y), sample_weight=weight, steps=5)
+    assert model.auto_symbolic().symbolic_formula() == sympy.Rational(1, 10)
+
+
+def test_an_output_that_is_constant_beside_one_that_varies(generator):
+    x = torch.rand(60, 1, generator=generator, dtype=torch.float64)
+    model = MultKAN([1, 2])
+    model.fit((x, torch.cat([x**2, torch.zeros_like(x)], 1)))
+    assert model.auto_symbolic().symbolic_formula() == [sympy.Symbol("x1") ** 2, 0]
