@@ -20,20 +20,19 @@ from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
-from kan2.training._scaling import begin_, measures_outputs, ordinary_size
+from kan2.training._scaling import begin_, measured, ordinary_size
 from kan2.training._starts import best_start, stages
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.distinct import distinct
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training, handed_over
-from kan2.training.losses import CallableLoss, SquaredError, make_loss
+from kan2.training.losses import CallableLoss, make_loss
 from kan2.training.objective import Objective
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
-from kan2.training.spread import moments, robust_moments
 
 
 @torch.enable_grad()
@@ -180,12 +179,7 @@ def fit(
     samples = samples if isinstance(distance, CallableLoss) else distinct(*samples)
     train, held_out = split(samples, validation, seed)
     x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
-    units = None
-    if measures_outputs(distance, y, len(work.spec.outputs)):
-        # Whoever passes a loss of differences that is not squares may have outliers.
-        units = moments(y, weight) if distance.is_squares else robust_moments(y)
-    if units is not None and distance.is_squares:
-        distance = SquaredError(units[1])
+    distance, units = measured(distance, y, len(work.spec.outputs), weight)
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
     is_second_order = optimiser.name == "LM"
     held = (work.smoothing if smoothing is None else smoothing) if is_second_order else 0.0

@@ -20,13 +20,15 @@ from kan2.core.layer import chunked
 from kan2.core.linalg import damped_solver
 from kan2.core.network import Network
 from kan2.training._linearisation import Adjoints, Linearisation
+from kan2.training._moments import Moments
 from kan2.training._natural_units import natural_centres, natural_sizes
-from kan2.training.losses import Loss, SquaredError
+from kan2.training.losses import CallableLoss, Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import Penalty, edge_scales
 from kan2.training.roughness import Roughness
 
 CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
+RESOLVED = 1e-9  # share of a loss whose thousandth is still well above rounding
 MEASURED = 2000  # samples that are enough to know the units of a network's numbers
 
 
@@ -47,7 +49,7 @@ class Evaluation:
     loss: float
     penalty: float
     linearisation: Linearisation | None
-    moments: "Moments | None" = None
+    moments: Moments | None = None
     squares: Tensor | None = None
 
 
@@ -135,6 +137,23 @@ class Problem:
         single = len(self) <= self._chunk_rows(vector)
         ready = linearisation if single else None
         return Evaluation(total + penalty + rough, total, penalty, ready, moments, squares)
+
+    def unreachable(self, model: Network, evaluation: Evaluation) -> float:
+        """Returns what of an objective no step can lower, such as what outliers add to a robust loss.
+
+        Shares of the objective are shares of the rest. Squares and the cross-entropy are taken as they are.
+
+        Args:
+            model: the network at the point.
+            evaluation: what `evaluate` returned at this point.
+        """
+        if not isinstance(self.loss, CallableLoss):
+            return 0.0
+        ready = evaluation.linearisation
+        output = self.output(model) if ready is None else ready.output
+        # The mean of what can fall is at least half the loss where there are no outliers.
+        reachable = max(2 * self.loss.typical(output, self.y), RESOLVED * abs(evaluation.loss))
+        return evaluation.loss - min(abs(evaluation.loss), reachable)
 
     def rmse(self, evaluation: Evaluation) -> float | None:
         """Returns the root mean square error in the units of the targets; None for other losses than squares."""
@@ -259,7 +278,7 @@ class Problem:
                 self._first = (edges.basis, edges.features(self.features))
         return self._first[1]
 
-    def _penalty(self, model: Network, moments: "Moments") -> Tensor:
+    def _penalty(self, model: Network, moments: Moments) -> Tensor:
         layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]
         with torch.no_grad():
             scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]
@@ -356,29 +375,3 @@ class NormalEquations:
     def predicted(self, delta: Tensor) -> float:
         """Returns by how much the quadratic model says that a step lowers the objective."""
         return -float(2 * self.gradient @ delta + delta @ (self.gram @ delta))
-
-
-class Moments:
-    """Weighted sums over samples from which the covariances of the features of every layer follow."""
-
-    def __init__(self) -> None:
-        self.sums: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def add(self, linearisation: Linearisation, share: Tensor | float) -> None:
-        """Adds the samples of an evaluation, each with what it counts in the mean."""
-        for i, record in enumerate(linearisation.records):
-            if record.basis is not None:
-                basis = record.basis.transpose(0, 1)
-                weighted = basis * (share[:, None] if isinstance(share, Tensor) else share)
-                sums = weighted.sum(1), weighted.mT @ basis
-                old = self.sums.get(i)
-                self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
-
-    def mean(self, layer: int) -> Float[Tensor, "source feature"]:
-        """Returns the mean features of every source of a layer."""
-        return self.sums[layer][0]
-
-    def covariance(self, layer: int) -> Float[Tensor, "source feature feature"]:
-        """Returns the covariance of the features of every source of a layer."""
-        mean, second = self.sums[layer]
-        return second - mean[:, :, None] * mean[:, None, :]
