@@ -72,7 +72,9 @@ def fit(
     """Trains a network in place to lower a mean loss plus a sparsity penalty.
 
     The result does not depend on the units of the columns and of the targets: squared errors are measured in units of
-    the standard deviation of each output, and so are the strengths of the penalties.
+    the standard deviation of each output. A callable loss keeps its own unit; where it sees differences of outputs and
+    targets, or ratios, what it is for outputs that are off by their (robust) spread is to it as 1 is to squares, and
+    the strengths of penalties are in that unit.
 
     Args:
         model: the network; unchanged if anything fails.
@@ -93,8 +95,8 @@ def fit(
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
-        tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
-            before the last grid); 0 uses all steps.
+        tolerance: LM leaves a grid when the loss falls by less than this share over five steps, not counting what
+            outliers add to a callable loss (ten times as much before the last grid); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
         loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
             loss(output, y) that returns a mean over samples; by default that of the last fit, at first "mse". Verbs

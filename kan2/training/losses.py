@@ -10,6 +10,7 @@ Reference: Martens, New Insights on the Natural Gradient Method (2020), section 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 import torch
@@ -134,6 +135,12 @@ class CallableLoss:
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise ShapeError("fit: expected loss(output, y) to return one number, a mean over samples.")
         return value.reshape(1).expand(output.shape[0])
+
+    @torch.no_grad()
+    def size(self, y: Float[Tensor, "batch output"]) -> float:
+        """Returns the loss of outputs that are off by one unit, 1 for squares; 1 where outputs have no unit."""
+        found = 1.0 if self.units is None else abs(float(self.values(y + self.units, y)[0]))
+        return found if isfinite(found) and found > 0 else 1.0
 
     def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
         gradient, hessian = self._derivatives(output, y)

@@ -60,11 +60,12 @@ class Problem:
         features: (batch, feature) samples as the first layer reads them.
         y: (batch, column) targets, as the loss reads them.
         weight: (batch,) non-negative weights, or None.
-        penalty: the sparsity penalty.
+        penalty: the sparsity penalty, in units of `size`.
         loss: the distance between outputs and targets.
         roughness: terms that hold splines together, or the strength of the roughness, >= 0.
 
     Attributes:
+        size: what the loss is where outputs are off by one unit of theirs.
         share: (batch,) what each sample counts in the mean; None where all count the same.
         count: how many samples there are: the sum of the weights, and no less than the number that are not zero.
         scale: weighted mean square of the targets, in units of the loss.
@@ -84,7 +85,9 @@ class Problem:
         loss: Loss = SquaredError(),  # noqa: B008
         roughness: Roughness | float = 0.0,
     ) -> None:
-        self.features, self.y, self.penalty, self.loss = features, y, penalty, loss
+        self.features, self.y, self.loss = features, y, loss
+        self.size = loss.size(y) if isinstance(loss, CallableLoss) else 1.0
+        self._asked, self.penalty = penalty, replace(penalty, lamb=penalty.lamb * self.size)
         self.share = None if weight is None else weight / weight.sum()
         self.count = float(len(y)) if weight is None else max(float(weight.sum()), float((weight > 0).sum()))
         self.roughness = roughness if isinstance(roughness, Roughness) else Roughness(roughness)
@@ -100,7 +103,7 @@ class Problem:
         rows = torch.randperm(len(self), generator=generator)[:n].sort().values.to(self.features.device)
         weight = None if self.share is None else self.share[rows]
         rough = Roughness(self.roughness.strength, self.roughness.smoothing, self.roughness.keeps)
-        return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, rough)
+        return Problem(self.features[rows], self.y[rows], weight, self._asked, self.loss, rough)
 
     def twin(self) -> "Problem":
         """Returns the same problem for another network, whose roughness is weighed by itself."""
