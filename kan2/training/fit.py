@@ -203,8 +203,9 @@ def fit(
         kept = in_own_type(work, model.like.dtype)
         if kept is not work:
             report_kept(run, kept, train[0], None if held_out is None else held_out[0])
+        samples = data.to(model.like)
         commit(model, kept)
-        model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
+        model.data, model.objective = samples, Objective(loss, sample_weight, penalty)
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):
