@@ -150,19 +150,21 @@ def edge_statistics(layer: KANLayer, x: Float[Tensor, "batch source"]) -> EdgeSt
     rows = max(1, CHUNK_ENTRIES // (layer.spec.n_subnodes * layer.spec.n_in))
     if x.shape[0] <= rows:
         values = layer.edge_values(x)
-        return EdgeStatistics(values.mean(0), spread(values))
-    mean = torch.stack([layer.edge_values(part).sum(0) for part in x.split(rows)]).sum(0) / x.shape[0]
+        return EdgeStatistics(values.double().mean(0).to(values), spread(values))
+    # Sums and squares of float32 numbers may not fit into it.
+    mean = torch.stack([layer.edge_values(part).double().sum(0) for part in x.split(rows)]).sum(0) / x.shape[0]
     square = torch.stack([((layer.edge_values(part) - mean) ** 2).sum(0) for part in x.split(rows)]).sum(0)
-    return EdgeStatistics(mean, _beyond_rounding((square / x.shape[0]).sqrt(), mean))
+    return EdgeStatistics(mean.to(x), _beyond_rounding((square / x.shape[0]).sqrt(), mean, x))
 
 
 def spread(values: Float[Tensor, "batch *axes"]) -> Float[Tensor, "*axes"]:
     """Returns the standard deviation over the batch; exactly 0 where it is no more than rounding."""
-    return _beyond_rounding(values.std(0, correction=0), values.mean(0))
+    precise = values.double()
+    return _beyond_rounding(precise.std(0, correction=0), precise.mean(0), values)
 
 
-def _beyond_rounding(std: Tensor, mean: Tensor) -> Tensor:
-    return torch.where(std > 16 * torch.finfo(std.dtype).eps * mean.abs(), std, 0.0)
+def _beyond_rounding(std: Tensor, mean: Tensor, like: Tensor) -> Tensor:
+    return torch.where(std > 16 * torch.finfo(like.dtype).eps * mean.abs(), std, 0.0).to(like)
 
 
 @torch.no_grad()
@@ -182,7 +184,7 @@ def output_scores(
             subnode = subnode * factor_shares(record)
         total = spread(record.subnodes)
         # Large edges that cancel up to rounding carry nothing.
-        carries = total > 16 * torch.finfo(total.dtype).eps * values.std.sum(1)
+        carries = total > 16 * torch.finfo(total.dtype).eps * values.std.double().sum(1)
         ratio = torch.where(carries[:, None], values.std / torch.where(carries, total, 1.0)[:, None], 0.0)
         edge = subnode[:, :, None] * ratio
         node = edge.sum(1)
@@ -198,8 +200,8 @@ def factor_shares(record: LayerTrace) -> Float[Tensor, " subnode"]:
     Subnodes of addition nodes have 1.
     """
     layer = record.layer
-    values = record.subnodes * layer.subnode_scale + layer.subnode_bias
-    shares = torch.ones_like(values[0])
+    values = (record.subnodes * layer.subnode_scale + layer.subnode_bias).double()
+    shares = torch.ones_like(record.subnodes[0])
     for group in layer.spec.groups[layer.spec.n_sum :]:
         factors = values[:, group]
         product = factors.prod(1)
@@ -208,5 +210,5 @@ def factor_shares(record: LayerTrace) -> Float[Tensor, " subnode"]:
             frozen = factors.clone()
             frozen[:, i] = factors[:, i].mean()
             moved = (product - frozen.prod(1)).square().mean().sqrt()
-            shares[subnode] = torch.where(total > 0, (moved / total).clamp(max=1), 0.0)
+            shares[subnode] = torch.where(total > 0, (moved / total).clamp(max=1), 0.0).to(shares)
     return shares

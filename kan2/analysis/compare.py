@@ -70,11 +70,11 @@ def compare(model: Network, other: Network, data: Any = None) -> Comparison:
     samples = model.samples(data, "compare")
     if samples.y.shape[1] != len(model.spec.outputs):
         raise ShapeError(f"compare: expected targets of {len(model.spec.outputs)} outputs, got {samples.y.shape[1]}.")
-    before, after = model(samples.X), other(samples.X).to(model.like)
+    before, after = model(samples.X).double(), other(samples.X).to(model.like).double()
     moved = float((after - before).square().mean().sqrt())
     scatter = float((before - before.mean(0)).square().mean().sqrt())
     rmse = None
-    if not torch.equal(samples.y, before):
+    if not torch.equal(samples.y.double(), before):
         errors = [float((outputs - samples.y).square().mean().sqrt()) for outputs in (before, after)]
         rmse = errors[0], errors[1]
     hidden = [sum(map(sum, model.width[1:-1])) for model in (model, other)]

@@ -69,8 +69,16 @@ class Dataset:
         return compute_features(self.X, self.inputs, self.auxiliary, self.feature_names)
 
     def to(self, like: Tensor) -> "Dataset":
-        """Returns the data with the type and device of `like`."""
-        moved = {n: t.to(like) for n in ("X", "y", "X_test", "y_test") if (t := getattr(self, n)) is not None}
+        """Returns the data with the type and device of `like`.
+
+        Raises:
+            DataError: the type holds numbers as large as these, or as small, for infinite or zero.
+        """
+        given = {n: t for n in ("X", "y", "X_test", "y_test") if (t := getattr(self, n)) is not None}
+        moved = {n: t.to(like) for n, t in given.items()}
+        if any(t.dtype != like.dtype for t in given.values()):
+            for name, table in given.items():
+                _check_fits(name, table, moved[name])
         return replace(self, **moved)
 
 
@@ -313,6 +321,19 @@ def _targets(values: Any, n_rows: int, where: str) -> Tensor:
             f"{where}: expected {n_rows} targets, shape ({n_rows},) or ({n_rows}, outputs), got {tuple(table.shape)}."
         )
     return _checked(table[:, None] if table.ndim == 1 else table, where)
+
+
+def _check_fits(name: str, given: Tensor, kept: Tensor) -> None:
+    # Rows that are zero beside others are rounding; a column of nothing else is lost.
+    largest, kept_largest = given.abs().amax(0), kept.abs().amax(0)
+    lost = (largest > 0) & torch.isfinite(largest) & ((kept_largest == 0) | torch.isinf(kept_largest))
+    if bool(lost.any()):
+        column, info = int(lost.nonzero()[0, 0]), torch.finfo(kept.dtype)
+        raise DataError(
+            f"data: expected numbers that fit into {str(kept.dtype).removeprefix('torch.')}, from {info.tiny:.3g} to "
+            f"{info.max:.3g}, got values up to {float(largest[column]):.3g} in {name}, column {column}. Make the network "
+            "of dtype torch.float64, or scale inputs and targets to unit size."
+        )
 
 
 def _checked(table: Tensor, where: str) -> Tensor:

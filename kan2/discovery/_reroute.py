@@ -33,10 +33,11 @@ def parallels(model: Network, data: Dataset) -> list[tuple[EdgeIndex, int, Affin
     """
     found: list[tuple[float, EdgeIndex, int, Affine]] = []
     for index, record in enumerate(model.trace(data.X).layers):
-        sources = record.inputs - record.inputs.mean(0)
+        inputs = record.inputs.double()
+        sources = inputs - inputs.mean(0)
         square = sources.square().sum(0)
         present = set(record.layer.spec.active_pairs)
-        values = record.layer.edge_values(record.inputs)
+        values = record.layer.edge_values(record.inputs).double()
         for target, source in present:
             value = values[:, target, source]
             centred = value - value.mean()
@@ -46,7 +47,7 @@ def parallels(model: Network, data: Dataset) -> list[tuple[EdgeIndex, int, Affin
                 c = centred @ sources[:, other] / square[other]
                 rest = float((centred - c * sources[:, other]).square().sum() / centred.square().sum())
                 if rest <= LARGEST_REST:
-                    d = value.mean() - c * record.inputs[:, other].mean()
+                    d = value.mean() - c * inputs[:, other].mean()
                     found.append((rest, (index, target, source), other, (1.0, 0.0, float(c), float(d))))
     return [(edge, other, affine) for _, edge, other, affine in sorted(found)]
 

@@ -208,7 +208,7 @@ def ranked_edges(model: Network, data: Dataset) -> list[tuple[float, EdgeIndex]]
     """Returns (share of its subnode's variation, edge) of every edge, weakest first."""
     result = []
     for i, record in enumerate(model.trace(data.X).layers):
-        std = edge_statistics(record.layer, record.inputs).std
+        std = edge_statistics(record.layer, record.inputs).std.double()
         share = std / std.sum(1, keepdim=True).clamp_min(torch.finfo(std.dtype).tiny)
         result += [(float(share[pair]), (i, *pair)) for pair in record.layer.spec.active_pairs]
     return sorted(result)

@@ -43,6 +43,7 @@ LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that 
 # On samples kept out of training, steps stop when the error no longer falls. [4, 5, 1] on 500 samples with 5 % noise:
 # 10 of 10 seeds tell x2 in x0^2 + 0.3 x1 + 0.1 x2^3 with them, 7 of 10 without; mean absolute errors tell it in all.
 KEPT_OUT, PATIENCE = 0.25, 15
+SMALLEST = 1e-30  # errors below this share of the largest one are rounding, and count as equal
 TIED = 1e-3  # share of a feature's spread below which the others determine it
 
 
@@ -239,13 +240,13 @@ def _judged(names: tuple[str, ...], errors: Float[Tensor, "fold feature trial"])
 
     # Errors are compared by their ratio: they may be rounding without a feature and large with it. The mean of their
     # logarithms over folds keeps a network that got stuck from drowning the others.
-    logs = errors.clamp_min(1e-30).log().mean(0)
+    logs = errors.clamp_min(SMALLEST * max(float(errors.amax()), 1e-300)).log().mean(0)
     n_draws = logs.shape[1] - 1
     beyond = float(student.isf(CHANCE / len(names), n_draws - 1)) * sqrt(1 + 1 / n_draws)
     found = []
     for name, first, log, drawn in zip(names, logs[:, 0].exp().tolist(), logs[:, 0], logs[:, 1:]):
         growth, scatter = float(drawn.mean() - log), float(drawn.std())
-        found.append((name, max(first, 1e-30) * (exp(growth) - 1), max(first, 1e-30) * (exp(beyond * scatter) - 1)))
+        found.append((name, first * (exp(growth) - 1), first * (exp(beyond * scatter) - 1)))
     found.sort(key=lambda row: -row[1])
     return Relevance({name: score for name, score, _ in found}, {name: floor for name, _, floor in found})
 
@@ -280,11 +281,12 @@ def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Fl
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
-    x = finite_samples(model, data, "feature_interaction")
+    x = finite_samples(model, data, "feature_interaction").double()
     with torch.no_grad():
-        jet = model.jet(x, order=2)
+        # Second derivatives have units of their own, which float32 may not hold.
+        jet = copy.deepcopy(model).double().jet(x, order=2)
     spread = x.std(0, correction=0)
     assert jet.hessian is not None
     hessian = jet.hessian[:, output]
     scale = jet.value[:, output].std(correction=0).clamp_min(torch.finfo(x.dtype).tiny)
-    return hessian.square().mean(0).sqrt() * spread[:, None] * spread / scale
+    return (hessian.square().mean(0).sqrt() * spread[:, None] * spread / scale).to(model.like)

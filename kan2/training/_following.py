@@ -99,7 +99,8 @@ class GridFollower:
         moved, objective = Snapshot.of(self.work), self.objective
         self._go_to(before)
         known, first = self.objective, self.work.layers[0].numeric
-        is_better = isfinite(known) and known <= WORTH * objective
+        lost = self._unreachable()
+        is_better = isfinite(known) and known - lost <= WORTH * (objective - lost)
         if not is_better or not (first is None or holds(first.basis.grid, self.problem.features, 0.0, 0.0)):
             self._go_to(moved)
         if is_better:
@@ -122,7 +123,8 @@ class GridFollower:
         if all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
             return False
         # Activations may leave every grid that they are given, and each move costs what the steps before it won.
-        if self.kept is not None and self.objective > WORTH * self.kept[0]:
+        lost = self._unreachable()
+        if self.kept is not None and self.objective - lost > WORTH * (self.kept[0] - lost):
             moves.n_idle += 1
         self._move(step, overhang=0.0)
         moves.n += 1
@@ -152,10 +154,16 @@ class GridFollower:
         # 1.1^4 times the error.
         kept, self.kept = self.kept, None
         worth = MARGIN_WORTH if self.moves.is_settled else WORTH
-        if kept is None or not kept[0] < worth * self.objective - 100 * rounding:
+        if kept is None:
+            return False
+        lost = self._unreachable()
+        if not kept[0] - lost < worth * (self.objective - lost) - 100 * rounding:
             return False
         self._go_to(kept[1])
         return True
+
+    def _unreachable(self) -> float:
+        return self.problem.unreachable(self.work, self.solver.evaluation)
 
     def _move(self, step: int, overhang: float) -> None:
         self._whole = before = Snapshot.of(self.work)

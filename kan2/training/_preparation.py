@@ -74,12 +74,29 @@ def _is_default(names: Sequence[str], stem: str) -> bool:
 
 
 def weights(sample_weight: Any, data: Dataset) -> Tensor | None:
-    """Returns checked sample weights."""
+    """Returns checked sample weights, in float64, since weights of 1e-50 are as good as others.
+
+    Raises:
+        ShapeError: there is not one for each sample, one is negative or not finite, or all are zero.
+    """
     if sample_weight is None:
         return None
-    weight = torch.as_tensor(sample_weight, dtype=data.y.dtype, device=data.y.device)
-    if weight.shape != (len(data),) or not bool((weight >= 0).all()) or float(weight.sum()) <= 0:
-        raise ShapeError(f"fit: expected {len(data)} non-negative sample weights, got shape {tuple(weight.shape)}.")
+    weight = torch.as_tensor(sample_weight, dtype=torch.float64, device=data.y.device)
+    if weight.shape != (len(data),):
+        raise ShapeError(
+            f"fit: expected {len(data)} non-negative sample weights, one a sample, got shape {tuple(weight.shape)}."
+        )
+    wrong = ~torch.isfinite(weight) | (weight < 0)
+    if bool(wrong.any()):
+        raise ShapeError(
+            f"fit: expected {len(data)} non-negative sample weights, got {int(wrong.sum())} that are negative or not "
+            f"finite, the first {float(weight[wrong][0]):g}. Give samples that are not to count weight zero."
+        )
+    if not bool(weight.any()):
+        raise ShapeError(
+            f"fit: expected {len(data)} non-negative sample weights, got {len(data)} that are all zero. Give at least "
+            "one sample a weight above zero."
+        )
     return weight
 
 

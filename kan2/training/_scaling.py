@@ -10,6 +10,9 @@ Reference: LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.3.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from math import isfinite, nan
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -17,8 +20,12 @@ from torch import Tensor
 
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.training.losses import CallableLoss, CrossEntropy, Loss
+from kan2.training.losses import CallableLoss, CrossEntropy, Loss, SquaredError
+from kan2.training.spread import moments, robust_moments
 
+Units: TypeAlias = tuple[Loss, tuple[Tensor, Tensor] | None]
+
+SAME = 1e-6  # change of a loss, as a share of it, from which outputs move it
 START = 0.5  # spreads of the targets that random outputs vary by
 # Of 96 starts so many end in a poor minimum, [2, 1, 1] on exp(sin(pi x) + y^2) and sin(3 (x - y^2)): 44 with 1, 32 with
 # 0.5, 34 with 0.1; 38 without any scaling.
@@ -104,16 +111,45 @@ def _multiply(layer: KANLayer, factor: Float[Tensor, " output"]) -> None:
     layer.subnode_bias.mul_(subnodes)
 
 
-def measures_outputs(loss: Loss, y: Float[Tensor, "batch column"], n_output: int) -> bool:
-    """Tells whether outputs are measured in the unit of the targets: whether a loss sees their difference alone."""
+def measured(loss: Loss, y: Float[Tensor, "batch column"], n_output: int, weight: Tensor | None = None) -> Units:
+    """Returns a loss in the units of the outputs, with their means and units; None where outputs have none.
+
+    Outputs are measured in the unit of the targets where a loss sees their difference alone, or where it is a power of
+    the unit, as relative errors are. Whoever passes such a loss that is not squares may have outliers: there the unit
+    is a robust one.
+
+    Args:
+        loss: as it was passed to `fit`.
+        y: targets, as the loss reads them.
+        n_output: number of outputs.
+        weight: (batch,) non-negative weights, or None.
+    """
     if isinstance(loss, CrossEntropy) or y.shape[1] != n_output:
-        return False
+        return loss, None
     if not isinstance(loss, CallableLoss):
-        return True
-    try:
-        with torch.no_grad():
-            step = y.std(correction=0) + 1
-            here, moved = loss.values(y + 0.3 * step, y)[0], loss.values(y + 1.3 * step, y + step)[0]
-    except Exception:  # a loss that is defined for some targets only is not one of differences
+        units = moments(y, weight)
+        return SquaredError(units[1]), units
+    units = robust_moments(y)
+    return (replace(loss, units=units[1]), units) if _sees_the_unit(loss, y, units[1]) else (loss, None)
+
+
+@torch.no_grad()
+def _sees_the_unit(loss: CallableLoss, y: Tensor, unit: Tensor) -> bool:
+    # Whether outputs move the loss in this unit at all, and then with the targets, or in proportion to them.
+    values = [_value(loss, y + step * unit, y) for step in (0.0, 0.3, 3.0)]
+    if not all(map(isfinite, values)) or max(values) - min(values) <= SAME * max(map(abs, values)):
         return False
-    return bool(torch.isfinite(here)) and bool((here - moved).abs() <= 1e-9 * here.abs())
+    moved = _value(loss, y + 1.3 * unit, y + unit)
+    # Targets far from zero have few digits for differences.
+    rounding = 64 * torch.finfo(y.dtype).eps * float((y.abs().amax(0) / unit).amax())
+    if abs(values[1] - moved) <= (1e-9 + rounding) * abs(values[1]):
+        return True
+    near, far = (_value(loss, 2 * (y + step * unit), 2 * y) for step in (0.3, 3.0))
+    return abs(near * values[2] - far * values[1]) <= 1e-9 * abs(near * values[2])
+
+
+def _value(loss: CallableLoss, output: Tensor, y: Tensor) -> float:
+    try:
+        return float(loss.values(output, y)[0])
+    except Exception:  # a loss that is defined for some targets only
+        return nan

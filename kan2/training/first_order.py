@@ -111,12 +111,13 @@ class FirstOrder:
             self._put()
             self.model.zero_grad()
             total, loss, output = objective(self.model, self.problem, rows)
-            total.backward()
+            # First steps and least slopes are meant for losses of ordinary size.
+            (total / self.problem.size).backward()
             for variable, parameter, unit in zip(self.variables, self.parameters, self.units):
                 gradient = parameter.grad
                 variable.grad = gradient if gradient is None or unit is None else gradient * unit
             values.append(self._evaluation(total.detach(), loss.detach(), output.detach(), rows))
-            return values[-1].objective
+            return values[-1].objective / self.problem.size
 
         for group in self.optimiser.param_groups:
             group["lr"] = self.shrink * self.rate(self.n_steps)

@@ -20,20 +20,19 @@ from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
 from kan2.training._progress import shown
-from kan2.training._scaling import begin_, measures_outputs, ordinary_size
+from kan2.training._scaling import begin_, measured, ordinary_size
 from kan2.training._starts import best_start, stages
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.distinct import distinct
 from kan2.training.fit_residual import Residual, fit_residual
 from kan2.training.history import History
 from kan2.training.loop import Callback, Options, Training, handed_over
-from kan2.training.losses import CallableLoss, SquaredError, make_loss
+from kan2.training.losses import CallableLoss, make_loss
 from kan2.training.objective import Objective
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
-from kan2.training.spread import moments, robust_moments
 
 
 @torch.enable_grad()
@@ -73,7 +72,9 @@ def fit(
     """Trains a network in place to lower a mean loss plus a sparsity penalty.
 
     The result does not depend on the units of the columns and of the targets: squared errors are measured in units of
-    the standard deviation of each output, and so are the strengths of the penalties.
+    the standard deviation of each output. A callable loss keeps its own unit; where it sees differences of outputs and
+    targets, or ratios, what it is for outputs that are off by their (robust) spread is to it as 1 is to squares, and
+    the strengths of penalties are in that unit.
 
     Args:
         model: the network; unchanged if anything fails.
@@ -94,8 +95,8 @@ def fit(
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
-        tolerance: LM leaves a grid when the loss falls by less than this share over five steps (ten times as much
-            before the last grid); 0 uses all steps.
+        tolerance: LM leaves a grid when the loss falls by less than this share over five steps, not counting what
+            outliers add to a callable loss (ten times as much before the last grid); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
         loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
             loss(output, y) that returns a mean over samples; by default that of the last fit, at first "mse". Verbs
@@ -180,12 +181,7 @@ def fit(
     samples = samples if isinstance(distance, CallableLoss) else distinct(*samples)
     train, held_out = split(samples, validation, seed)
     x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
-    units = None
-    if measures_outputs(distance, y, len(work.spec.outputs)):
-        # Whoever passes a loss of differences that is not squares may have outliers.
-        units = moments(y, weight) if distance.is_squares else robust_moments(y)
-    if units is not None and distance.is_squares:
-        distance = SquaredError(units[1])
+    distance, units = measured(distance, y, len(work.spec.outputs), weight)
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)
     is_second_order = optimiser.name == "LM"
     held = (work.smoothing if smoothing is None else smoothing) if is_second_order else 0.0
@@ -207,8 +203,9 @@ def fit(
         kept = in_own_type(work, model.like.dtype)
         if kept is not work:
             report_kept(run, kept, train[0], None if held_out is None else held_out[0])
+        samples = data.to(model.like)
         commit(model, kept)
-        model.data, model.objective = data.to(model.like), Objective(loss, sample_weight, penalty)
+        model.data, model.objective = samples, Objective(loss, sample_weight, penalty)
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):

@@ -37,8 +37,8 @@ class Options:
 
     Attributes:
         steps: largest number of steps on each grid.
-        tolerance: a stage ends when the objective falls by less than this share over `WINDOW` steps; ten times as much
-            before the last grid. 0 never ends a stage early.
+        tolerance: a stage ends when the objective falls by less than this share over `WINDOW` steps, not counting what
+            outliers add to a robust loss; ten times as much before the last grid. 0 never ends a stage early.
         update_grid: whether grids follow the activations.
         patience: steps without a lower validation loss after which training ends; None for no end.
         callbacks: called with the network and the history after each step; a true result ends training.
@@ -193,15 +193,19 @@ class Training:
         if len(self.trail) <= WINDOW:
             return False
         before = self.trail[-1 - WINDOW]
-        return before - self.trail[-1] < tolerance * abs(before)
+        gain = before - self.trail[-1]
+        if gain >= tolerance * abs(before):
+            return False
+        # Nearly all of the objective may be what an outlier adds to it, of which no step gains a share.
+        return gain < tolerance * abs(before - self.problem.unreachable(self.work, self.solver.evaluation))
 
     def _is_exact(self) -> bool:
         return self.problem.loss.is_squares and self.solver.evaluation.objective <= self._rounding
 
     @property
     def _rounding(self) -> float:
-        # Mean squares below this are rounding.
-        return 16 * torch.finfo(torch.float64).eps ** 2 * self.problem.scale
+        # Mean squares below this are rounding; other losses are not in the square of the unit of the targets.
+        return 16 * torch.finfo(torch.float64).eps ** 2 * self.problem.scale if self.problem.loss.is_squares else 0.0
 
     def _has_stopped(self) -> bool:
         patience, waited = self.options.patience, self.recorder.waited

@@ -10,6 +10,7 @@ Reference: Martens, New Insights on the Natural Gradient Method (2020), section 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +21,12 @@ from torch.nn import functional as F
 from kan2.errors import DataError, ShapeError, TrainingError, unknown_name
 
 PseudoResiduals = list[tuple[Tensor, Tensor]]
+
+STRAIGHT = 1e-5  # curvature, relative to the largest one, that counts as none
+FLATTEST = 1e-6  # the least curvature of a sample, likewise: where a loss is flat, steps are held by this
+MET = 0.1  # share of the median distance from the targets below which a sample counts as met
+EXACT = 1e-9  # the same in units of the targets, where most are met exactly
+OUTLYING = 20.0  # medians above which a sample tells nothing of progress: squares beyond three standard deviations
 
 
 class Loss(Protocol):
@@ -103,15 +110,24 @@ class CrossEntropy:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CallableLoss:
     """A user's loss(output, y), a mean over samples; its curvature is the absolute Hessian of each sample.
 
+    Where the loss is straight, as the absolute value is everywhere and a robust loss beyond its bend, the Hessian says
+    nothing. There |slope| / |output - y| is the curvature of the parabola that touches the loss from above.
+
     Attributes:
         function: maps (batch, output) outputs and targets to a number.
+        units: (output,) what differences of outputs and targets are measured in, > 0; None where outputs are numbers of
+            their own, such as logits, whose unit is 1. Slopes and curvatures are compared in it, and so the curvature
+            does not depend on the unit of the targets.
+
+    Reference: Hunter, Lange, A Tutorial on MM Algorithms (2004), for the parabolas.
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
+    units: Tensor | None = None
     is_squares: bool = False
 
     def values(self, output: Tensor, y: Tensor) -> Tensor:
@@ -120,30 +136,66 @@ class CallableLoss:
             raise ShapeError("fit: expected loss(output, y) to return one number, a mean over samples.")
         return value.reshape(1).expand(output.shape[0])
 
+    @torch.no_grad()
+    def size(self, y: Float[Tensor, "batch output"]) -> float:
+        """Returns the loss of outputs that are off by one unit, 1 for squares; 1 where outputs have no unit."""
+        found = 1.0 if self.units is None else abs(float(self.values(y + self.units, y)[0]))
+        return found if isfinite(found) and found > 0 else 1.0
+
     def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
+        gradient, hessian = self._derivatives(output, y)
+        own = hessian.diagonal(dim1=1, dim2=2)
+        # A slope over a unit and a curvature are of one kind; a slope alone is another number in another unit.
+        steep = gradient.abs().amax(0) / (1.0 if self.units is None else self.units)
+        if self.units is not None:
+            is_straight = own.abs() <= STRAIGHT * torch.maximum(own.abs().amax(0), steep)
+            own.copy_(torch.where(is_straight, self._touching(gradient, output - y), own))
+        # In units in which the largest curvature of each output is 1, what is next to none is the same in all.
+        largest = torch.maximum(own.abs().amax(0), steep).clamp_min(1e-300)
+        width = largest.rsqrt()
+        values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2 * width[:, None] * width)
+        values = values.abs().clamp_min(FLATTEST)
+        result = []
+        for i in range(output.shape[1]):
+            factor = (values[:, i] / 2).sqrt()
+            root = vectors[:, :, i] / width * factor[:, None]
+            z = (vectors[:, :, i] * width * gradient).sum(1) / 2 / factor
+            result.append((root, z))
+        return result
+
+    def typical(self, output: Float[Tensor, "batch output"], y: Tensor) -> float:
+        """Returns the mean, without what few samples dominate it by, of how far the loss of each sample may fall.
+
+        What an outlier adds to a mean loss stays there whatever a network does, and tells nothing of its progress.
+        """
+        if self.units is None:
+            squares = torch.stack([z.square() for _, z in self.pseudo_residuals(output, y)], 1).sum(1)
+        else:
+            # For squares these are the squares, for the absolute value half of it.
+            gradient, _ = self._derivatives(output, y, order=1)
+            squares = (gradient * (output - y)).abs().sum(1) / 2
+        return float(squares.clamp_max(OUTLYING * squares.median()).mean())
+
+    def _derivatives(self, output: Tensor, y: Tensor, order: int = 2) -> tuple[Tensor, Tensor]:
+        # (batch, output) gradient and (batch, output, output) Hessian of the loss of each sample.
         n, n_output = output.shape
+        hessian = output.new_zeros(n, n_output, n_output)
         with torch.enable_grad():
             leaf = output.detach().requires_grad_()
             total = n * self.values(leaf, y)[0]
-            (gradient,) = torch.autograd.grad(total, leaf, create_graph=True)
-            rows = []
-            for i in range(n_output):
-                row = None
-                if gradient.requires_grad:
+            (gradient,) = torch.autograd.grad(total, leaf, create_graph=order > 1)
+            if order > 1 and gradient.requires_grad:
+                for i in range(n_output):
                     (row,) = torch.autograd.grad(gradient[:, i].sum(), leaf, retain_graph=True, allow_unused=True)
-                rows.append(torch.zeros_like(leaf) if row is None else row)
-        hessian = torch.stack(rows, 1).detach()
-        gradient = gradient.detach()
-        values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2)
-        # Where a loss is flat, as the absolute value is, its own slope sets the size of the trust region.
-        floor = 1e-6 * max(float(values.abs().amax()), float(gradient.abs().amax()), 1e-300)
-        values = values.abs().clamp_min(floor)
-        result = []
-        for i in range(n_output):
-            root = vectors[:, :, i] * (values[:, i, None] / 2).sqrt()
-            z = (vectors[:, :, i] * gradient).sum(1) / 2 / (values[:, i] / 2).sqrt()
-            result.append((root, z))
-        return result
+                    if row is not None:
+                        hessian[:, i] = row
+        return gradient.detach(), hessian
+
+    def _touching(self, slope: Tensor, difference: Tensor) -> Tensor:
+        # The parabola of a sample that is met exactly is infinitely steep.
+        assert self.units is not None
+        distance = difference.abs()
+        return slope.abs() / torch.maximum(distance, torch.maximum(MET * distance.median(0).values, EXACT * self.units))
 
 
 LOSSES: dict[str, type] = {"mse": SquaredError, "cross_entropy": CrossEntropy}

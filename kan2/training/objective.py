@@ -24,6 +24,7 @@ from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.errors import TrainingError
 from kan2.training._preparation import targets, weights
+from kan2.training._scaling import measured
 from kan2.training.logits import without_common_part
 from kan2.training.losses import CallableLoss, CrossEntropy, Loss, make_loss
 from kan2.training.penalties import Penalty
@@ -32,7 +33,6 @@ from kan2.training.spread import spreads, weighted_mean
 
 SHARE = 1e-3  # share of what a network explains that another one may lose and still count as equal
 DEVIATIONS = 2.0  # standard errors of the paired differences of losses that count as noise
-STRAIGHT = 1e-5  # curvature, relative to the largest one, that counts as none
 FLAT = 1e-3  # least weight of a sample in a surrogate, relative to the mean one
 
 
@@ -134,8 +134,8 @@ class Objective:
         if self.residual is not None:
             terms = residual_terms(self.residual, model, self.residual_weights)
             total = sum(len(values) for *_, values in terms)
-            return torch.cat([w * values.square().mean(1) * (total / len(values)) for _, w, values in terms])
-        output = model(data.X)
+            return torch.cat([w * values.double().square().mean(1) * (total / len(values)) for _, w, values in terms])
+        output = model(data.X).double()
         if self.is_squares:
             y = targets(data.y, output.shape[1], make_loss(self.loss))
             return ((output - y) / spreads(data, self.sample_weight)).square().mean(1)
@@ -144,8 +144,8 @@ class Objective:
     @torch.no_grad()
     def losses(self, output: Float[Tensor, "row output"], y: Float[Tensor, "row column"]) -> Float[Tensor, " row"]:
         """Returns the loss of each row of outputs and targets; of squares, in the square of their unit."""
-        distance = make_loss(self.loss, output.shape[1])
-        return _row_values(distance, output, targets(y, output.shape[1], distance))
+        distance, output = make_loss(self.loss, output.shape[1]), output.double()
+        return _row_values(distance, output, targets(y.double(), output.shape[1], distance))
 
     def mean(self, model: Network, data: Dataset) -> float:
         """Returns the mean loss of a network; of squares, in units of the spread of each output."""
@@ -187,13 +187,15 @@ class Objective:
         if self.residual is not None:
             explained = self.mean(_constant(model, data), data)
             return own, None, sqrt(min(1.0, self.mean(model, data) / max(explained, 1e-300)))
-        distance = make_loss(self.loss, output.shape[1])
-        y = targets(data.y, output.shape[1], distance)
-        slope, curvature = _slope_and_curvature(distance, output, y)
-        weight = curvature.mean(1)
+        output, distance = output.double(), make_loss(self.loss, output.shape[1])
+        y = targets(data.y.double(), output.shape[1], distance)
+        slope, curvature = _slope_and_curvature(measured(distance, y, output.shape[1])[0], output, y)
+        # A curvature counts over the spread of its output; and there are as many samples as there were.
+        weight = (curvature * spreads(own).square()).mean(1)
         weight = weight.clamp_min(FLAT * float(weight.mean()))
-        count = 1.0 if self.sample_weight is None else self.sample_weight / self.sample_weight.mean()
-        weight = weight * count
+        known = torch.ones_like(weight) if self.sample_weight is None else self.sample_weight.to(weight)
+        weight = weight / weighted_mean(weight, known) * known
+        count = (known / known.mean())[:, None]
         size = spreads(own, weight)
         scatter = float(((slope * size * count).square().sum(1)).mean().sqrt()) / sqrt(len(output))
         bend = float(weighted_mean((curvature * size.square()).sum(1), self.sample_weight))
@@ -254,13 +256,6 @@ def _slope_and_curvature(distance: Loss, output: Tensor, y: Tensor) -> tuple[Ten
     pairs = distance.pseudo_residuals(output, y)
     slope = 2 * torch.stack([root * z[:, None] for root, z in pairs]).sum(0)
     curvature = 2 * torch.stack([root.square() for root, _ in pairs]).sum(0)
-    if isinstance(distance, CallableLoss) and y.shape == output.shape:
-        # Beyond the bend of a robust loss the slope is all there is: |slope| / |residual| is the curvature of the
-        # parabola that touches it from above.
-        distances = (output - y).abs()
-        above = slope.abs() / distances.clamp_min(max(0.1 * float(distances.median()), 1e-300))
-        is_flat = curvature <= STRAIGHT * torch.maximum(curvature.amax(), slope.abs().amax())
-        curvature = torch.where(is_flat, above, curvature)
     return slope, curvature
 
 

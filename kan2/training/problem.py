@@ -20,13 +20,15 @@ from kan2.core.layer import chunked
 from kan2.core.linalg import damped_solver
 from kan2.core.network import Network
 from kan2.training._linearisation import Adjoints, Linearisation
+from kan2.training._moments import Moments
 from kan2.training._natural_units import natural_centres, natural_sizes
-from kan2.training.losses import Loss, SquaredError
+from kan2.training.losses import CallableLoss, Loss, SquaredError
 from kan2.training.parameters import ParameterVector, Slot
 from kan2.training.penalties import Penalty, edge_scales
 from kan2.training.roughness import Roughness
 
 CHUNK_ENTRIES = 4_000_000  # numbers of the largest array held at once
+RESOLVED = 1e-9  # share of a loss whose thousandth is still well above rounding
 MEASURED = 2000  # samples that are enough to know the units of a network's numbers
 
 
@@ -47,7 +49,7 @@ class Evaluation:
     loss: float
     penalty: float
     linearisation: Linearisation | None
-    moments: "Moments | None" = None
+    moments: Moments | None = None
     squares: Tensor | None = None
 
 
@@ -58,11 +60,12 @@ class Problem:
         features: (batch, feature) samples as the first layer reads them.
         y: (batch, column) targets, as the loss reads them.
         weight: (batch,) non-negative weights, or None.
-        penalty: the sparsity penalty.
+        penalty: the sparsity penalty, in units of `size`.
         loss: the distance between outputs and targets.
         roughness: terms that hold splines together, or the strength of the roughness, >= 0.
 
     Attributes:
+        size: what the loss is where outputs are off by one unit of theirs.
         share: (batch,) what each sample counts in the mean; None where all count the same.
         count: how many samples there are: the sum of the weights, and no less than the number that are not zero.
         scale: weighted mean square of the targets, in units of the loss.
@@ -82,7 +85,9 @@ class Problem:
         loss: Loss = SquaredError(),  # noqa: B008
         roughness: Roughness | float = 0.0,
     ) -> None:
-        self.features, self.y, self.penalty, self.loss = features, y, penalty, loss
+        self.features, self.y, self.loss = features, y, loss
+        self.size = loss.size(y) if isinstance(loss, CallableLoss) else 1.0
+        self._asked, self.penalty = penalty, replace(penalty, lamb=penalty.lamb * self.size)
         self.share = None if weight is None else weight / weight.sum()
         self.count = float(len(y)) if weight is None else max(float(weight.sum()), float((weight > 0).sum()))
         self.roughness = roughness if isinstance(roughness, Roughness) else Roughness(roughness)
@@ -98,7 +103,7 @@ class Problem:
         rows = torch.randperm(len(self), generator=generator)[:n].sort().values.to(self.features.device)
         weight = None if self.share is None else self.share[rows]
         rough = Roughness(self.roughness.strength, self.roughness.smoothing, self.roughness.keeps)
-        return Problem(self.features[rows], self.y[rows], weight, self.penalty, self.loss, rough)
+        return Problem(self.features[rows], self.y[rows], weight, self._asked, self.loss, rough)
 
     def twin(self) -> "Problem":
         """Returns the same problem for another network, whose roughness is weighed by itself."""
@@ -135,6 +140,23 @@ class Problem:
         single = len(self) <= self._chunk_rows(vector)
         ready = linearisation if single else None
         return Evaluation(total + penalty + rough, total, penalty, ready, moments, squares)
+
+    def unreachable(self, model: Network, evaluation: Evaluation) -> float:
+        """Returns what of an objective no step can lower, such as what outliers add to a robust loss.
+
+        Shares of the objective are shares of the rest. Squares and the cross-entropy are taken as they are.
+
+        Args:
+            model: the network at the point.
+            evaluation: what `evaluate` returned at this point.
+        """
+        if not isinstance(self.loss, CallableLoss):
+            return 0.0
+        ready = evaluation.linearisation
+        output = self.output(model) if ready is None else ready.output
+        # The mean of what can fall is at least half the loss where there are no outliers.
+        reachable = max(2 * self.loss.typical(output, self.y), RESOLVED * abs(evaluation.loss))
+        return evaluation.loss - min(abs(evaluation.loss), reachable)
 
     def rmse(self, evaluation: Evaluation) -> float | None:
         """Returns the root mean square error in the units of the targets; None for other losses than squares."""
@@ -259,7 +281,7 @@ class Problem:
                 self._first = (edges.basis, edges.features(self.features))
         return self._first[1]
 
-    def _penalty(self, model: Network, moments: "Moments") -> Tensor:
+    def _penalty(self, model: Network, moments: Moments) -> Tensor:
         layers = [(i, layer.numeric) for i, layer in enumerate(model.layers) if layer.numeric is not None]
         with torch.no_grad():
             scales = [edge_scales(edges, moments.covariance(i)) for i, edges in layers]
@@ -356,29 +378,3 @@ class NormalEquations:
     def predicted(self, delta: Tensor) -> float:
         """Returns by how much the quadratic model says that a step lowers the objective."""
         return -float(2 * self.gradient @ delta + delta @ (self.gram @ delta))
-
-
-class Moments:
-    """Weighted sums over samples from which the covariances of the features of every layer follow."""
-
-    def __init__(self) -> None:
-        self.sums: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def add(self, linearisation: Linearisation, share: Tensor | float) -> None:
-        """Adds the samples of an evaluation, each with what it counts in the mean."""
-        for i, record in enumerate(linearisation.records):
-            if record.basis is not None:
-                basis = record.basis.transpose(0, 1)
-                weighted = basis * (share[:, None] if isinstance(share, Tensor) else share)
-                sums = weighted.sum(1), weighted.mT @ basis
-                old = self.sums.get(i)
-                self.sums[i] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
-
-    def mean(self, layer: int) -> Float[Tensor, "source feature"]:
-        """Returns the mean features of every source of a layer."""
-        return self.sums[layer][0]
-
-    def covariance(self, layer: int) -> Float[Tensor, "source feature feature"]:
-        """Returns the covariance of the features of every source of a layer."""
-        mean, second = self.sums[layer]
-        return second - mean[:, :, None] * mean[:, None, :]

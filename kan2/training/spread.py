@@ -1,6 +1,7 @@
 """Errors in units of the spread of each output, so that outputs in different units count alike.
 
-The *spread* of an output is the weighted standard deviation of its targets; of a constant output, its size.
+The *spread* of an output is the weighted standard deviation of its targets; of a constant output, its size. Errors and
+spreads are computed in float64 for data of any type: squares of float32 end at 1e38, those of 1e-25 are zero.
 """
 
 from math import sqrt
@@ -27,11 +28,12 @@ def weighted_mean(values: Float[Tensor, "batch *_rest"], sample_weight: Any = No
 
 
 def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns the mean and the spread of every column.
+    """Returns the mean and the spread of every column, in float64.
 
     Raises:
         DataError: the squares of the numbers overflow.
     """
+    y, weight = y.double(), None if weight is None else weight.double()
     largest = y.abs().amax(0)
     if float(largest.amax()) > LARGEST:
         raise DataError(
@@ -50,20 +52,21 @@ def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> t
 
 def robust_moments(y: Float[Tensor, "batch output"]) -> tuple[Tensor, Tensor]:
     """Returns the median of every column and 1.48 times the median distance from it, or its spread where that is 0."""
+    y = y.double()
     middle = y.median(0).values
     distance = 1.4826 * (y - middle).abs().median(0).values
     return middle, torch.where(distance > 0, distance, moments(y)[1])
 
 
 def spreads(data: Dataset, sample_weight: Any = None) -> Float[Tensor, " output"]:
-    """Returns the spread of every target, > 0.
+    """Returns the spread of every target, > 0, in float64.
 
     Example:
         >>> y = torch.tensor([[1e4, 3e-4], [-1e4, 3e-4]], dtype=torch.float64)
         >>> spreads(Dataset(y, y, ("a", "b"))).tolist()
         [10000.0, 0.0003]
     """
-    weight = None if sample_weight is None else torch.as_tensor(sample_weight, dtype=data.y.dtype).to(data.y)
+    weight = None if sample_weight is None else torch.as_tensor(sample_weight, dtype=torch.float64).to(data.y.device)
     return moments(data.y, weight)[1]
 
 
@@ -78,7 +81,7 @@ def rmse(model: Network, data: Dataset, sample_weight: Any = None) -> float:
         >>> 0.5 < rmse(model, data) < 2
         True
     """
-    error = (model(data.X) - data.y) / spreads(data, sample_weight)
+    error = (model(data.X).double() - data.y) / spreads(data, sample_weight)
     return sqrt(float(weighted_mean(error.square().mean(1), sample_weight)))
 
 

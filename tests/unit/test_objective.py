@@ -110,7 +110,8 @@ def test_the_surrogate_of_cross_entropy_is_its_second_order():
     own, weight, trusted = Objective("cross_entropy").surrogate(model, data)
     p = model(X).detach().sigmoid()
     torch.testing.assert_close(own.y, model(X).detach())
-    torch.testing.assert_close(weight, (p * (1 - p))[:, 0])
+    curvature = (p * (1 - p))[:, 0]
+    torch.testing.assert_close(weight, curvature / curvature.mean())
     assert trusted > 0
 
 
@@ -158,3 +159,12 @@ def test_targets_that_are_given_are_followed_after_a_residual():
     model.fit(residual=cubes, steps=3)
     assert objective_of(model, None, "here")[1].residual is cubes
     assert objective_of(model, (X, X), "here")[1].is_squares
+
+
+def test_weights_of_classes_count_once_in_what_may_be_trusted():
+    data = Dataset(X, (X > 0).double(), ("x",))
+    model = MultKAN([1, 1], seed=3)
+    plain = Objective("cross_entropy").surrogate(model, data)
+    even = Objective("cross_entropy", torch.full((80,), 2.0)).surrogate(model, data)
+    torch.testing.assert_close(even[1], 2 * plain[1])
+    assert even[2] == pytest.approx(plain[2])

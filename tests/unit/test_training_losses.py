@@ -6,6 +6,10 @@ import torch
 from kan2 import MultKAN, sample_function
 from kan2.errors import TrainingError
 from kan2.training import fit
+from kan2.training._scaling import measured
+from kan2.training.losses import CallableLoss
+from kan2.training.parameters import ParameterVector
+from kan2.training.problem import Problem
 from tests.training import HELLO, XY, value
 
 
@@ -138,3 +142,55 @@ def test_weights_of_residuals_by_name_and_in_order():
         model = MultKAN([1, 1], grid=3)
         fit(model, residual=lambda net: {"a": net(x) - 1, "b": net(x) - 2}, residual_weights=weights)
         assert float(value(model, x).mean()) == pytest.approx(expected, abs=1e-4)
+
+
+def outputs(loss, unit=(1.0, 1.0)):
+    y = torch.stack([torch.sin(2 * HELLO.X[:, 0]), HELLO.X[:, 1] ** 2], 1) * torch.tensor(unit, dtype=torch.float64)
+    model = MultKAN([2, 2], grid=3)
+    fit(model, (HELLO.X, y), loss=loss, steps=15)
+    return value(model, HELLO.X) / torch.tensor(unit, dtype=torch.float64)
+
+
+def test_outputs_in_different_units_are_trained_alike_by_an_absolute_error():
+    found, expected = outputs(torch.nn.L1Loss(), (1e-9, 1e6)), outputs(torch.nn.L1Loss())
+    assert float((expected - outputs("mse")).abs().mean()) < 1e-3
+    # Each output has a part of the loss of its own, so that the small one still counts in its own curvature.
+    assert float((found - expected).abs().mean()) < 1e-2
+
+
+@pytest.mark.parametrize("outlier", [1e2, 1e6, 1e10])
+@pytest.mark.parametrize("loss", [torch.nn.HuberLoss(delta=0.1), torch.nn.L1Loss()])
+def test_an_outlier_does_not_end_a_fit(loss, outlier):
+    x = torch.linspace(0, 4, 100, dtype=torch.float64)[:, None]
+    y = x**2 + 0.05 * torch.randn(100, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y[5] = outlier
+    model = MultKAN([1, 1])
+    history = fit(model, (x, y), loss=loss)
+    assert len(history) < 60
+    assert float((value(model, x) - x**2).square().mean().sqrt()) < 0.04
+
+
+def test_a_robust_loss_without_outliers_ends_by_its_own_share():
+    model = MultKAN([2, 1], grid=3)
+    loss = torch.nn.L1Loss()
+    assert len(fit(model, (HELLO.X, HELLO.y), loss=loss)) < 40
+    problem = Problem(model.features(HELLO.X), HELLO.y, loss=CallableLoss(loss, torch.ones(1, dtype=torch.float64)))
+    assert problem.unreachable(model, problem.evaluate(ParameterVector(model))) == pytest.approx(0, abs=1e-15)
+
+
+def test_the_parabola_of_an_absolute_error_touches_it():
+    output, y = torch.tensor([[3.0], [-1.0], [0.5]]).double(), torch.zeros(3, 1).double()
+    [(root, z)] = CallableLoss(torch.nn.L1Loss(), torch.ones(1).double()).pseudo_residuals(output, y)
+    torch.testing.assert_close(2 * root[:, 0] * z, output[:, 0].sign())
+    torch.testing.assert_close(2 * root[:, 0].square(), 1 / output[:, 0].abs())
+
+
+def test_which_losses_measure_outputs_in_the_unit_of_targets():
+    y = 1e6 + torch.randn(50, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    huber, poisson = torch.nn.HuberLoss(), torch.nn.PoissonNLLLoss()
+    ratios = lambda output, y: (output / y - 1).abs().mean()  # noqa: E731
+    for unit in (1e-25, 1.0, 1e25):
+        for loss, is_measured in ((huber, True), (torch.nn.L1Loss(), True), (ratios, True), (poisson, False)):
+            distance, units = measured(CallableLoss(loss), y * unit, 1)
+            assert (units is not None) == is_measured
+            assert (distance.units is not None) == is_measured

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kan2 import MultKAN
-from kan2.errors import TrainingError
+from kan2.errors import DataError, TrainingError
 from tests.training import HELLO, same, state
 
 X, Y = HELLO.X, torch.sin(3 * HELLO.X[:, :1]) + HELLO.X[:, 1:] ** 2
@@ -53,6 +53,19 @@ def test_numbers_that_are_too_large_for_the_type_are_refused_and_the_network_is_
     assert same(before, state(model))
     assert model.spec is spec
     assert model.data is None
+
+
+@pytest.mark.parametrize("scale", [1e39, 1e-50])
+def test_data_that_the_type_cannot_hold_are_refused(scale):
+    model = MultKAN([2, 1], grid=3, dtype=torch.float32)
+    before = state(model)
+    for data in ((X, scale * Y), (torch.cat([X[:, :1], scale * X[:, 1:]], 1), Y)):
+        with pytest.raises((DataError, TrainingError), match="fit into float32, .* got"):
+            model.fit(data, steps=1)
+        assert same(before, state(model))
+        assert model.data is None
+        with pytest.raises(DataError, match=r"fit into float32, .* got values up to .* column"):
+            model.compare(model, data)
 
 
 def test_float64_is_left_alone():

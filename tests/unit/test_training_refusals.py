@@ -15,6 +15,8 @@ BAD = [
     ({"opt": "sgd"}, UnknownNameError, "LM, LBFGS, Adam"),
     ({"loss": "hinge"}, UnknownNameError, "cross_entropy"),
     ({"sample_weight": [1.0]}, ShapeError, "300 non-negative"),
+    ({"sample_weight": [0.0] * 300}, ShapeError, "300 that are all zero"),
+    ({"sample_weight": [-2.0] + [1.0] * 299}, ShapeError, "1 that are negative or not finite, the first -2"),
     ({"steps": -1}, TrainingError, "steps"),
     ({"validation": 1.0}, DataError, "validation"),
     ({"residual": lambda m: m(HELLO.X)}, TrainingError, "residual alone"),
