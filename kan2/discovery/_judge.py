@@ -21,7 +21,7 @@ from kan2.training.refit import train_on
 
 FOLDS = 5
 MANY = 3000  # rows of which one fold tells enough
-FEWEST = 30  # rows below which all are compared as they are, since the others would not do to train on
+FEWEST = 30  # rows, by weight, below which all are compared as they are: the others would not do to train on
 STEPS = 10  # of training without the rows kept aside
 
 
@@ -92,9 +92,11 @@ class Judge:
 
     def _parts(self) -> Sequence[Tensor]:
         order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(0)).to(self.data.X.device)
+        count = float(len(order))
         if (weight := self.objective.sample_weight) is not None:
             order = order[weight.to(order.device)[order] > 0]  # samples that do not count cannot judge
-        return [order] if len(order) < FEWEST else order.tensor_split(FOLDS)
+            count = float(weight.sum())  # as in training: a row of weight 2 is the same row twice
+        return [order] if count < FEWEST or len(order) < 2 * FOLDS else order.tensor_split(FOLDS)
 
 
 def _rows(data: Dataset, rows: Tensor) -> Dataset:

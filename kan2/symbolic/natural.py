@@ -130,6 +130,11 @@ class _Triangle:
     residual: Float[Tensor, " coordinate"]
     lengths: Float[Tensor, " coordinate"]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all slopes are finite; that of a square root is not where its argument is 0."""
+        return bool(torch.isfinite(self.matrix).all() & torch.isfinite(self.residual).all())
+
 
 def _triangle(problem: Problem, vector: ParameterVector, evaluation: Evaluation, natural: Coordinates) -> _Triangle:
     n = vector.size
@@ -154,7 +159,7 @@ def _blocks(
 def standard_errors(
     model: Network, vector: ParameterVector, problem: Problem, variance: float
 ) -> tuple[Coordinates, Float[Tensor, " parameter"]]:
-    """Returns the natural coordinates and the standard errors of the free numbers.
+    """Returns the natural coordinates and the standard errors of the free numbers; infinite where a slope is.
 
     Args:
         model: all edges symbolic, of type float64.
@@ -164,6 +169,8 @@ def standard_errors(
     """
     natural = coordinates(model, vector, problem.features)
     triangle = _triangle(problem, vector, problem.evaluate(vector), natural)
+    if not triangle.is_finite:
+        return natural, torch.full((vector.size,), float("inf"), dtype=torch.float64)
     _, s, vh = torch.linalg.svd(triangle.matrix)
     # A direction that the data do not determine gets a large error, not an infinite one.
     s = s.clamp_min(RANK * max(float(s.amax()), 1e-300))
@@ -187,14 +194,17 @@ def minimise(model: Network, problem: Problem, steps: int) -> float:
     evaluation = problem.evaluate(vector)
     damping, idle = 1e-4, 0
     eye = torch.eye(vector.size, dtype=torch.float64)
+    old, last = vector.read(), evaluation.loss
     for _ in range(steps if vector.size else 0):
         if evaluation.loss <= (4 * EPS) ** 2 * problem.scale:
             break
         natural = coordinates(model, vector, problem.features)
         triangle = _triangle(problem, vector, evaluation, natural)
-        if not bool(torch.isfinite(triangle.matrix).all() & torch.isfinite(triangle.residual).all()):
-            break
-        old, trial = vector.read(), None
+        if not triangle.is_finite:
+            # The last step led to the very end of a domain: what lies there has no errors, and cannot be judged.
+            vector.write(old)
+            return last
+        old, last, trial = vector.read(), evaluation.loss, None
         right = -torch.cat([triangle.residual, torch.zeros_like(triangle.residual)])[:, None]
         while damping < 1e8:
             system = torch.cat([triangle.matrix, damping**0.5 * eye])

@@ -13,7 +13,7 @@ References: Seber, Wild, Nonlinear Regression (1989), section 2.1; for 0, Kass, 
 
 import copy
 from dataclasses import dataclass, replace
-from math import pi, sqrt
+from math import isfinite, pi, sqrt
 from typing import Any
 
 import sympy
@@ -33,6 +33,7 @@ from kan2.training.problem import Problem
 from kan2.training.spread import size_in_spreads, spreads
 
 ZERO = SimpleNumber(0.0, sympy.Integer(0), 0)
+MAX_CHANCE = 0.1  # of a coincidence that is accepted
 PRIOR = 0.1  # odds that a number is just any number rather than 0
 STEPS = 60  # of a fit
 
@@ -47,7 +48,7 @@ class Constant:
         letter: a, b, c, d or p (shape).
         function: the term's function.
         value: what was fitted.
-        error: its standard error.
+        error: its standard error; infinite where the network has an infinite slope at a sample.
         size: how large a change of it is felt as one natural unit, see `kan2.symbolic.natural`.
         form: the exact number it was snapped to, or None.
     """
@@ -96,13 +97,36 @@ def uncertainties(
     return _constants(model, problem, _floor(problem, accuracy))
 
 
+def fit_numbers(
+    model: AnyNetwork, data: Any = None, *, sample_weight: Any = None, accuracy: float = 0.0, steps: int = STEPS
+) -> tuple[AnyNetwork, tuple[Constant, ...]]:
+    """Returns the network in the agreed form, fitted for a few steps, and its free numbers as in `uncertainties`.
+
+    Args:
+        model: left as it is; all edges symbolic.
+        data: the samples to fit; by default those of the last fit.
+        sample_weight: (batch,) non-negative weights, as in the fit.
+        accuracy: how well the data can be trusted, as a share of the targets.
+        steps: largest number of Levenberg-Marquardt steps, >= 0.
+
+    Raises:
+        FormulaError: some edges are still splines.
+        DataError: there are no samples.
+    """
+    _check("fit_numbers", model)
+    model = fix_gauge(model).double()
+    problem, accuracy = _problem("fit_numbers", model, data, sample_weight, accuracy)
+    minimise(model, problem, steps)
+    return model, _constants(model, problem, _floor(problem, accuracy))
+
+
 def snap_constants(
     model: AnyNetwork,
     data: Any = None,
     *,
     sample_weight: Any = None,
     accuracy: float = 0.0,
-    max_chance: float = 0.1,
+    max_chance: float = MAX_CHANCE,
 ) -> AnyNetwork:
     """Returns the network with its numbers in the agreed form and, where the data allow, exact.
 
@@ -187,7 +211,7 @@ class _Search:
             minimise(trial, self.problem, STEPS)
             constants = _constants(trial, self.problem, self.floor)
             constant = next(c for c in constants if c.place == (layer, term, "d"))
-            if self._chance_of_zero(constant) > self.max_chance:
+            if chance_of_zero(constant) > self.max_chance:
                 continue
             if self._try(with_number(trial, layer, term, "d", 0.0), len(constants)):
                 self.snapped.append(replace(constant, form=ZERO.form))
@@ -206,12 +230,14 @@ class _Search:
     def _options(self, constant: Constant) -> list[tuple[float, Constant, SimpleNumber]]:
         # (chance, number, what it may be)
         value, result = abs(constant.value), []
+        if not isfinite(constant.error):
+            return []
         tolerance = max(3 * constant.error, 1e-9 * value)
         can_be_zero = constant.letter in "bd" or (
             constant.letter == "c" and can_vanish(self.model, constant.layer, constant.term)
         )
         if can_be_zero:
-            result.append((self._chance_of_zero(constant), ZERO))
+            result.append((chance_of_zero(constant), ZERO))
         if value and not self._is_tied(constant):
             found = decimal_candidates(constant.value, tolerance)
             result += [(2 * tolerance / value * number.rivals, number) for number in found]
@@ -227,10 +253,12 @@ class _Search:
         places = [(layer, term, "c") for layer, term, _, _ in tied_shifts(self.model)]
         return constant.place in places
 
-    def _chance_of_zero(self, constant: Constant) -> float:
-        # The odds that a number of natural size is fitted so near to 0. Rounding of the natural size is no evidence.
-        error = max(constant.error, 1e-12 * constant.size)
-        return PRIOR * sqrt(2 * pi) * error / constant.size if abs(constant.value) < 3 * error else 1.0
+
+def chance_of_zero(constant: Constant) -> float:
+    """Returns the odds that a number of natural size is fitted so near to 0; 1 where it is not near."""
+    # Rounding of the natural size is no evidence.
+    error = max(constant.error, 1e-12 * constant.size)
+    return PRIOR * sqrt(2 * pi) * error / constant.size if abs(constant.value) < 3 * error else 1.0
 
 
 def _check(caller: str, model: Network) -> None:

@@ -7,8 +7,11 @@ import torch
 
 import kan2
 from kan2 import MultKAN
+from kan2.core.data import as_dataset
+from kan2.discovery._judge import Judge
 from kan2.errors import FormulaError, TrainingError
 from kan2.estimators import KANRegressor
+from kan2.training.objective import Objective
 
 X = torch.linspace(-2, 2, 120, dtype=torch.float64)[:, None]
 LAW = X**2 + 2 * X
@@ -155,3 +158,62 @@ def test_the_report_does_not_depend_on_the_unit(unit):
         reports.append(model.auto_prune().auto_symbolic().report)
     assert [c.function for c in reports[0].choices] == [c.function for c in reports[1].choices]
     assert reports[0].rmse_before == pytest.approx(reports[1].rmse_before, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_bend_in_noise_is_not_taken_for_a_straight_line(seed):
+    # A straight line is within twice the error of the splines here, and says nothing of what else the edge may be.
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, 66)
+    law = 3 + x + 0.66 * x**2
+    model = MultKAN([1, 1], seed=seed)
+    model.fit((x[:, None], law + 0.1 * law.std() * rng.standard_normal(66)))
+    found = model.auto_symbolic()
+    assert found.is_formula
+    off = [float(np.std(network.predict(x[:, None])[:, 0] - law)) for network in (found, model)]
+    assert off[0] < off[1]
+
+
+@pytest.mark.parametrize("exponent", [0.75, 1.8, -1.2])
+def test_a_power_law_is_no_shifted_root_or_sine(exponent):
+    rng = np.random.default_rng(1)
+    x = rng.uniform(1, 100, 100)
+    law = 5 * x**exponent
+    model = MultKAN([1, 1])
+    model.fit((x[:, None], law + 0.01 * law.std() * rng.standard_normal(100)))
+    found = model.auto_symbolic()
+    assert [edge.functions for edge in found.spec.edges()] == [("power",)]
+    (term,) = found.layers[0].symbolic.affine.tolist()
+    assert term[1] == term[3] == 0
+    assert found.layers[0].symbolic.shape.item() == pytest.approx(exponent, abs=0.01)
+    assert found.report.choices[-1].function == "power"
+
+
+def test_after_a_refusal_comes_the_next_function(monkeypatch):
+    judged = []
+
+    def is_worse(judge, network):
+        judged.append(network)
+        return len(judged) == 1
+
+    monkeypatch.setattr(Judge, "is_worse", is_worse)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 60)
+    model = MultKAN([1, 1], grid=3)
+    model.fit((x[:, None], x**2 + x + 0.05 * rng.standard_normal(60)))
+    found = model.auto_symbolic(library=["x", "x^2", "exp"])
+    assert found.is_formula
+    assert found.report.refused == 1
+    assert judged[0].spec != judged[1].spec
+
+
+def test_a_row_that_weighs_two_judges_like_two_rows():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 4, 20)[:, None]
+    y = np.exp(-x) + 0.03 * rng.standard_normal((20, 1))
+    model = MultKAN([1, 1])
+    model.fit((x, y), sample_weight=np.full(20, 2.0))
+    formula = model.fix_symbolic((0, 0, 0), "exp", affine=(-1.0, 0.0, 1.0, 0.0))
+    twice = as_dataset((np.tile(x, (2, 1)), np.tile(y, (2, 1))))
+    assert not Judge(model, twice, Objective()).is_worse(formula)
+    assert not Judge(model, model.data, model.objective).is_worse(formula)

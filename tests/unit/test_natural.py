@@ -1,5 +1,7 @@
 """Errors and fits of a symbolic network know no unit of measure and no offset."""
 
+from dataclasses import replace
+
 import mpmath
 import pytest
 import torch
@@ -7,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kan2 import LayerSpec, LayerValues, MultKAN, NetworkSpec, SymbolicTerm, uncertainties
+from kan2.symbolic import natural
 from kan2.symbolic.natural import minimise
+from kan2.symbolic.snap import snap_constants
 from kan2.training.problem import Problem
 
 
@@ -68,3 +72,28 @@ def test_numbers_without_influence_have_large_errors():
     t, scatter = noisy()
     model = one_term("tanh", (0.0, 0.2, 1.0, 0.0))
     assert max(c.error for c in uncertainties(model, (t, scatter))) > 1e6
+
+
+def test_numbers_at_the_end_of_a_domain_have_infinite_errors():
+    # The root is 0 at the first sample, where its slope is infinite.
+    x = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
+    y = x.sqrt() + 0.1 + 0.01 * torch.sin(40 * x)
+    model = one_term("sqrt", (1.0, 0.0, 1.0, 0.1), free="bcd")
+    assert all(constant.error == float("inf") for constant in uncertainties(model, (x, y)))
+    torch.testing.assert_close(snap_constants(model, (x, y))(x), model(x))
+
+
+def test_a_step_to_where_slopes_are_infinite_is_taken_back(monkeypatch):
+    triangle, losses = natural._triangle, []
+
+    def infinite_at_second(problem, vector, evaluation, coordinates):
+        losses.append(evaluation.loss)
+        found = triangle(problem, vector, evaluation, coordinates)
+        return found if len(losses) < 2 else replace(found, matrix=found.matrix / 0)
+
+    monkeypatch.setattr(natural, "_triangle", infinite_at_second)
+    t, scatter = noisy()
+    model = one_term("tanh", (3.0, -1.4, 1.9, 0.1))
+    before = model(t)
+    assert minimise(model, Problem(t, torch.tanh(3.3 * t - 1.2) + scatter), 9) == losses[0] > losses[1]
+    torch.testing.assert_close(model(t), before)
