@@ -331,8 +331,8 @@ def _check_fits(name: str, given: Tensor, kept: Tensor) -> None:
         column, info = int(lost.nonzero()[0, 0]), torch.finfo(kept.dtype)
         raise DataError(
             f"data: expected numbers that fit into {str(kept.dtype).removeprefix('torch.')}, from {info.tiny:.3g} to "
-            f"{info.max:.3g}, got values up to {float(largest[column]):.3g} in {name}, column {column}. Make the network "
-            "of dtype torch.float64, or scale inputs and targets to unit size."
+            f"{info.max:.3g}, got values up to {float(largest[column]):.3g} in {name}, column {column}. Make the "
+            "network of dtype torch.float64, or scale inputs and targets to unit size."
         )
 
 

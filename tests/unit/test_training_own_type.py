@@ -60,7 +60,7 @@ def test_data_that_the_type_cannot_hold_are_refused(scale):
     model = MultKAN([2, 1], grid=3, dtype=torch.float32)
     before = state(model)
     for data in ((X, scale * Y), (torch.cat([X[:, :1], scale * X[:, 1:]], 1), Y)):
-        with pytest.raises((DataError, TrainingError), match="fit into float32, .* got"):
+        with pytest.raises((DataError, TrainingError), match=r"fit into float32, .* got"):
             model.fit(data, steps=1)
         assert same(before, state(model))
         assert model.data is None
