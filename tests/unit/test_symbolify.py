@@ -201,3 +201,13 @@ def test_an_output_that_is_constant_beside_one_that_varies(generator):
     model = MultKAN([1, 2])
     model.fit((x, torch.cat([x**2, torch.zeros_like(x)], 1)))
     assert model.auto_symbolic().symbolic_formula() == [sympy.Symbol("x1") ** 2, 0]
+
+
+@pytest.mark.parametrize("prunes", [False, True])
+def test_of_two_equal_columns_one_is_enough(prunes):
+    x = 4 * torch.rand(100, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = MultKAN([2, 1])
+    model.fit((x.expand(-1, 2), x**2))
+    model = model.auto_prune() if prunes else model
+    assert model.spec.n_edges == (1 if prunes else 2)
+    assert str(model.auto_symbolic().symbolic_formula()) in ("x1**2", "x2**2")
