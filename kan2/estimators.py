@@ -118,9 +118,10 @@ class _KANEstimator(BaseEstimator):
         n_samples = len(self.samples_[0])
         for formula in formulas if isinstance(formulas, list) else [formulas]:
             n_numbers = sum(part.is_Float for part in preorder_traversal(formula))
-            if n_numbers > n_samples:
+            # As many numbers as samples fit whatever is measured; a constant claims nothing else.
+            if n_numbers > max(1, n_samples - 1):
                 raise FormulaError(
-                    f"formula: expected at least as many different samples as numbers, got {n_samples} samples for the "
+                    f"formula: expected more different samples than numbers, got {n_samples} samples for the "
                     f"{n_numbers} numbers of {formula}. Collect more samples, or take `model_` without a formula."
                 )
         return formulas
@@ -198,8 +199,8 @@ class KANRegressor(RegressorMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
-                are different samples.
+            FormulaError: some activations are like no function of the library, or a formula has as many numbers as
+                there are different samples.
         """
         return self._determined(self._symbolic_model("mse", options).symbolic_formula(digits=digits))
 
@@ -334,8 +335,8 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             options: of `auto_symbolic`.
 
         Raises:
-            FormulaError: some activations are like no function of the library, or a formula has more numbers than there
-                are different samples.
+            FormulaError: some activations are like no function of the library, or a formula has as many numbers as
+                there are different samples.
         """
         return self._determined(self.symbolic_model(**options).symbolic_formula(digits=digits))
 
