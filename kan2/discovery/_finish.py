@@ -31,7 +31,7 @@ from kan2.types import EdgeIndex
 
 TO_THE_END = 200  # steps of the last training
 QUICK = 10  # steps that tell which functions to train to the end
-PROMISING = 12  # functions of an edge whose numbers are fitted to the data; all 22 gave the same in 54 fits of laws with noise
+PROMISING = 12  # functions of an edge that are fitted to the data; all 22 gave the same laws in 54 fits with noise
 ON_THE_OBJECTIVE = 40  # steps of training on what the network was trained for
 NEARLY_EXACT = 10.0  # errors below so many floors leave nothing to gain by another function of the same complexity
 
