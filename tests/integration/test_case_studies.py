@@ -25,6 +25,7 @@ SLOW = {
     "interpretability",
     "knots",
     "modular_structures",
+    "pde",
     "quickstart",
     "special_functions",
     "toy_functions",
