@@ -156,7 +156,7 @@ def rivals(
         if base is None:
             continue
         table = suggestions(base, [edge], criteria, error)[edge]
-        for row in [*table.rows, *_unshifted(base, edge, criteria)]:
+        for row in [*table.rows, *unshifted(base, edge, criteria)]:
             if row.function == present:
                 continue
             trial = fix_symbolic(base, edge, row.function, affine=row.affine, shape=row.shape)
@@ -185,9 +185,12 @@ def _as_spline(model: AnyNetwork, edge: EdgeIndex, criteria: Criteria) -> AnyNet
 
 
 @torch.no_grad()
-def _unshifted(model: Network, edge: EdgeIndex, criteria: Criteria) -> list[CurveFit]:
-    # Laws such as x^0.75, fitted to the edge at the samples. Shift, exponent and constant make up for each other along
-    # so flat a valley that a search for all of them often ends far from the law without shift and constant.
+def unshifted(model: Network, edge: EdgeIndex, criteria: Criteria) -> list[CurveFit]:
+    """Returns the power law without shift that fits an edge at the samples best, if the library has it.
+
+    Shift, exponent and constant of laws such as x^0.75 make up for each other along so flat a valley that a search for
+    all of them often ends far from the law without shift and constant.
+    """
     x = model.trace(model.samples(criteria.data, "auto_symbolic").X).layers[edge[0]].inputs
     z = model.layers[edge[0]].edge_values(x)[:, edge[1], edge[2]].double().cpu()
     x = x[:, edge[2]].double().cpu()

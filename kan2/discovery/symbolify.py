@@ -20,7 +20,7 @@ from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._compose import compose
 from kan2.discovery._constant import constant
 from kan2.discovery._criteria import Criteria
-from kan2.discovery._finish import settled, suggestions
+from kan2.discovery._finish import settled, suggestions, unshifted
 from kan2.discovery._judge import Judge
 from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
@@ -195,7 +195,7 @@ class _Search(Generic[AnyNetwork]):
         edge = min(candidates, key=lambda e: (e[0], tables[e].scores[0] if tables[e].scores else float("inf")))
         # The last spline may be a poor curve, which a function far down its list explains better than it does itself.
         tries = self.criteria.tries * (LAST if len(self._spline_edges()) == 1 else 1)
-        for row in tables[edge].rows[:tries]:
+        for row in [*tables[edge].rows[:tries], *unshifted(self.model, edge, self.criteria)]:
             if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
                 self.report.choices.append(Choice(edge, row.function, self.error))
                 return True

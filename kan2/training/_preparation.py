@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -35,6 +35,25 @@ def check_counts(grids: Any, **counts: Any) -> None:
     for name, value in counts.items():
         if value is not None and not _is_count(value):
             raise TrainingError(f"fit: expected {name} as a whole number >= 1, got {value!r}. Leave it out, or pass 1.")
+
+
+def check_strengths(**strengths: Any) -> None:
+    """Checks the options of `fit` that weigh a term of the objective.
+
+    Args:
+        strengths: by name; None where an option is not used.
+
+    Raises:
+        TrainingError: one is no finite number of 0 or more.
+    """
+    for name, value in strengths.items():
+        if value is None:
+            continue
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not 0 <= float(value) < float("inf"):
+            raise TrainingError(
+                f"fit: expected {name} as a finite number >= 0, got {value!r}. Pass 0 to switch it off."
+            )
 
 
 def _is_count(value: Any) -> bool:

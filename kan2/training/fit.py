@@ -18,7 +18,16 @@ from kan2.core.network import Network
 from kan2.errors import TrainingError
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
-from kan2.training._preparation import adopt_names, check_counts, commit, read_loader, split, targets, weights
+from kan2.training._preparation import (
+    adopt_names,
+    check_counts,
+    check_strengths,
+    commit,
+    read_loader,
+    split,
+    targets,
+    weights,
+)
 from kan2.training._progress import shown
 from kan2.training._scaling import begin_, measured, ordinary_size
 from kan2.training._starts import best_start, stages
@@ -137,6 +146,8 @@ def fit(
         True
     """
     check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
+    check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
+    check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance)
     optimiser = Optimiser.of(opt, lr, batch, seed)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
     last: Objective = model.objective or Objective()

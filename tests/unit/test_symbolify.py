@@ -211,3 +211,12 @@ def test_of_two_equal_columns_one_is_enough(prunes):
     model = model.auto_prune() if prunes else model
     assert model.spec.n_edges == (1 if prunes else 2)
     assert str(model.auto_symbolic().symbolic_formula()) in ("x1**2", "x2**2")
+
+
+def test_a_power_law_over_two_decades_is_found_without_a_hidden_layer():
+    # Eight orbits in metres: between the samples the spline says little, and no search for a shift finds its way.
+    orbit = torch.tensor([57.9, 108.2, 149.6, 227.9, 778.6, 1433.5, 2872.5, 4495.1], dtype=torch.float64) * 1e9
+    model = MultKAN([1, 1])
+    model.fit((orbit[:, None], 2 * torch.pi * (orbit**3 / 1.327e20).sqrt()))
+    law = model.auto_symbolic().symbolic_formula()
+    assert law.as_coeff_Mul()[1] == sympy.Symbol("x1") ** sympy.Rational(3, 2)
