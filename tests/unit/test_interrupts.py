@@ -251,7 +251,8 @@ def test_the_tree_of_a_network_hands_an_interrupt_on(trained, monkeypatch):
 
 
 SCRIPT = """
-import sys, torch, kan2
+import signal, kan2
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 data = kan2.sample_function("exp(sin(pi*x) + y**2)*z", {"x": (-1, 1), "y": (-1, 1), "z": (1, 2)}, n=1000)
 model = kan2.MultKAN([3, 8, 4, 1], grid=5)
 model.fit(data, steps=3, smoothing=0.0)
