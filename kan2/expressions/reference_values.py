@@ -43,10 +43,13 @@ def reference_values(
                 column = np.broadcast_to(_walk(expression, columns, {}), (len(x),))
         except _NotElementary:
             column = _by_lambdify(expression, inputs, x)
-        # NumPy takes a comparison with an undefined value as false; here the whole is undefined there.
+        # NumPy takes a comparison with an undefined value as false, and its power of 0 as 1; here the whole is undefined
+        # there.
         relations: Any = expression.atoms(sympy.core.relational.Relational)
         steps: Any = expression.atoms(sympy.Heaviside)
-        sides = sorted({r.lhs - r.rhs for r in relations} | {s.args[0] for s in steps}, key=str)
+        powers: Any = [power for power in expression.atoms(sympy.Pow) if not power.exp.is_number]
+        sides = {r.lhs - r.rhs for r in relations} | {s.args[0] for s in steps}
+        sides = sorted(sides | {side for power in powers for side in power.args}, key=str)
         if sides:
             column = column + 0 * reference_values(sides, inputs, x).sum(axis=1)
         angles: Any = expression.atoms(sympy.atan2)

@@ -249,3 +249,9 @@ def test_a_warning_points_at_the_line_of_the_caller(options):
 def test_an_option_that_has_no_effect_or_no_meaning_is_refused(options, text):
     with pytest.raises(kanpiler.CompileError, match=text):
         kanpiler.compile("x**2 + 1", **options)
+
+
+def test_where_a_base_is_undefined_so_is_its_power():
+    # NumPy takes nan^0 as 1: the formula is undefined for negative x, and no witness against the network there.
+    net = kanpiler.compile("Abs(x**pi)**Max(0, x)")
+    assert net(torch.tensor([[1.5]], dtype=torch.float64)).item() == pytest.approx(1.5 ** (1.5 * np.pi), rel=1e-9)
