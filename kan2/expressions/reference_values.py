@@ -43,8 +43,8 @@ def reference_values(
                 column = np.broadcast_to(_walk(expression, columns, {}), (len(x),))
         except _NotElementary:
             column = _by_lambdify(expression, inputs, x)
-        # NumPy takes a comparison with an undefined value as false, and its power of 0 as 1; here the whole is undefined
-        # there.
+        # NumPy takes a comparison with an undefined value as false, and its power of 0 as 1; here the whole is
+        # undefined there.
         relations: Any = expression.atoms(sympy.core.relational.Relational)
         steps: Any = expression.atoms(sympy.Heaviside)
         powers: Any = [power for power in expression.atoms(sympy.Pow) if not power.exp.is_number]
