@@ -15,13 +15,16 @@ from case_studies._base import CaseResult, Trial, row_of_trials
 from case_studies._results import study_section
 
 ROOT = Path(__file__).resolve().parents[2]
-# Studies of ten seconds and more; the others already run every part of a study.
+# Studies of five seconds and more; the others already run every part of a study.
 SLOW = {
     "anderson",
     "classification",
+    "compile_and_correct",
     "conserved_quantities",
     "constitutive_laws",
+    "continual_learning",
     "feynman",
+    "hidden_symmetry",
     "interpretability",
     "knots",
     "modular_structures",

@@ -131,7 +131,7 @@ def any_edit(model: MultKAN, rng: random.Random) -> MultKAN:
     return model
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(networks(edges=("symbolic", "symbolic", "none"), max_layers=2), st.integers(0, 2**32 - 1))
 def test_the_formula_is_the_network_after_any_sequence_of_edits(model, seed):
     rng = random.Random(seed)
@@ -176,7 +176,7 @@ def test_scores_follow_their_definition(model):
                 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(networks(), st.sampled_from([0.0, 1e-2, 0.3, 1e3]))
 def test_pruning_keeps_every_output_connected_and_every_setting(model, threshold):
     x = samples(model)
@@ -197,7 +197,7 @@ def test_pruning_keeps_every_output_connected_and_every_setting(model, threshold
         same(new(x), model(x))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(networks(edges=("numeric", "symbolic", "none")))
 def test_pruning_without_score_moves_nothing(model):
     x = samples(model)
@@ -209,14 +209,14 @@ def test_pruning_without_score_moves_nothing(model):
         same(pruned(x), model(x))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(networks(edges=("numeric", "symbolic")))
 def test_auto_swap_does_not_raise_the_cost(model):
     x = samples(model)
     assert connection_cost(model.auto_swap(x), x) <= connection_cost(model, x) + 1e-9
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(networks())
 def test_edits_survive_a_copy(model):
     new = copy.deepcopy(model.simplify())

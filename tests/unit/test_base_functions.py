@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.base_reference import slow_base, slow_features
 from reference.gradients import check_gradients
@@ -51,6 +51,7 @@ def fused_way(request, monkeypatch) -> str:
     return request.param
 
 
+@settings(max_examples=25)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     base_fun=st.sampled_from(BASES),

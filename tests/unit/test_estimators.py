@@ -103,7 +103,7 @@ def test_seeds(table):
     KANRegressor(hidden=(2,), steps=2, random_state=np.random.RandomState(0)).fit(x, y)
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_classes(table, n_classes):
     labels = np.array(["low", "middle", "top"])[:n_classes]
     product = (table["length"] * table["mass"]).to_numpy()

@@ -136,7 +136,7 @@ def test_what_no_function_explains_stays_a_spline():
     torch.testing.assert_close(found(x), model(x), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_of_functions_that_hold_the_best_after_snapping_wins(seed):
     length = np.random.default_rng(1).uniform(0.2, 2, 400)
     y = 2 * np.pi * np.sqrt(length / 9.81) * (1 + 0.01 * np.random.default_rng(seed).standard_normal(400))
@@ -148,7 +148,7 @@ def test_of_functions_that_hold_the_best_after_snapping_wins(seed):
     assert np.abs(found.predict(z[:, None])[:, 0] / (2 * np.pi * np.sqrt(z / 9.81)) - 1).max() < 0.01
 
 
-@pytest.mark.parametrize("unit", [1e-12, 1e12])
+@pytest.mark.parametrize("unit", [pytest.param(1e-12, marks=pytest.mark.slow), 1e12])
 def test_the_report_does_not_depend_on_the_unit(unit):
     data = kan2.sample_function("exp(-2*x) + 1", {"x": (0, 1)}, n=200, noise=0.02)
     reports = []
@@ -160,7 +160,7 @@ def test_the_report_does_not_depend_on_the_unit(unit):
     assert reports[0].rmse_before == pytest.approx(reports[1].rmse_before, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_bend_in_noise_is_not_taken_for_a_straight_line(seed):
     # A straight line is within twice the error of the splines here, and says nothing of what else the edge may be.
     rng = np.random.default_rng(seed)

@@ -135,6 +135,7 @@ def test_grids_stop_moving_when_moves_no_longer_pay():
     assert errors[-1] < 1e-2
 
 
+@pytest.mark.slow
 def test_restarts_find_what_one_start_misses():
     data = sample_function(
         "exp((sin(pi*(a**2 + b**2)) + sin(pi*(c**2 + d**2)))/2)", dict.fromkeys("abcd", (-1, 1)), n=500
