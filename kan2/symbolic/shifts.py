@@ -37,7 +37,7 @@ def with_round_shifts(model: AnyNetwork, features: Float[Tensor, "batch feature"
         >>> model = MultKAN.from_values(spec, [LayerValues(affine=[[0.05, -99.0, 4.0, 0.0]])])
         >>> years = torch.linspace(1990.4, 2023.9, 50, dtype=torch.float64)[:, None]
         >>> with_round_shifts(model, years).symbolic_formula(digits=4)
-        6.595*exp(0.05*(year - 1990.0))
+        6.595*exp((year - 1990)/20)
     """
     model, nodes = copy.deepcopy(model).inherit_(model), features.double()
     for index, layer in enumerate(model.layers):
