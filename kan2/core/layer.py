@@ -163,9 +163,9 @@ class KANLayer(nn.Module):
         values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
         return torch.addcmul(node_bias, values, node_scale)
 
-    def _only_sums(self) -> bool:
-        # Whether the nodes are the subnodes as they are. Looked up by value, which needs no bookkeeping; elsewhere than
-        # on the CPU a look costs more than the affine.
+    def only_sums(self) -> bool:
+        """Whether the nodes are known to be the subnodes as they are, so that `nodes` need not be called."""
+        # Looked up by value, which needs no bookkeeping; elsewhere than on the CPU a look costs more than the affine.
         if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
         # Parameters and nothing else: elsewhere tensors may stand in their place.
@@ -184,7 +184,7 @@ class KANLayer(nn.Module):
         if x.dtype != self.node_scale.dtype:
             x = x.to(self.node_scale.dtype)
         subnodes = self.subnodes(x if x.ndim == 2 else x.reshape(-1, self.spec.n_in))
-        nodes = subnodes if self._only_sums() else self.nodes(subnodes)
+        nodes = subnodes if self.only_sums() else self.nodes(subnodes)
         return nodes if x.ndim == 2 else nodes.reshape(*x.shape[:-1], self.spec.n_out)
 
     def edge_values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target source"]:

@@ -2,16 +2,16 @@
 
 Every number acts through one subnode: the row of the Jacobian for a sample is (derivative of the subnode with respect
 to the number) x (derivative of the output with respect to the subnode). The first factor is a basis value, or a
-closed form for symbolic terms; the second, the *adjoint* of the subnode, comes from a backward pass that stops at the
-subnodes and never touches the parameters.
+closed form for symbolic terms; the second, the *adjoint* of the subnode, comes from a backward pass over nodes that is
+written out here, without a graph, and never touches the parameters.
 
 Reference: Griewank, Walther, Evaluating Derivatives (2008), chapter 3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from math import prod
 
 import torch
 from jaxtyping import Float
@@ -30,9 +30,11 @@ class Linearisation:
         first_basis: what the first layer's basis gives at these samples, where that is known already.
 
     Attributes:
-        output: (batch, output) values, detached.
+        records: the values of each layer.
+        output: (batch, output) values.
     """
 
+    @torch.no_grad()
     def __init__(
         self,
         vector: ParameterVector,
@@ -41,24 +43,43 @@ class Linearisation:
     ) -> None:
         self.vector = vector
         self.records: list[LayerRecord] = []
-        nodes = features
+        nodes = features.detach()
         for layer, centre in zip(vector.model.layers, vector.centres):
             record = LayerRecord(layer, nodes, None if self.records else first_basis, centre)
             self.records.append(record)
             nodes = record.outputs
-        self._graph = nodes
-        self.output = nodes.detach()
+        self.output = nodes
 
-    def adjoints(self, seed: Float[Tensor, "batch output"]) -> "Adjoints":
-        """Returns the derivatives of sum over outputs of seed * output with respect to the leaves of every layer."""
-        return self.adjoints_of((self._graph * seed).sum())
+    @torch.no_grad()
+    def adjoints(
+        self, seed: Float[Tensor, "batch output"], of_features: Mapping[int, Float[Tensor, "batch source feature"]] = {}
+    ) -> "Adjoints":
+        """Returns the derivatives of a sum over samples with respect to what the numbers of every layer act through.
 
-    def adjoints_of(self, total: Float[Tensor, ""]) -> "Adjoints":
-        """Returns the derivatives of a number that was computed from the records' graph."""
-        leaves = [leaf for record in self.records for leaf in record.leaves]
-        found = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
-        gradients = iter([torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found)])
-        return Adjoints(self, [[next(gradients) for _ in record.leaves] for record in self.records])
+        Args:
+            seed: the derivative of the sum with respect to the outputs.
+            of_features: what it is, beside that, with respect to the features of numeric layers.
+        """
+        found: list[Leaves] = []
+        adjoint = seed
+        for i, record in reversed(list(enumerate(self.records))):
+            found.append(record.carry_back(adjoint))
+            if i:
+                adjoint = record.input_adjoint(found[-1].subnodes, of_features.get(i))
+        return Adjoints(self, found[::-1])
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The derivatives with respect to what the numbers of one layer act through.
+
+    Attributes:
+        subnodes: of its subnodes.
+        affines: (batch, number) of its trained affines, by name.
+    """
+
+    subnodes: Float[Tensor, "batch subnode"]
+    affines: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -67,19 +88,19 @@ class Adjoints:
 
     Attributes:
         linearisation: where it was taken.
-        leaves: for each layer the derivatives with respect to its subnodes and, if trained, its affines.
+        leaves: for each layer the derivatives with respect to what its numbers act through.
     """
 
     linearisation: Linearisation
-    leaves: list[list[Tensor]]
+    leaves: list[Leaves]
 
     def _columns(self) -> Iterator[tuple[Slot, "LayerRecord", Tensor]]:
-        """Yields for every slot its layer's record and the leaf through which its numbers act."""
-        vector = self.linearisation.vector
-        for i, (record, leaves) in enumerate(zip(self.linearisation.records, self.leaves)):
-            affines = iter(leaves[1:])
-            for slot in vector.layer_slots(i):
-                yield slot, record, leaves[0] if slot.kind in ("weight", "term") else next(affines)
+        """Yields for every slot its layer's record and the derivative with respect to what its numbers act through."""
+        records = self.linearisation.records
+        for slot in self.linearisation.vector.slots:
+            leaves = self.leaves[slot.layer]
+            is_affine = slot.kind in AFFINES
+            yield slot, records[slot.layer], leaves.affines[slot.kind] if is_affine else leaves.subnodes
 
     def jacobian(self) -> Float[Tensor, "batch parameter"]:
         """Returns J."""
@@ -120,41 +141,83 @@ class Adjoints:
 
 
 class LayerRecord:
-    """One layer in a linearised evaluation: its values, and the leaves at which the backward pass stops.
+    """The values of one layer, which stay what they are when the solver writes trial values into the network.
 
     Args:
         layer: the layer.
         inputs: (batch, source) what it reads.
         basis: its basis there, where that is known already.
         centre: (term,) where b + a centre stands for b among the trained numbers; None for none.
+
+    Attributes:
+        basis: (batch, source, feature) features of its numeric edges; None without any.
+        subnodes: (batch, subnode) sums over incoming edges.
+        outputs: (batch, node).
     """
 
     def __init__(self, layer: KANLayer, inputs: Tensor, basis: Tensor | None, centre: Tensor | None = None) -> None:
-        self.layer, self.inputs, self.centre = layer, inputs.detach(), centre
-        n = inputs.shape[0]
+        self.layer, self.inputs, self.centre = layer, inputs, centre
         self.basis: Tensor | None = None
-        self.live_basis: Tensor | None = None
-        with torch.enable_grad():
-            subnodes = inputs.new_zeros(n, layer.spec.n_subnodes)
-            if layer.numeric is not None:
-                # Kept with its graph too, for penalties that see a layer's activations.
-                self.live_basis = basis = layer.numeric.features(inputs) if basis is None else basis
-                self.basis = basis.detach()
-                # A copy: the solver writes trial values into the weights while this graph is still in use.
-                subnodes = basis.flatten(1) @ layer.numeric.masked_weight.detach().clone().flatten(1).T
-            if layer.symbolic is not None:
-                affine, shape = layer.symbolic.affine.detach().clone(), layer.symbolic.shape.detach().clone()
-                values = layer.symbolic.apply_functions(layer.symbolic.arguments(inputs, affine), shape)
-                subnodes = subnodes.index_add(1, layer.symbolic.target, values * affine[:, 2] + affine[:, 3])
-            if not subnodes.requires_grad:
-                subnodes.requires_grad_()
-            self.leaves = [subnodes]
-            affines = {name: getattr(layer, name).detach().clone() for name in AFFINES}
-            if layer.spec.affine_trainable:
-                # One copy a sample, so that the backward pass gives one derivative a sample.
-                affines = {name: value.expand(n, -1).clone().requires_grad_() for name, value in affines.items()}
-                self.leaves += affines.values()
-            self.outputs = layer.nodes(subnodes, **affines)
+        subnodes = None
+        if layer.numeric is not None:
+            self.basis = layer.numeric.plain_features(inputs) if basis is None else basis
+            self.weight = layer.numeric.masked_weight.detach().flatten(1).clone()
+            subnodes = self.flat_basis @ self.weight.T
+        if layer.symbolic is not None:
+            terms = layer.symbolic
+            self.affine, self.shape = terms.affine.detach().clone(), terms.shape.detach().clone()
+            values = self.term_values * self.affine[:, 2] + self.affine[:, 3]
+            start = inputs.new_zeros(len(inputs), layer.spec.n_subnodes) if subnodes is None else subnodes
+            subnodes = start.index_add_(1, terms.target, values)
+        self.subnodes = inputs.new_zeros(len(inputs), layer.spec.n_subnodes) if subnodes is None else subnodes
+        self.only_sums = layer.only_sums()
+        if self.only_sums:
+            self.outputs = self.subnodes
+        else:
+            self.affines = {name: getattr(layer, name).detach().clone() for name in AFFINES}
+            self.outputs = layer.nodes(self.subnodes, **self.affines)
+
+    def carry_back(self, adjoint: Float[Tensor, "batch node"]) -> Leaves:
+        """Returns the derivatives of a sum with respect to what the numbers act through, from that of its outputs."""
+        if self.only_sums:
+            return Leaves(adjoint, {})
+        spec, scales = self.layer.spec, self.affines
+        values = torch.addcmul(scales["subnode_bias"], self.subnodes, scales["subnode_scale"])
+        of_nodes = adjoint * scales["node_scale"]
+        parts, products = [of_nodes[:, : spec.n_sum]], []
+        for node, factors in enumerate(values[:, spec.n_sum :].split(spec.arities, 1) if spec.arities else ()):
+            columns = factors.unbind(1)
+            of_product = of_nodes[:, spec.n_sum + node]
+            # Not by division, for factors may be zero.
+            rest = [prod((c for j, c in enumerate(columns) if j != i), start=of_product) for i in range(len(columns))]
+            parts.append(torch.stack(rest, 1))
+            products.append(prod(columns[1:], start=columns[0]))
+        of_values = torch.cat(parts, 1)
+        affines = {}
+        if spec.affine_trainable:
+            nodes = torch.cat([values[:, : spec.n_sum], *(p[:, None] for p in products)], 1)
+            affines = {
+                "subnode_scale": of_values * self.subnodes,
+                "subnode_bias": of_values,
+                "node_scale": adjoint * nodes,
+                "node_bias": adjoint,
+            }
+        return Leaves(of_values * scales["subnode_scale"], affines)
+
+    def input_adjoint(
+        self, of_subnodes: Float[Tensor, "batch subnode"], of_features: Float[Tensor, "batch source feature"] | None
+    ) -> Float[Tensor, "batch source"]:
+        """Returns the derivatives of a sum with respect to what the layer reads."""
+        result = None
+        if self.layer.numeric is not None and self.basis is not None:
+            total = (of_subnodes @ self.weight).view(self.basis.shape)
+            total = total if of_features is None else total + of_features
+            result = self.layer.numeric.input_gradient(self.inputs, total)
+        if (terms := self.layer.symbolic) is not None:
+            slopes = self._partials[..., 1] * self.affine[:, 0] * of_subnodes[:, terms.target]
+            result = torch.zeros_like(self.inputs) if result is None else result
+            result.index_add_(1, terms.source, slopes)
+        return torch.zeros_like(self.inputs) if result is None else result
 
     def write_weight_columns(self, columns: Tensor, adjoint: Tensor, pairs: Tensor | None) -> None:
         """Writes the columns of the weights of numeric edges."""
@@ -169,7 +232,8 @@ class LayerRecord:
 
     def term_columns(self, adjoint: Tensor) -> Tensor:
         """Returns the columns of the free numbers of symbolic terms."""
-        terms: Any = self.layer.symbolic
+        terms = self.layer.symbolic
+        assert terms is not None
         return (adjoint[:, terms.target, None] * self._partials)[:, terms.free]
 
     @property
@@ -181,26 +245,34 @@ class LayerRecord:
     @property
     def term_values(self) -> Float[Tensor, "batch term"]:
         """The values of the functions of symbolic terms, without c and d."""
-        return self._partials[..., 2]
+        return self._functions[-1].detach()
+
+    @cached_property
+    def _functions(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        # Arguments, shapes one a sample if some is free, and the values of the functions, with their graph.
+        terms = self.layer.symbolic
+        assert terms is not None
+        with torch.enable_grad():
+            u = terms.arguments(self.inputs, self.affine).requires_grad_()
+            if not bool(terms.free[:, 4].any()):
+                return u, None, terms.apply_functions(u, self.shape)
+            shapes = self.shape.expand_as(u).clone().requires_grad_()
+            return u, shapes, terms.apply_functions(u, shapes)
 
     @cached_property
     def _partials(self) -> Float[Tensor, "batch term 5"]:
         # Derivatives of c f(a x + b; p) + d with respect to a, b, c, d, p.
         terms = self.layer.symbolic
         assert terms is not None
-        affine, shape = terms.affine.detach(), terms.shape.detach()
-        needs_shape = bool(terms.free[:, 4].any())
-        with torch.enable_grad():
-            u = terms.arguments(self.inputs, affine).requires_grad_()
-            shapes = shape.expand_as(u).clone().requires_grad_(needs_shape)
-            values = terms.apply_functions(u, shapes)
-            wanted = [u, shapes] if needs_shape else [u]
-            found: tuple[Tensor | None, ...] = (None,) * len(wanted)
-            if values.requires_grad:
+        u, shapes, values = self._functions
+        wanted = [u] if shapes is None else [u, shapes]
+        found: tuple[Tensor | None, ...] = (None,) * len(wanted)
+        if values.requires_grad:
+            with torch.enable_grad():
                 found = torch.autograd.grad(values.sum(), wanted, allow_unused=True)
-        slopes = [torch.zeros_like(u) if s is None else s for s in found]
-        du, c, x = slopes[0], affine[:, 2], self.inputs[:, terms.source]
-        x = x if self.centre is None else x - self.centre
-        partials = [c * du * x, c * du, values.detach(), torch.ones_like(du)]
-        partials.append(c * slopes[1] if needs_shape else torch.zeros_like(du))
+        values, c, x = values.detach(), self.affine[:, 2], self.inputs[:, terms.source]
+        slopes = [torch.zeros_like(values) if s is None else s for s in found]
+        du, x = slopes[0], x if self.centre is None else x - self.centre
+        partials = [c * du * x, c * du, values, torch.ones_like(du)]
+        partials.append(torch.zeros_like(du) if shapes is None else c * slopes[1])
         return torch.stack(partials, -1)

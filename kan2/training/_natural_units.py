@@ -51,7 +51,7 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
     parts = [linearisation.output.new_ones(0)]
     for slot in vector.slots:
         record = linearisation.records[slot.layer]
-        subnode = _spread(record.leaves[0].detach())
+        subnode = _spread(record.subnodes)
         if slot.kind == "weight":
             target, source = vector.edge_pairs(slot)
             parts.append((subnode[target, None] / _feature_sizes(record)[source]).flatten())
@@ -61,7 +61,7 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
         elif slot.kind.endswith("scale"):
             parts.append(subnode.new_ones(slot.stop - slot.start))
         else:
-            parts.append(subnode if slot.kind == "subnode_bias" else _spread(record.outputs.detach()))
+            parts.append(subnode if slot.kind == "subnode_bias" else _spread(record.outputs))
     return torch.cat(parts)
 
 
@@ -72,7 +72,7 @@ def term_units(model: Network, features: Float[Tensor, "batch feature"]) -> list
     for record in Linearisation(ParameterVector(model), features).records:
         terms = record.layer.symbolic
         if terms is not None:
-            sizes = _term_sizes(record, _spread(record.leaves[0].detach()))[:, :4]
+            sizes = _term_sizes(record, _spread(record.subnodes))[:, :4]
             usable = torch.isfinite(sizes) & (sizes > 0)
             found.append((terms.affine, 2.0 ** torch.where(usable, sizes, 1.0).log2().round()))
     return found

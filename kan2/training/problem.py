@@ -220,7 +220,7 @@ class Problem:
                     sizes[i] = sizes[i] + record.basis.abs().sum(0)
             for adjoints, _ in parts:
                 for i, leaves in enumerate(adjoints.leaves):
-                    squares[i] = squares[i] + leaves[0].square().sum(0)
+                    squares[i] = squares[i] + leaves.subnodes.square().sum(0)
         pairs = [(slot.layer, *vector.edge_pairs(slot)) for slot in slots]
         weights = [squares[layer][target] for layer, target, _ in pairs]
         self.roughness.measure(weights, [sizes[layer][source] for layer, _, source in pairs])
@@ -303,18 +303,20 @@ class Problem:
     ) -> Tensor:
         """Returns half the penalty's gradient over some samples with respect to layers that move later activations."""
         vector, moments, share = linearisation.vector, evaluation.moments, self.share_of(part)
-        total = linearisation.output.new_zeros(())
         assert moments is not None
+        of_features: dict[int, Tensor] = {}
         for i, ratio in ratios.items():
             record = linearisation.records[i]
-            if i and record.layer.numeric and record.live_basis is not None and record.live_basis.requires_grad:
-                weight = record.layer.numeric.masked_weight.detach()
-                centred = record.live_basis - moments.mean(i)
-                squares = torch.einsum("nsf,tsf->nts", centred, weight).square() * ratio
-                total = total + (squares.sum((1, 2)) * share).sum() / 4
-        if not total.requires_grad:
+            if i and record.basis is not None:
+                centred = (record.basis - moments.mean(i)).transpose(0, 1)
+                weight = record.weight.view(-1, *record.basis.shape[1:]).transpose(0, 1)
+                values = centred @ weight.mT * ratio.T[:, None]
+                found = (values @ weight).transpose(0, 1) / 2
+                of_features[i] = found * (share if isinstance(share, float) else share[:, None, None])
+        if not of_features:
             return linearisation.output.new_zeros(vector.size)
-        return linearisation.adjoints_of(total).pull(linearisation.output.new_ones(linearisation.output.shape[0]))
+        adjoints = linearisation.adjoints(torch.zeros_like(linearisation.output), of_features)
+        return adjoints.pull(linearisation.output.new_ones(len(linearisation.output)))
 
     def penalty_blocks(
         self, vector: ParameterVector, evaluation: Evaluation, ratios: dict[int, Tensor]

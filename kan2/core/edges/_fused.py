@@ -81,6 +81,11 @@ class FusedEdges(torch.autograd.Function):
         return dx, dw, None
 
 
+def plain_features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Tensor, "batch feature"]:
+    """Evaluates the features alone; x is contiguous."""
+    return _features(x, expansion, with_slopes=False)[0]
+
+
 def _features(
     x: Float[Tensor, "batch source"], expansion: Expansion, with_slopes: bool
 ) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "block local place"] | None, Tensor]:

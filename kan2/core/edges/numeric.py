@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kan2.core.bases import BASE_FUNCTIONS, Basis
+from kan2.core.edges import _compiled as compiled
+from kan2.core.edges import _fused as fused_step
 from kan2.core.edges._compiled import can_compile
-from kan2.core.edges._compiled import derivatives as compiled_derivatives
 from kan2.core.edges._fused import can_fuse, fused
 from kan2.core.edges.expansion import Expansion
 from kan2.core.linalg import lstsq
@@ -73,8 +74,26 @@ class BasisEdges(nn.Module):
         """Evaluates the order-th derivatives of all features by the fastest way, order >= 1."""
         expansion = self.expansion
         if can_fuse(expansion, self.weight, x) and can_compile(x):
-            return compiled_derivatives(x.contiguous(), expansion, order)
+            return compiled.derivatives(x.contiguous(), expansion, order)
         return expansion.features(x, order)
+
+    def plain_features(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:
+        """Evaluates all features by the fastest way, without gradients."""
+        expansion = self.expansion
+        if not can_fuse(expansion, self.weight, x):
+            return expansion.features(x).contiguous()
+        x = x.contiguous()
+        made = compiled.features(x, expansion) if can_compile(x) else fused_step.plain_features(x, expansion)
+        return made.view(*x.shape, -1)
+
+    def input_gradient(
+        self, x: Float[Tensor, "batch source"], gradient: Float[Tensor, "batch source feature"]
+    ) -> Float[Tensor, "batch source"]:
+        """Returns the gradient of x for the gradient of its features, without gradients of its own."""
+        expansion = self.expansion
+        if can_fuse(expansion, self.weight, x) and can_compile(x):
+            return compiled.input_gradient(gradient.flatten(1), x.contiguous(), expansion)
+        return (expansion.features(x, 1) * gradient).sum(-1)
 
     def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
         expansion, weight = self.expansion, self.weight
