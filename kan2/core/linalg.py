@@ -7,8 +7,10 @@ singular value decomposition is taken explicitly.
 Reference: Golub, Van Loan, Matrix Computations, 4th ed., section 5.5.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,6 +39,38 @@ def lstsq(
     return vh.mT @ (inverse[..., None] * (u.mT @ b))
 
 
+def gram_matrix(a: Float[Tensor, "rows n"]) -> Float[Tensor, "n n"]:
+    """Returns a' a, exactly symmetric on the CPU, where one half of it is computed and the other copied.
+
+    Example:
+        >>> gram_matrix(torch.tensor([[1.0, 2.0], [0.0, 1.0]])).tolist()
+        [[1.0, 2.0], [2.0, 5.0]]
+    """
+    if a.device.type != "cpu":
+        return a.T @ a
+    # NumPy calls the symmetric rank-k product of BLAS, half the work of a general one; torch has no door to it.
+    rows = a.numpy()
+    return torch.from_numpy(rows.T @ rows)
+
+
+def diagonal_blocks(
+    gram: Float[Tensor, "n n"], start: int, shape: Sequence[int]
+) -> Float[Tensor, "block width width"]:
+    """Returns the square blocks of equal width along the diagonal of a matrix, which is contiguous, as a view.
+
+    Args:
+        gram: the matrix.
+        start: row where the first block begins.
+        shape: how many blocks there are, and how wide they are.
+
+    Example:
+        >>> diagonal_blocks(torch.arange(9.0).view(3, 3), 1, (2, 1)).flatten().tolist()
+        [4.0, 8.0]
+    """
+    n, (count, width) = gram.shape[0], shape
+    return gram.as_strided((count, width, width), (width * (n + 1), n, 1), gram.storage_offset() + start * (n + 1))
+
+
 def damped_solver(
     gram: Float[Tensor, "n n"], damping: float, scale: Float[Tensor, " n"]
 ) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]] | None:
@@ -57,6 +91,8 @@ def damped_solver(
         >>> damped_solver(torch.eye(2), 1.0, torch.ones(2))(torch.ones(2)).round(decimals=5).tolist()
         [0.5, 0.5]
     """
+    if gram.device.type == "cpu":
+        return _damped_solver_of_lapack(gram, damping, scale)
     root = (gram.diagonal() + damping * scale).clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
     scaled = gram * root[:, None]
     scaled *= root
@@ -65,6 +101,30 @@ def damped_solver(
     if int(info) or not bool(torch.isfinite(factor.diagonal().sum())):
         return None
     return lambda b: root * torch.cholesky_solve((root * b)[:, None], factor)[:, 0]
+
+
+def _damped_solver_of_lapack(
+    gram: Float[Tensor, "n n"], damping: float, scale: Float[Tensor, " n"]
+) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]] | None:
+    # The same without torch, whose operations on small matrices take several times as long to start as to carry out.
+    matrix = gram.numpy()
+    diagonal = matrix.diagonal() + damping * scale.numpy()
+    root = 1 / np.sqrt(np.maximum(diagonal, np.finfo(matrix.dtype).tiny))
+    scaled = matrix * root[:, None]
+    scaled *= root
+    np.fill_diagonal(scaled, 1.0)
+    from scipy.linalg import get_lapack_funcs  # needed by training alone, and slow to import
+
+    factorise, solve = get_lapack_funcs(("potrf", "potrs"), (scaled,))
+    # Transposed, the matrix has the order of columns that LAPACK takes, and need not be copied.
+    factor, info = factorise(scaled.T, lower=True, overwrite_a=True, clean=False)
+    if info or not math.isfinite(factor.diagonal().sum()):
+        return None
+
+    def solution(b: Tensor) -> Tensor:
+        return torch.from_numpy(root * solve(factor, root * b.numpy(), lower=True)[0])
+
+    return solution
 
 
 def conjugate_gradients(

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.core.edges.numeric import input_gradient, plain_features
 from kan2.core.layer import AFFINES, KANLayer
 from kan2.training.parameters import ParameterVector, Slot
 
@@ -44,8 +45,8 @@ class Linearisation:
         self.vector = vector
         self.records: list[LayerRecord] = []
         nodes = features.detach()
-        for layer, centre in zip(vector.model.layers, vector.centres):
-            record = LayerRecord(layer, nodes, None if self.records else first_basis, centre)
+        for layer, centre, only_sums in zip(vector.layers, vector.centres, vector.only_sums):
+            record = LayerRecord(layer, nodes, None if self.records else first_basis, centre, only_sums)
             self.records.append(record)
             nodes = record.outputs
         self.output = nodes
@@ -148,6 +149,7 @@ class LayerRecord:
         inputs: (batch, source) what it reads.
         basis: its basis there, where that is known already.
         centre: (term,) where b + a centre stands for b among the trained numbers; None for none.
+        only_sums: whether the nodes are the subnodes as they are.
 
     Attributes:
         basis: (batch, source, feature) features of its numeric edges; None without any.
@@ -155,12 +157,14 @@ class LayerRecord:
         outputs: (batch, node).
     """
 
-    def __init__(self, layer: KANLayer, inputs: Tensor, basis: Tensor | None, centre: Tensor | None = None) -> None:
-        self.layer, self.inputs, self.centre = layer, inputs, centre
+    def __init__(
+        self, layer: KANLayer, inputs: Tensor, basis: Tensor | None, centre: Tensor | None, only_sums: bool
+    ) -> None:
+        self.layer, self.inputs, self.centre, self.only_sums = layer, inputs, centre, only_sums
         self.basis: Tensor | None = None
         subnodes = None
         if layer.numeric is not None:
-            self.basis = layer.numeric.plain_features(inputs) if basis is None else basis
+            self.basis = plain_features(layer.numeric.expansion, inputs) if basis is None else basis
             self.weight = layer.numeric.masked_weight.detach().flatten(1).clone()
             subnodes = self.flat_basis @ self.weight.T
         if layer.symbolic is not None:
@@ -170,8 +174,7 @@ class LayerRecord:
             start = inputs.new_zeros(len(inputs), layer.spec.n_subnodes) if subnodes is None else subnodes
             subnodes = start.index_add_(1, terms.target, values)
         self.subnodes = inputs.new_zeros(len(inputs), layer.spec.n_subnodes) if subnodes is None else subnodes
-        self.only_sums = layer.only_sums()
-        if self.only_sums:
+        if only_sums:
             self.outputs = self.subnodes
         else:
             self.affines = {name: getattr(layer, name).detach().clone() for name in AFFINES}
@@ -212,7 +215,7 @@ class LayerRecord:
         if self.layer.numeric is not None and self.basis is not None:
             total = (of_subnodes @ self.weight).view(self.basis.shape)
             total = total if of_features is None else total + of_features
-            result = self.layer.numeric.input_gradient(self.inputs, total)
+            result = input_gradient(self.layer.numeric.expansion, self.inputs, total)
         if (terms := self.layer.symbolic) is not None:
             slopes = self._partials[..., 1] * self.affine[:, 0] * of_subnodes[:, terms.target]
             result = torch.zeros_like(self.inputs) if result is None else result

@@ -74,6 +74,8 @@ class SquaredError:
 
     def pseudo_residuals(self, output: Tensor, y: Tensor) -> PseudoResiduals:
         n_output = output.shape[1]
+        if n_output == 1 and self.units is None:
+            return [(torch.ones_like(output), (output - y)[:, 0])]
         roots = self._scaled(torch.eye(n_output, dtype=output.dtype, device=output.device)) / n_output**0.5
         residual = self._scaled(output - y) / n_output**0.5
         return [(roots[i].expand_as(output), residual[:, i]) for i in range(n_output)]

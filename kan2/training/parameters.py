@@ -9,6 +9,7 @@ parameters whose `requires_grad` is off have no place in the vector.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,8 +45,12 @@ class Slot:
 class ParameterVector:
     """Reads and writes the trainable numbers of a network as a vector.
 
+    It keeps hold of the network's layers and tensors: one that gets others, as by a move of its grids, needs another
+    vector.
+
     Attributes:
         model: the network.
+        layers: its layers.
         slots: the blocks of the vector, in order of layers.
         pairs: for each layer the (target, source) of its numeric edges; None where every pair is numeric.
         size: length of the vector.
@@ -60,10 +65,11 @@ class ParameterVector:
 
     def __init__(self, model: Network) -> None:
         self.model = model
+        self.layers: list[KANLayer] = list(model.layers)
         self.slots: list[Slot] = []
         self.pairs: list[Tensor | None] = []
         start = 0
-        for i, layer in enumerate(model.layers):
+        for i, layer in enumerate(self.layers):
             sizes = _sizes(layer)
             for kind, size in sizes.items():
                 self.slots.append(Slot(i, kind, start, start + size))
@@ -73,49 +79,54 @@ class ParameterVector:
                 pairs = torch.tensor(layer.spec.numeric_pairs, device=model.like.device)
             self.pairs.append(pairs)
         self.size = start
-        self.centres: list[Tensor | None] = [None] * len(model.layers)
+        self.centres: list[Tensor | None] = [None] * len(self.layers)
         self.sizes = model.like.new_ones(start)
+        # Looked up here once: a step asks for them many times, and modules are slow to look into.
+        self._tensors = [_tensor(self.layers[slot.layer], slot.kind).detach() for slot in self.slots]
+        self._weights = {s.layer: t for s, t in zip(self.slots, self._tensors) if s.kind == "weight"}
+
+    @cached_property
+    def only_sums(self) -> list[bool]:
+        """For each layer whether its nodes are its subnodes as they are, also after its numbers have moved."""
+        return [layer.only_sums() for layer in self.layers]
 
     def layer_slots(self, layer: int) -> list[Slot]:
         """Returns the slots of one layer."""
         return [slot for slot in self.slots if slot.layer == layer]
 
-    @torch.no_grad()
     def read(self) -> Float[Tensor, " parameter"]:
         """Returns a copy of the numbers."""
-        parts = [self._read(slot).flatten() for slot in self.slots]
-        return torch.cat(parts) if parts else self.model.like.new_zeros(0)
+        parts = [self._read(slot, tensor).flatten() for slot, tensor in zip(self.slots, self._tensors)]
+        return torch.cat(parts) if parts else self.sizes.new_zeros(0)
 
-    @torch.no_grad()
     def write(self, values: Float[Tensor, " parameter"]) -> None:
         """Puts the numbers back into the network."""
-        for slot in self.slots:
-            layer: Any = self.model.layers[slot.layer]
+        for slot, tensor in zip(self.slots, self._tensors):
             part = values[slot.part]
             if slot.kind == "weight":
-                weight, pairs = layer.numeric.weight, self.pairs[slot.layer]
+                pairs = self.pairs[slot.layer]
                 if pairs is None:
-                    weight.copy_(part.view(weight.shape))
+                    tensor.copy_(part.view(tensor.shape))
                 else:
-                    weight[pairs[:, 0], pairs[:, 1]] = part.view(len(pairs), -1)
+                    tensor[pairs[:, 0], pairs[:, 1]] = part.view(len(pairs), -1)
             elif slot.kind == "term":
-                terms = layer.symbolic
+                terms: Any = self.layers[slot.layer].symbolic
                 numbers = self._term_numbers(slot)
                 numbers[terms.free] = part
                 if (centre := self.centres[slot.layer]) is not None:
                     numbers[:, 1] -= numbers[:, 0] * centre
-                terms.affine.copy_(numbers[:, :4])
-                terms.shape.copy_(numbers[:, 4])
+                tensor.copy_(numbers[:, :4])
+                terms.shape.detach().copy_(numbers[:, 4])
             else:
-                getattr(layer, slot.kind).copy_(part)
+                tensor.copy_(part)
 
     def edge_weights(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "edge feature"]:
         """Returns the part of a vector that belongs to a slot of weights, one row an edge."""
-        return values[slot.part].view(-1, self._weight(slot).shape[-1])
+        return values[slot.part].view(-1, self._weights[slot.layer].shape[-1])
 
     def scatter_edges(self, slot: Slot, values: Float[Tensor, " parameter"]) -> Float[Tensor, "target source feature"]:
         """Returns the part of a vector that belongs to a slot of weights in the shape of the layer's weights."""
-        weight, pairs = self._weight(slot).detach(), self.pairs[slot.layer]
+        weight, pairs = self._weights[slot.layer], self.pairs[slot.layer]
         if pairs is None:
             return values[slot.part].view(weight.shape)
         dense = torch.zeros_like(weight)
@@ -124,7 +135,7 @@ class ParameterVector:
 
     def gather_edges(self, slot: Slot, dense: Float[Tensor, "target *rest"]) -> Float[Tensor, "edge feature"]:
         """Returns the rows of an array like the layer's weights that belong to a slot of weights."""
-        weight, pairs = self._weight(slot), self.pairs[slot.layer]
+        weight, pairs = self._weights[slot.layer], self.pairs[slot.layer]
         dense = dense.view(weight.shape)
         return dense.flatten(0, 1) if pairs is None else dense[pairs[:, 0], pairs[:, 1]]
 
@@ -132,30 +143,30 @@ class ParameterVector:
         """Returns the targets and the sources of the edges of a slot of weights."""
         pairs = self.pairs[slot.layer]
         if pairs is None:
-            spec = self.model.layers[slot.layer].spec
+            spec = self.layers[slot.layer].spec
             index = torch.arange(spec.n_subnodes * spec.n_in, device=self.model.like.device)
             return index // spec.n_in, index % spec.n_in
         return pairs[:, 0], pairs[:, 1]
 
-    def _weight(self, slot: Slot) -> Tensor:
-        layer: Any = self.model.layers[slot.layer]
-        return layer.numeric.weight
-
-    def _read(self, slot: Slot) -> Tensor:
-        layer: Any = self.model.layers[slot.layer]
+    def _read(self, slot: Slot, tensor: Tensor) -> Tensor:
         if slot.kind == "weight":
             pairs = self.pairs[slot.layer]
-            return layer.numeric.weight if pairs is None else layer.numeric.weight[pairs[:, 0], pairs[:, 1]]
+            return tensor if pairs is None else tensor[pairs[:, 0], pairs[:, 1]]
         if slot.kind == "term":
-            return self._term_numbers(slot)[layer.symbolic.free]
-        return getattr(layer, slot.kind)
+            terms: Any = self.layers[slot.layer].symbolic
+            return self._term_numbers(slot)[terms.free]
+        return tensor
 
     def _term_numbers(self, slot: Slot) -> Float[Tensor, "term 5"]:
-        terms: Any = self.model.layers[slot.layer].symbolic
-        numbers = torch.cat([terms.affine, terms.shape[:, None]], 1)
+        terms: Any = self.layers[slot.layer].symbolic
+        numbers = torch.cat([terms.affine, terms.shape[:, None]], 1).detach()
         if (centre := self.centres[slot.layer]) is not None:
             numbers[:, 1] += numbers[:, 0] * centre
         return numbers
+
+
+def _tensor(layer: Any, kind: str) -> Tensor:
+    return layer.numeric.weight if kind == "weight" else layer.symbolic.affine if kind == "term" else getattr(layer, kind)
 
 
 def _sizes(layer: KANLayer) -> dict[str, int]:

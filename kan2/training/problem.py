@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2.core.edges.numeric import plain_features
 from kan2.core.layer import chunked
-from kan2.core.linalg import damped_solver
+from kan2.core.linalg import damped_solver, diagonal_blocks, gram_matrix
 from kan2.core.network import Network
 from kan2.training._linearisation import Adjoints, Linearisation
 from kan2.training._moments import Moments
@@ -171,7 +172,7 @@ class Problem:
             vector: the network at the point.
             evaluation: what `evaluate` returned at this point.
         """
-        gram = self.features.new_zeros(vector.size, vector.size)
+        gram = None
         gradient = self.features.new_zeros(vector.size)
         ratios = self.scale_slopes(vector, evaluation)
         sensitivities: list[Sensitivity] = []
@@ -182,14 +183,14 @@ class Problem:
                     sensitivities.append(adjoints)
                     residuals.append(z)
                 jacobian = adjoints.jacobian()
-                gram.addmm_(jacobian.T, jacobian)
+                gram = gram_matrix(jacobian) if gram is None else gram.add_(gram_matrix(jacobian))
                 gradient.addmv_(jacobian.T, z)
             if ratios:
                 gradient += self.upstream(part, linearisation, evaluation, ratios)
+        assert gram is not None, "no samples"
         for slot, rise, curvature in self.penalty_blocks(vector, evaluation, ratios):
             gradient[slot.part] += rise.flatten()
-            rows = torch.arange(slot.start, slot.stop, device=gram.device).view(rise.shape)
-            gram[rows[:, :, None], rows[:, None, :]] += curvature
+            diagonal_blocks(gram, slot.start, curvature.shape[:2]).add_(curvature)
         return NormalEquations(gram, gradient, sensitivities, residuals)
 
     def linearised(
@@ -278,7 +279,7 @@ class Problem:
             return None
         if self._first is None or self._first[0] is not edges.basis:
             with torch.no_grad():
-                self._first = (edges.basis, edges.features(self.features))
+                self._first = (edges.basis, plain_features(edges.expansion, self.features))
         return self._first[1]
 
     def _penalty(self, model: Network, moments: Moments) -> Tensor:

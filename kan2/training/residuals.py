@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kan2.core.linalg import gram_matrix
 from kan2.core.network import Network
 from kan2.errors import ShapeError, TrainingError
 from kan2.training._probes import Probe, dense_jacobian, pull
@@ -155,7 +156,7 @@ class ResidualProblem(Problem):
         for column in columns:
             jacobian = self._jacobian(probe, vector, column)
             value = column.detach()
-            gram.addmm_(jacobian.T, jacobian)
+            gram += gram_matrix(jacobian)
             gradient.addmv_(jacobian.T, value)
             sensitivities.append(DenseSensitivity(jacobian))
             residuals.append(value)

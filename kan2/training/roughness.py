@@ -14,6 +14,7 @@ Reference: Eilers, Marx, Flexible Smoothing with B-splines and Penalties (1996),
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -53,9 +54,13 @@ class QuadraticTerm:
 
     def slopes(self, weights: Float[Tensor, "edge feature"]) -> tuple[Tensor, Tensor]:
         """Returns half the gradient (edge, feature) and half the Hessian (edge, feature, feature)."""
-        rise = torch.einsum("er,erf->ef", self._rows(weights), self.matrix.expand(len(weights), -1, -1))
-        bend = self.weight[:, None, None] * (self.matrix.mT @ self.matrix)
-        return self.weight[:, None] * rise, bend
+        rows = self._rows(weights) * self.weight[:, None]
+        is_shared = self.matrix.shape[0] == 1
+        return rows @ self.matrix[0] if is_shared else torch.einsum("er,erf->ef", rows, self.matrix), self._bend
+
+    @cached_property
+    def _bend(self) -> Float[Tensor, "edge feature feature"]:
+        return self.weight[:, None, None] * (self.matrix.mT @ self.matrix)
 
     def _rows(self, weights: Tensor) -> Tensor:
         weights = weights if self.origin is None else weights - self.origin
@@ -82,6 +87,7 @@ class Roughness:
     def __init__(self, strength: float, smoothing: float = 0.0, keeps: bool = False) -> None:
         self.strength, self.keeps = strength, keeps
         self._matrices: dict[int, tuple[Tensor | None, Tensor]] = {}
+        self._terms: list[QuadraticTerm] | None = None
         self._origins: dict[int, Tensor] = {}
         self._smoothing = smoothing
         self.weights: list[Tensor] = []
@@ -96,6 +102,7 @@ class Roughness:
     def smoothing(self, strength: float) -> None:
         if bool(strength) != bool(self._smoothing):
             self._matrices = {}
+        self._terms = None
         self._smoothing = strength
 
     def measure(self, weights: list[Tensor], support: list[Tensor]) -> None:
@@ -104,15 +111,21 @@ class Roughness:
         Args:
             weights, support: see the attributes.
         """
-        self.weights, self.support, self._matrices = weights, support, {}
+        self.weights, self.support, self._matrices, self._terms = weights, support, {}, None
 
     @property
     def is_on(self) -> bool:
         """Whether there is any term."""
         return self.strength > 0 or self.smoothing > 0 or self.keeps
 
-    def terms(self, vector: ParameterVector) -> Iterator[QuadraticTerm]:
-        """Yields the terms, none before the weights are known."""
+    def terms(self, vector: ParameterVector) -> list[QuadraticTerm]:
+        """Returns the terms, none before the weights are known."""
+        # They are asked for several times a step, and stay the same until they are measured anew.
+        if self._terms is None:
+            self._terms = list(self._made(vector))
+        return self._terms
+
+    def _made(self, vector: ParameterVector) -> Iterator[QuadraticTerm]:
         slots = (slot for slot in vector.slots if slot.kind == "weight")
         for slot, weight, support in zip(slots, self.weights, self.support):
             edges: Any = vector.model.layers[slot.layer].numeric
@@ -132,7 +145,7 @@ class Roughness:
     def _matrices_of(
         self, slot: Slot, edges: Any, vector: ParameterVector, support: Tensor
     ) -> tuple[Tensor | None, Tensor]:
-        # They are asked for several times a step, and stay the same until they are measured anew.
+        # Other strengths leave them as they are.
         known = self._matrices.get(slot.layer)
         if known is None:
             rough, curvature = _rough(edges, support), edges.weight.new_zeros(0)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kan2.core.linalg import diagonal_blocks
 from kan2.core.network import Network
 from kan2.training._matrix_free import LARGEST_DENSE
 from kan2.training.grids import Snapshot
@@ -79,8 +80,7 @@ def score(work: Network, problem: Problem) -> Score:
     held = torch.zeros_like(gram)
     for term in problem.roughness.terms(vector):
         _, bend = term.slopes(vector.edge_weights(term.slot, vector.read()))
-        rows = torch.arange(term.slot.start, term.slot.stop, device=gram.device).view(bend.shape[:2])
-        held[rows[:, :, None], rows[:, None, :]] += bend
+        diagonal_blocks(held, term.slot.start, bend.shape[:2]).add_(bend)
     freedom = _trace(gram, held)
     n = n_values(problem)
     if not isfinite(evaluation.loss):

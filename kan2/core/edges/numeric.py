@@ -20,6 +20,24 @@ from kan2.core.spec import LayerSpec
 from kan2.errors import unknown_name
 
 
+def plain_features(expansion: Expansion, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:
+    """Evaluates all features of numeric edges by the fastest way, without gradients."""
+    if not can_fuse(expansion, expansion.basis.grid, x):
+        return expansion.features(x).contiguous()
+    x = x.contiguous()
+    made = compiled.features(x, expansion) if can_compile(x) else fused_step.plain_features(x, expansion)
+    return made.view(*x.shape, -1)
+
+
+def input_gradient(
+    expansion: Expansion, x: Float[Tensor, "batch source"], gradient: Float[Tensor, "batch source feature"]
+) -> Float[Tensor, "batch source"]:
+    """Returns the gradient of x for the gradient of its features, without gradients of its own."""
+    if can_fuse(expansion, expansion.basis.grid, x) and can_compile(x):
+        return compiled.input_gradient(gradient.flatten(1), x.contiguous(), expansion)
+    return (expansion.features(x, 1) * gradient).sum(-1)
+
+
 class BasisEdges(nn.Module):
     """The numeric activations of a layer.
 
@@ -76,24 +94,6 @@ class BasisEdges(nn.Module):
         if can_fuse(expansion, self.weight, x) and can_compile(x):
             return compiled.derivatives(x.contiguous(), expansion, order)
         return expansion.features(x, order)
-
-    def plain_features(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:
-        """Evaluates all features by the fastest way, without gradients."""
-        expansion = self.expansion
-        if not can_fuse(expansion, self.weight, x):
-            return expansion.features(x).contiguous()
-        x = x.contiguous()
-        made = compiled.features(x, expansion) if can_compile(x) else fused_step.plain_features(x, expansion)
-        return made.view(*x.shape, -1)
-
-    def input_gradient(
-        self, x: Float[Tensor, "batch source"], gradient: Float[Tensor, "batch source feature"]
-    ) -> Float[Tensor, "batch source"]:
-        """Returns the gradient of x for the gradient of its features, without gradients of its own."""
-        expansion = self.expansion
-        if can_fuse(expansion, self.weight, x) and can_compile(x):
-            return compiled.input_gradient(gradient.flatten(1), x.contiguous(), expansion)
-        return (expansion.features(x, 1) * gradient).sum(-1)
 
     def forward(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch target"]:
         expansion, weight = self.expansion, self.weight
