@@ -9,6 +9,8 @@ Reference: Golub, Van Loan, Matrix Computations, 4th ed., section 5.5.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,9 +55,7 @@ def gram_matrix(a: Float[Tensor, "rows n"]) -> Float[Tensor, "n n"]:
     return torch.from_numpy(rows.T @ rows)
 
 
-def diagonal_blocks(
-    gram: Float[Tensor, "n n"], start: int, shape: Sequence[int]
-) -> Float[Tensor, "block width width"]:
+def diagonal_blocks(gram: Float[Tensor, "n n"], start: int, shape: Sequence[int]) -> Float[Tensor, "block width width"]:
     """Returns the square blocks of equal width along the diagonal of a matrix, which is contiguous, as a view.
 
     Args:
@@ -71,60 +71,71 @@ def diagonal_blocks(
     return gram.as_strided((count, width, width), (width * (n + 1), n, 1), gram.storage_offset() + start * (n + 1))
 
 
-def damped_solver(
-    gram: Float[Tensor, "n n"], damping: float, scale: Float[Tensor, " n"]
-) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]] | None:
-    """Factorises gram + damping diag(scale) for a symmetric positive semi-definite gram.
+class DampedSystem:
+    """gram + damping diag(scale) for a symmetric positive semi-definite gram, to be solved for several dampings.
 
-    The matrix is scaled to unit diagonal first, so that columns of very different size do not lose digits.
+    The matrix is divided by the scale first, so that columns of very different size do not lose digits. Vectors are
+    NumPy arrays, for solvers whose own operations on small vectors should not cost more than the solution.
 
     Args:
         gram: J'J, symmetric.
-        damping: Marquardt's parameter, >= 0.
-        scale: Marquardt's scaling, > 0; usually the running maximum of the diagonal of gram.
-
-    Returns:
-        the map from b to the solution x of (gram + damping diag(scale)) x = b; None where the matrix is not positive
-        definite to working precision and needs more damping.
+        scale: (n,) Marquardt's scaling, > 0, on the CPU; usually the running maximum of the diagonal of gram.
 
     Example:
-        >>> damped_solver(torch.eye(2), 1.0, torch.ones(2))(torch.ones(2)).round(decimals=5).tolist()
+        >>> system = DampedSystem(torch.eye(2), np.ones(2, dtype=np.float32))
+        >>> system.solver(1.0)(np.ones(2, dtype=np.float32)).tolist()
         [0.5, 0.5]
     """
-    if gram.device.type == "cpu":
-        return _damped_solver_of_lapack(gram, damping, scale)
-    root = (gram.diagonal() + damping * scale).clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
-    scaled = gram * root[:, None]
-    scaled *= root
-    scaled.diagonal().fill_(1.0)
-    factor, info = torch.linalg.cholesky_ex(scaled)
-    if int(info) or not bool(torch.isfinite(factor.diagonal().sum())):
-        return None
-    return lambda b: root * torch.cholesky_solve((root * b)[:, None], factor)[:, 0]
+
+    def __init__(self, gram: Float[Tensor, "n n"], scale: np.ndarray) -> None:
+        self._root = 1 / np.sqrt(np.maximum(scale, np.finfo(scale.dtype).tiny))
+        if gram.device.type == "cpu":
+            self._scaled: Any = gram.numpy() * self._root[:, None]
+            self._scaled *= self._root
+        else:
+            root = torch.from_numpy(self._root).to(gram)
+            self._scaled = gram * root[:, None] * root
+
+    def solver(self, damping: float) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Factorises the matrix.
+
+        Args:
+            damping: Marquardt's parameter, >= 0.
+
+        Returns:
+            the map from b to the solution x of (gram + damping diag(scale)) x = b; None where the matrix is not
+            positive definite to working precision and needs more damping.
+        """
+        root = self._root
+        if isinstance(self._scaled, Tensor):
+            matrix = self._scaled.clone()
+            matrix.diagonal().add_(damping)
+            factor, info = torch.linalg.cholesky_ex(matrix)
+            if int(info) or not bool(torch.isfinite(factor.diagonal().sum())):
+                return None
+
+            def solution_there(b: np.ndarray) -> np.ndarray:
+                there = torch.from_numpy(root * b).to(factor)[:, None]
+                return root * torch.cholesky_solve(there, factor)[:, 0].cpu().numpy()
+
+            return solution_there
+        factorise, solve = _lapack(self._scaled.dtype)
+        matrix = self._scaled.copy()
+        matrix.reshape(-1)[:: len(matrix) + 1] += damping
+        # Transposed, the matrix has the order of columns that LAPACK takes, and need not be copied.
+        factor, info = factorise(matrix.T, lower=True, overwrite_a=True, clean=False)
+        if info or not math.isfinite(factor.diagonal().sum()):
+            return None
+        return lambda b: root * solve(factor, root * b, lower=True)[0]
 
 
-def _damped_solver_of_lapack(
-    gram: Float[Tensor, "n n"], damping: float, scale: Float[Tensor, " n"]
-) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]] | None:
-    # The same without torch, whose operations on small matrices take several times as long to start as to carry out.
-    matrix = gram.numpy()
-    diagonal = matrix.diagonal() + damping * scale.numpy()
-    root = 1 / np.sqrt(np.maximum(diagonal, np.finfo(matrix.dtype).tiny))
-    scaled = matrix * root[:, None]
-    scaled *= root
-    np.fill_diagonal(scaled, 1.0)
-    from scipy.linalg import get_lapack_funcs  # needed by training alone, and slow to import
+@lru_cache(maxsize=4)
+def _lapack(dtype: np.dtype) -> Any:
+    # Cholesky's factorisation and the solution by it. Torch has them too, but each of its calls takes longer to start
+    # than a small matrix takes. Training alone needs them, and they are slow to import.
+    from scipy.linalg import get_lapack_funcs
 
-    factorise, solve = get_lapack_funcs(("potrf", "potrs"), (scaled,))
-    # Transposed, the matrix has the order of columns that LAPACK takes, and need not be copied.
-    factor, info = factorise(scaled.T, lower=True, overwrite_a=True, clean=False)
-    if info or not math.isfinite(factor.diagonal().sum()):
-        return None
-
-    def solution(b: Tensor) -> Tensor:
-        return torch.from_numpy(root * solve(factor, root * b.numpy(), lower=True)[0])
-
-    return solution
+    return get_lapack_funcs(("potrf", "potrs"), dtype=dtype)
 
 
 def conjugate_gradients(

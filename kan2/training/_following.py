@@ -184,11 +184,11 @@ class GridFollower:
 
     def _activations(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The grid of every numeric layer but the first, whose samples do not move, with what it reads.
-        ready = self.solver.evaluation.linearisation
+        ready = self.solver.evaluation.inputs
         nodes, layers = self.problem.features, self.work.layers
         for i, layer in enumerate(layers):
             if i and layer.numeric is not None:
-                yield layer.numeric.basis.grid, nodes if ready is None else ready.records[i].inputs
+                yield layer.numeric.basis.grid, nodes if ready is None else ready[i]
             if ready is None and i + 1 < len(layers):
                 with torch.no_grad():
                     nodes = chunked(layer, nodes)

@@ -6,7 +6,7 @@ diagonal as preconditioner.
 Reference: Martens, Deep learning via Hessian-free optimization (2010).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -14,10 +14,15 @@ from torch import Tensor
 from kan2.core.linalg import conjugate_gradients
 from kan2.training._linearisation import Adjoints
 from kan2.training.parameters import ParameterVector, Slot
-from kan2.training.problem import Evaluation, Problem, Sensitivity
+from kan2.training.problem import Evaluation, Problem
 
 LARGEST_DENSE = 4000  # parameters up to which the matrix is formed
 STEPS = 100  # products for one solution
+
+
+def is_large(vector: ParameterVector) -> bool:
+    """Whether a network has more parameters than a dense matrix serves well."""
+    return vector.size > LARGEST_DENSE
 
 
 class MatrixFreeEquations:
@@ -33,9 +38,6 @@ class MatrixFreeEquations:
         gradient: (parameter,).
         diagonal: (parameter,), that of the matrix.
     """
-
-    residuals: Sequence[Tensor] = ()
-    sensitivities: Sequence[Sensitivity] = ()
 
     def __init__(self, problem: Problem, vector: ParameterVector, evaluation: Evaluation) -> None:
         self.problem, self.vector, self.evaluation = problem, vector, evaluation
@@ -73,10 +75,6 @@ class MatrixFreeEquations:
         shift = damping * scale
         preconditioner = (self.diagonal + shift).clamp_min(1e-300)
         return lambda b: conjugate_gradients(lambda v: self.apply(v) + shift * v, b, preconditioner, STEPS)
-
-    def predicted(self, delta: Tensor) -> float:
-        """Returns by how much the quadratic model says that a step lowers the objective."""
-        return -float(2 * self.gradient @ delta + delta @ self.apply(delta))
 
     def _adjoints(self) -> Iterator[Adjoints]:
         if self._kept:

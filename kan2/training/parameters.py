@@ -166,7 +166,9 @@ class ParameterVector:
 
 
 def _tensor(layer: Any, kind: str) -> Tensor:
-    return layer.numeric.weight if kind == "weight" else layer.symbolic.affine if kind == "term" else getattr(layer, kind)
+    return (
+        layer.numeric.weight if kind == "weight" else layer.symbolic.affine if kind == "term" else getattr(layer, kind)
+    )
 
 
 def _sizes(layer: KANLayer) -> dict[str, int]:

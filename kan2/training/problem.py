@@ -8,7 +8,7 @@ above.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kan2.core.edges.numeric import plain_features
 from kan2.core.layer import chunked
-from kan2.core.linalg import damped_solver, diagonal_blocks, gram_matrix
+from kan2.core.linalg import diagonal_blocks, gram_matrix
 from kan2.core.network import Network
 from kan2.training._linearisation import Adjoints, Linearisation
 from kan2.training._moments import Moments
@@ -52,6 +52,11 @@ class Evaluation:
     linearisation: Linearisation | None
     moments: Moments | None = None
     squares: Tensor | None = None
+
+    @property
+    def inputs(self) -> Sequence[Tensor] | None:
+        """What each layer reads, (batch, source); None where the samples need several chunks."""
+        return None if self.linearisation is None else [record.inputs for record in self.linearisation.records]
 
 
 class Problem:
@@ -138,8 +143,7 @@ class Problem:
             total = float(squares.mean())
         penalty = float(self._penalty(vector.model, moments)) if self.penalty.lamb else 0.0
         rough = self.roughness.value(vector)
-        single = len(self) <= self._chunk_rows(vector)
-        ready = linearisation if single else None
+        ready = linearisation if self.is_whole(vector) else None
         return Evaluation(total + penalty + rough, total, penalty, ready, moments, squares)
 
     def unreachable(self, model: Network, evaluation: Evaluation) -> float:
@@ -258,6 +262,10 @@ class Problem:
         root_share = self.share_of(slice(None)) ** 0.5
         return [z * root_share for _, z in self.loss.pseudo_residuals(self.output(model), self.y)]
 
+    def is_whole(self, vector: ParameterVector) -> bool:
+        """Whether all samples fit into one chunk."""
+        return len(self) <= self._chunk_rows(vector)
+
     def _chunk_rows(self, vector: ParameterVector) -> int:
         layers = vector.model.layers
         width = sum(layer.numeric.weight[0].numel() for layer in layers if layer.numeric is not None)
@@ -313,7 +321,7 @@ class Problem:
                 weight = record.weight.view(-1, *record.basis.shape[1:]).transpose(0, 1)
                 values = centred @ weight.mT * ratio.T[:, None]
                 found = (values @ weight).transpose(0, 1) / 2
-                of_features[i] = found * (share if isinstance(share, float) else share[:, None, None])
+                of_features[i] = found * (share[:, None, None] if isinstance(share, Tensor) else share)
         if not of_features:
             return linearisation.output.new_zeros(vector.size)
         adjoints = linearisation.adjoints(torch.zeros_like(linearisation.output), of_features)
@@ -368,16 +376,3 @@ class NormalEquations:
     gradient: Tensor
     sensitivities: Sequence["Sensitivity"]
     residuals: list[Tensor]
-
-    @property
-    def diagonal(self) -> Tensor:
-        """The diagonal of the matrix."""
-        return self.gram.diagonal()
-
-    def solver(self, damping: float, scale: Tensor) -> Callable[[Tensor], Tensor] | None:
-        """Returns the map from b to the solution of (gram + damping diag(scale)) x = b, None where it is singular."""
-        return damped_solver(self.gram, damping, scale)
-
-    def predicted(self, delta: Tensor) -> float:
-        """Returns by how much the quadratic model says that a step lowers the objective."""
-        return -float(2 * self.gradient @ delta + delta @ (self.gram @ delta))

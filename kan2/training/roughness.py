@@ -56,10 +56,11 @@ class QuadraticTerm:
         """Returns half the gradient (edge, feature) and half the Hessian (edge, feature, feature)."""
         rows = self._rows(weights) * self.weight[:, None]
         is_shared = self.matrix.shape[0] == 1
-        return rows @ self.matrix[0] if is_shared else torch.einsum("er,erf->ef", rows, self.matrix), self._bend
+        return rows @ self.matrix[0] if is_shared else torch.einsum("er,erf->ef", rows, self.matrix), self.bend
 
     @cached_property
-    def _bend(self) -> Float[Tensor, "edge feature feature"]:
+    def bend(self) -> Float[Tensor, "edge feature feature"]:
+        """Half the Hessian."""
         return self.weight[:, None, None] * (self.matrix.mT @ self.matrix)
 
     def _rows(self, weights: Tensor) -> Tensor:

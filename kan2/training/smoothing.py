@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kan2.core.linalg import diagonal_blocks
 from kan2.core.network import Network
-from kan2.training._matrix_free import LARGEST_DENSE
+from kan2.training._matrix_free import is_large
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
 from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
@@ -147,10 +147,11 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
         grids: its stages.
     """
     problem, work, history = run.problem, run.work, run.history
-    n_parameters = ParameterVector(work).size
+    vector = ParameterVector(work)
+    n_parameters = vector.size
     has_splines = any(layer.numeric is not None for layer in work.layers)
     can_tell = problem.loss.is_squares or isinstance(problem.loss, CrossEntropy)
-    is_dense = n_parameters <= LARGEST_DENSE  # the score takes the whole matrix
+    is_dense = not is_large(vector)  # the score takes the whole matrix
     if not (has_splines and can_tell and is_dense) or n_values(problem) >= SCORED * n_parameters:
         run.run(grids)
         return

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kan2 import MultKAN
-from kan2.training import smoothing
+from kan2.training import _matrix_free, smoothing
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
@@ -64,7 +64,7 @@ def test_what_was_chosen_is_told_and_kept():
 
 
 def test_networks_too_large_for_a_matrix_are_not_scored(monkeypatch):
-    monkeypatch.setattr(smoothing, "LARGEST_DENSE", 10)
+    monkeypatch.setattr(_matrix_free, "LARGEST_DENSE", 10)
     monkeypatch.setattr(smoothing, "score", lambda *_: pytest.fail("scored"))
     assert MultKAN([1, 3, 1]).fit((X, Y), steps=3).freedom is None
 

@@ -182,10 +182,10 @@ def test_a_network_without_free_numbers_is_left_as_it_is():
 
 
 def test_more_parameters_than_a_matrix_serves(monkeypatch):
-    from kan2.training import levenberg_marquardt
+    from kan2.training import _matrix_free
 
     dense = fitted(steps=6, lamb=1e-4)[1]
-    monkeypatch.setattr(levenberg_marquardt, "LARGEST_DENSE", 10)
+    monkeypatch.setattr(_matrix_free, "LARGEST_DENSE", 10)
     free = fitted(steps=6, lamb=1e-4)[1]
     assert free.loss < 2 * dense.loss + 0.05
 

@@ -6,6 +6,7 @@ gradient of that matrix. Nothing but the features is kept for the way back.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -25,6 +26,42 @@ LARGEST = 2**17  # inputs; the loops run on one thread, the passes of more input
 def can_compile(x: Tensor) -> bool:
     """Says whether the compiled loops are there, and the faster way for these inputs."""
     return IS_AVAILABLE and x.device.type == "cpu" and (x.numel() <= LARGEST or torch.get_num_threads() == 1)
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The loops of some edges as functions of arrays alone, for those who have many calls to make.
+
+    Attributes:
+        write_features: (x, features) -> writes the features (batch, source * feature) of x (batch, source).
+        gather_gradient: (x, gradient, result) -> writes the gradient of x for one of the features.
+        write_intervals: (x, result) -> writes in which interval of its grid each entry of x lies.
+    """
+
+    write_features: Callable[[np.ndarray, np.ndarray], None]
+    gather_gradient: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    write_intervals: Callable[[np.ndarray, np.ndarray], None]
+
+    @classmethod
+    def of(cls, expansion: Expansion) -> "Loops":
+        """Returns the loops of edges with "silu" or no base function, as they are now."""
+        from kan2.core.edges import _loops
+
+        basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
+        write, gather = _loops.loops(basis.k, basis.grid.dtype)
+        numbers = _arrays(expansion)
+        rest = basis.n_intervals, expansion.is_straight, int(expansion.has_base), expansion.base_fun == "silu"
+
+        def write_features(x: np.ndarray, features: np.ndarray) -> None:
+            write(x, *numbers, *rest, features)
+
+        def gather_gradient(x: np.ndarray, gradient: np.ndarray, result: np.ndarray) -> None:
+            gather(x, *numbers, *rest, gradient, result)
+
+        def write_intervals(x: np.ndarray, result: np.ndarray) -> None:
+            _loops.write_intervals(x, *numbers[:2], rest[0], result)
+
+        return cls(write_features, gather_gradient, write_intervals)
 
 
 def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Tensor, "batch feature"]:

@@ -3,27 +3,15 @@
 The first use of an order and a type takes a second or two; what was compiled is kept on disk.
 """
 
-import inspect
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
-import numba
 import numpy as np
 import torch
 
 from kan2.core.bases.bspline import BSplineBasis
-
-
-def compile_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
-    """Has numba compile a function when it is called first, and keep the result on disk where it may write."""
-    loop = inspect.unwrap(loop)  # numba reads the code itself, not that of a wrapper such as a checker of types
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-    try:
-        return numba.njit(cache=True, **options)(loop)
-    except RuntimeError:  # no folder to write to
-        return numba.njit(**options)(loop)
+from kan2.core.compiling import compile_loop
 
 
 @compile_loop
@@ -38,6 +26,14 @@ def locate(x, low, scale, n_grid):
     if t < 0:
         return 0, 0.0, t - 0.0
     return 0, t - 0.0, 0.0
+
+
+@compile_loop
+def write_intervals(x, low, scale, n_grid, result):
+    """Writes in which interval of its grid each entry of x (batch, source) lies."""
+    for i in range(x.shape[0]):
+        for s in range(x.shape[1]):
+            result[i, s] = locate(x[i, s], low[s], scale[s], n_grid)[0]
 
 
 def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:

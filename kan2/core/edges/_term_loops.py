@@ -6,7 +6,7 @@ terms of a layer with the derivatives of their functions, another carries a grad
 
 import math
 
-from kan2.core.edges._loops import compile_loop
+from kan2.core.compiling import compile_loop
 
 
 @compile_loop

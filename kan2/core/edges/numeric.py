@@ -12,12 +12,20 @@ from torch import Tensor, nn
 from kan2.core.bases import BASE_FUNCTIONS, Basis
 from kan2.core.edges import _compiled as compiled
 from kan2.core.edges import _fused as fused_step
+from kan2.core.edges._compiled import Loops as Loops
 from kan2.core.edges._compiled import can_compile
 from kan2.core.edges._fused import can_fuse, fused
 from kan2.core.edges.expansion import Expansion
 from kan2.core.linalg import lstsq
 from kan2.core.spec import LayerSpec
 from kan2.errors import unknown_name
+
+
+def loops_of(expansion: Expansion) -> Loops | None:
+    """Returns the compiled loops of these edges in float64, None where there are none or they know not all of it."""
+    grid = expansion.basis.grid
+    knows = grid.dtype == torch.float64 and (expansion.base_fun == "silu" or not expansion.has_base)
+    return Loops.of(expansion) if knows and can_fuse(expansion, grid, grid) and can_compile(grid) else None
 
 
 def plain_features(expansion: Expansion, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch source feature"]:

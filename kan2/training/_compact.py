@@ -1,0 +1,344 @@
+"""The objective of small networks of splines in flat arrays, by loops that numba compiles.
+
+A step of a small network has little to compute: as tensor operations it takes longer to start than to carry out. Here
+the numbers are one array of which the layers' weights are views, features and their derivatives come from the compiled
+loops, and the rest is a few products of matrices. The results are those of `Problem` to rounding.
+
+Reference: Griewank, Walther, Evaluating Derivatives (2008), chapter 3.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kan2.core.edges.numeric import Loops, loops_of
+from kan2.core.linalg import DampedSystem, diagonal_blocks
+from kan2.training._equations import Solve
+from kan2.training._matrix_free import is_large
+from kan2.training.losses import SquaredError
+from kan2.training.parameters import ParameterVector
+from kan2.training.problem import CHUNK_ENTRIES, Evaluation, Problem
+from kan2.training.roughness import QuadraticTerm
+
+SPARSE = 1 / 3
+"""Share of the features of an edge that differ from zero below which these alone are multiplied. Measured with 1,000
+samples and k = 3: [2, 5, 1] breaks even at 0.36 (10 intervals), [5, 10, 1] at 0.3, and wins four times at 0.11."""
+
+
+def can_compact(problem: Problem, vector: ParameterVector) -> bool:
+    """Says whether this way serves: splines alone, squares, no sparsity penalty, samples that fit into one chunk."""
+    if not (
+        type(problem) is Problem
+        and isinstance(problem.loss, SquaredError)
+        and not problem.penalty.lamb
+        and not is_large(vector)
+        and len(vector.slots) == len(vector.layers)
+        and all(slot.kind == "weight" for slot in vector.slots)
+        and all(
+            layer.symbolic is None and layer.numeric is not None and loops_of(layer.numeric.expansion) is not None
+            for layer in vector.layers
+        )
+    ):
+        return False
+    features = max(edges.weight[0].numel() for edges in _edges(vector))
+    row = features if _is_sparse(vector) else max(features, vector.size)
+    return len(problem) * row <= CHUNK_ENTRIES
+
+
+def _edges(vector: ParameterVector) -> list[Any]:
+    return [layer.numeric for layer in vector.layers]
+
+
+def _is_sparse(vector: ParameterVector) -> bool:
+    # The loops know one order.
+    orders = {edges.basis.k for edges in _edges(vector)}
+    return len(orders) == 1 and all(
+        edges.has_base + edges.basis.k + 1 <= SPARSE * edges.weight.shape[2] for edges in _edges(vector)
+    )
+
+
+class _Layer:
+    """One layer in arrays: where its weights are, the loops of its edges and the affines of its nodes."""
+
+    def __init__(self, vector: ParameterVector, i: int) -> None:
+        layer: Any = vector.layers[i]
+        self.place = vector.slots[i].part
+        self.shape: tuple[int, int, int] = tuple(layer.numeric.weight.shape)
+        pairs = vector.pairs[i]
+        self.pairs = None if pairs is None else (pairs[:, 0].numpy(), pairs[:, 1].numpy())
+        self.edges = tuple(index.numpy() for index in vector.edge_pairs(vector.slots[i]))
+        self.lead = int(layer.numeric.has_base)
+        loops = loops_of(layer.numeric.expansion)
+        assert loops is not None
+        self.loops: Loops = loops
+        self.n_sum, self.arities = layer.spec.n_sum, layer.spec.arities
+        self.starts = np.cumsum([self.n_sum, *self.arities])
+        names = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
+        affines = [getattr(layer, name).detach().numpy() for name in names]
+        self.subnode_scale, self.subnode_bias, self.node_scale, self.node_bias = affines
+        self.only_sums = vector.only_sums[i]
+
+    def weight(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns the weights (target, source * feature), as a view where every pair has an edge."""
+        target, source, feature = self.shape
+        own = numbers[self.place]
+        if self.pairs is None:
+            return own.reshape(target, source * feature)
+        dense = np.zeros(self.shape)
+        dense[self.pairs] = own.reshape(-1, feature)
+        return dense.reshape(target, -1)
+
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """Returns (sample, source * feature)."""
+        result = np.empty((len(x), self.shape[1] * self.shape[2]))
+        self.loops.write_features(x, result)
+        return result
+
+    def intervals(self, x: np.ndarray) -> np.ndarray:
+        """Returns (sample, source), in which interval of its grid each entry lies."""
+        result = np.empty(x.shape, np.int64)
+        self.loops.write_intervals(x, result)
+        return result
+
+    def nodes(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the subnodes with their affine and the nodes."""
+        if self.only_sums:
+            return sums, sums
+        values = sums * self.subnode_scale
+        values += self.subnode_bias
+        nodes = values
+        if self.arities:
+            products = [values[:, i:j].prod(1) for i, j in zip(self.starts, self.starts[1:])]
+            nodes = np.column_stack([values[:, : self.n_sum], *products])
+        nodes = nodes * self.node_scale
+        nodes += self.node_bias
+        return values, nodes
+
+    def carry_back(self, values: np.ndarray, adjoint: np.ndarray) -> np.ndarray:
+        """Returns the derivatives with respect to the sums, from those with respect to the nodes."""
+        if self.only_sums:
+            return adjoint
+        of_nodes = adjoint * self.node_scale
+        if not self.arities:
+            return of_nodes * self.subnode_scale
+        result = np.empty_like(values)
+        result[:, : self.n_sum] = of_nodes[:, : self.n_sum]
+        for node, (i, j) in enumerate(zip(self.starts, self.starts[1:])):
+            for factor in range(i, j):
+                # Not by division, for factors may be zero.
+                others = [other for other in range(i, j) if other != factor]
+                result[:, factor] = of_nodes[:, self.n_sum + node] * values[:, others].prod(1)
+        result *= self.subnode_scale
+        return result
+
+    def columns(self, leaf: np.ndarray, features: np.ndarray, out: np.ndarray) -> None:
+        """Writes the columns of the Jacobian that belong to the weights."""
+        n, (target, source, feature) = len(leaf), self.shape
+        if self.pairs is None:
+            np.multiply(leaf[:, :, None], features[:, None, :], out=out.reshape(n, target, source * feature))
+        else:
+            seen = features.reshape(n, source, feature)[:, self.pairs[1]]
+            np.multiply(leaf[:, self.pairs[0], None], seen, out=out.reshape(n, -1, feature))
+
+
+@dataclass(frozen=True)
+class CompactEvaluation(Evaluation):
+    """An evaluation with what its derivatives need.
+
+    Attributes:
+        layer_inputs: (sample, source) what each layer reads.
+        features: (sample, source * feature) of each layer.
+        values: (sample, subnode) of each layer, with their affine.
+        residual: (sample, output), whose sum of squares is the loss.
+    """
+
+    layer_inputs: Sequence[np.ndarray] = ()
+    features: Sequence[np.ndarray] = ()
+    values: Sequence[np.ndarray] = ()
+    residual: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def inputs(self) -> Sequence[Tensor]:
+        return [torch.from_numpy(x) for x in self.layer_inputs]
+
+
+class _Term:
+    """A term of the roughness in arrays."""
+
+    def __init__(self, term: QuadraticTerm) -> None:
+        self.place, self.weight = term.slot.part, term.weight.numpy()
+        self.shared = term.matrix[0].numpy().T if len(term.matrix) == 1 else None
+        self.matrix = term.matrix.numpy()
+        self.origin = None if term.origin is None else term.origin.numpy()
+        self.bend = term.bend
+
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns what is squared, (edge, row)."""
+        own = numbers[self.place].reshape(len(self.weight), -1)
+        own = own if self.origin is None else own - self.origin
+        return own @ self.shared if self.shared is not None else (self.matrix @ own[..., None])[..., 0]
+
+    def value(self, numbers: np.ndarray) -> float:
+        """Returns the term."""
+        rows = self.rows(numbers)
+        rows *= rows
+        return float(self.weight @ rows.sum(1))
+
+    def rise(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns half the gradient."""
+        rows = self.rows(numbers)
+        rows *= self.weight[:, None]
+        found = rows @ self.shared.T if self.shared is not None else (rows[:, None] @ self.matrix)[:, 0]
+        return found.reshape(-1)
+
+
+class CompactEvaluator:
+    """The objective of one network on one problem, see `can_compact`.
+
+    Args:
+        problem: what is minimised; its roughness has been measured.
+        vector: the network.
+    """
+
+    def __init__(self, problem: Problem, vector: ParameterVector) -> None:
+        self.vector, self.x, self.y = vector, problem.features.numpy(), problem.y.numpy()
+        self.layers = [_Layer(vector, i) for i in range(len(vector.layers))]
+        self.terms = [_Term(term) for term in problem.roughness.terms(vector)]
+        self.x = np.ascontiguousarray(self.x)
+        self.first = self.layers[0].features(self.x)
+        self.is_sparse, self.k = _is_sparse(vector), _edges(vector)[0].basis.k
+        if self.is_sparse:
+            self.where = self.layers[0].intervals(self.x)
+            columns = [np.arange(x.place.start, x.place.stop, x.shape[2]) for x in self.layers]
+            self.starts = np.concatenate(columns)
+        share = problem.share_of(slice(None))
+        root = share.sqrt().numpy()[:, None] if isinstance(share, Tensor) else np.full((len(self.y), 1), share**0.5)
+        assert isinstance(problem.loss, SquaredError)
+        units = problem.loss.units
+        n_output = self.y.shape[1]
+        self.scale = root / n_output**0.5 * (np.ones(n_output) if units is None else 1 / units.numpy())
+
+    def put(self, numbers: np.ndarray) -> None:
+        self.vector.write(torch.from_numpy(numbers))
+
+    def evaluate(self, numbers: np.ndarray) -> CompactEvaluation:
+        x, inputs, features, values = self.x, [], [], []
+        for i, layer in enumerate(self.layers):
+            seen = layer.features(x) if i else self.first
+            inputs.append(x)
+            features.append(seen)
+            of_subnodes, x = layer.nodes(seen @ layer.weight(numbers).T)
+            values.append(of_subnodes)
+        residual = x - self.y
+        residual *= self.scale
+        squares = np.einsum("no,no->o", residual, residual)
+        loss = float(squares.sum())
+        rough = sum(term.value(numbers) for term in self.terms)
+        return CompactEvaluation(
+            loss + rough,
+            loss,
+            0.0,
+            None,
+            None,
+            torch.from_numpy(squares * len(squares)),
+            inputs,
+            features,
+            values,
+            residual,
+        )
+
+    def equations(self, numbers: np.ndarray, evaluation: Evaluation) -> "_CompactEquations":
+        assert isinstance(evaluation, CompactEvaluation)
+        return _CompactEquations(self, numbers, evaluation)
+
+    def leaves(self, numbers: np.ndarray, evaluation: CompactEvaluation, output: int) -> list[np.ndarray]:
+        """Returns, for each layer, the derivatives of an output's residuals with respect to the sums of subnodes."""
+        adjoint = np.zeros_like(evaluation.residual)
+        adjoint[:, output] = self.scale[:, output]
+        found = []
+        for i in reversed(range(len(self.layers))):
+            layer = self.layers[i]
+            leaf = layer.carry_back(evaluation.values[i], adjoint)
+            found.append(leaf)
+            if i:
+                x = evaluation.layer_inputs[i]
+                adjoint = np.empty_like(x)
+                layer.loops.gather_gradient(x, leaf @ layer.weight(numbers), adjoint)
+        return found[::-1]
+
+
+class _CompactEquations:
+    """The equations at one point, see `Equations`."""
+
+    def __init__(self, evaluator: CompactEvaluator, numbers: np.ndarray, evaluation: CompactEvaluation) -> None:
+        self.evaluator, self.numbers, self.evaluation = evaluator, numbers, evaluation
+        residual = evaluation.residual
+        self.leaves = [evaluator.leaves(numbers, evaluation, output) for output in range(residual.shape[1])]
+        gram = self._sparse_gram() if evaluator.is_sparse else self._dense_gram()
+        self.gram = torch.from_numpy(gram)
+        self.gradient = self._pull(residual)
+        for term in evaluator.terms:
+            self.gradient[term.place] += term.rise(numbers)
+            diagonal_blocks(self.gram, term.place.start, term.bend.shape[:2]).add_(term.bend)
+        self.diagonal = gram.diagonal()
+
+    def _dense_gram(self) -> np.ndarray:
+        evaluator, gram = self.evaluator, None
+        jacobian = np.empty((len(self.evaluation.residual), len(self.numbers)))
+        for leaves in self.leaves:
+            for layer, leaf, features in zip(evaluator.layers, leaves, self.evaluation.features):
+                layer.columns(leaf, features, jacobian[:, layer.place])
+            # NumPy sees that this is symmetric, and computes half of it.
+            product = jacobian.T @ jacobian
+            gram = product if gram is None else gram + product
+        assert gram is not None, "no outputs"
+        return gram
+
+    def _sparse_gram(self) -> np.ndarray:
+        from kan2.training._compact_loops import complete, products_loop, take_columns
+
+        evaluator, n_sample = self.evaluator, len(self.evaluation.residual)
+        gram = np.zeros((len(self.numbers), len(self.numbers)))
+        values = np.empty((len(evaluator.starts), n_sample, evaluator.k + 2))
+        runs = np.empty((len(evaluator.starts), n_sample), np.int64)
+        inputs = self.evaluation.layer_inputs
+        found = [
+            layer.intervals(x) if i else evaluator.where for i, (layer, x) in enumerate(zip(evaluator.layers, inputs))
+        ]
+        for leaves in self.leaves:
+            at = 0
+            for layer, leaf, features, first in zip(evaluator.layers, leaves, self.evaluation.features, found):
+                take_columns(leaf, features, first, *layer.edges, layer.lead, evaluator.k, at, values, runs)
+                at += len(layer.edges[0])
+            products_loop(evaluator.k)(values, runs, evaluator.starts, gram)
+        complete(gram)
+        return gram
+
+    def _pull(self, w: np.ndarray) -> np.ndarray:
+        # J' w for (sample, output) w.
+        result = np.zeros_like(self.numbers)
+        for leaves, own in zip(self.leaves, w.T):
+            for layer, leaf, seen in zip(self.evaluator.layers, leaves, self.evaluation.features):
+                found = (leaf * own[:, None]).T @ seen
+                if layer.pairs is not None:
+                    found = found.reshape(layer.shape)[layer.pairs]
+                result[layer.place] += found.reshape(-1)
+        return result
+
+    def scaled(self, scale: np.ndarray) -> Callable[[float], Solve | None]:
+        return DampedSystem(self.gram, scale).solver
+
+    def second(self, delta: np.ndarray, far: float) -> np.ndarray:
+        evaluator, features = self.evaluator, self.evaluation.features
+        near = evaluator.evaluate(self.numbers + far * delta).residual
+        change = (near - self.evaluation.residual) / far
+        weights = [layer.weight(delta) for layer in evaluator.layers]
+        for output, leaves in enumerate(self.leaves):
+            for leaf, seen, weight in zip(leaves, features, weights):
+                change[:, output] -= np.einsum("nt,nt->n", leaf, seen @ weight.T)
+        change *= 2 / far
+        return self._pull(change)
