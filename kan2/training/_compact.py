@@ -19,9 +19,10 @@ from kan2.core.edges.numeric import Loops, loops_of
 from kan2.core.linalg import DampedSystem, diagonal_blocks
 from kan2.training._equations import Solve
 from kan2.training._matrix_free import is_large
+from kan2.training._natural_units import weight_sizes
 from kan2.training.losses import SquaredError
 from kan2.training.parameters import ParameterVector
-from kan2.training.problem import CHUNK_ENTRIES, Evaluation, Problem
+from kan2.training.problem import CHUNK_ENTRIES, MEASURED, Evaluation, Problem
 from kan2.training.roughness import QuadraticTerm
 
 SPARSE = 1 / 3
@@ -152,12 +153,14 @@ class CompactEvaluation(Evaluation):
     Attributes:
         layer_inputs: (sample, source) what each layer reads.
         features: (sample, source * feature) of each layer.
-        values: (sample, subnode) of each layer, with their affine.
+        sums: (sample, subnode) of each layer.
+        values: the same with their affine.
         residual: (sample, output), whose sum of squares is the loss.
     """
 
     layer_inputs: Sequence[np.ndarray] = ()
     features: Sequence[np.ndarray] = ()
+    sums: Sequence[np.ndarray] = ()
     values: Sequence[np.ndarray] = ()
     residual: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
@@ -200,14 +203,14 @@ class CompactEvaluator:
     """The objective of one network on one problem, see `can_compact`.
 
     Args:
-        problem: what is minimised; its roughness has been measured.
+        problem: what is minimised.
         vector: the network.
     """
 
     def __init__(self, problem: Problem, vector: ParameterVector) -> None:
-        self.vector, self.x, self.y = vector, problem.features.numpy(), problem.y.numpy()
+        self.problem, self.vector, self.x, self.y = problem, vector, problem.features.numpy(), problem.y.numpy()
         self.layers = [_Layer(vector, i) for i in range(len(vector.layers))]
-        self.terms = [_Term(term) for term in problem.roughness.terms(vector)]
+        self.read_terms()
         self.x = np.ascontiguousarray(self.x)
         self.first = self.layers[0].features(self.x)
         self.is_sparse, self.k = _is_sparse(vector), _edges(vector)[0].basis.k
@@ -225,31 +228,50 @@ class CompactEvaluator:
     def put(self, numbers: np.ndarray) -> None:
         self.vector.write(torch.from_numpy(numbers))
 
+    def read_terms(self) -> None:
+        self.terms = [_Term(term) for term in self.problem.roughness.terms(self.vector)]
+
+    def measure(self, numbers: np.ndarray) -> None:
+        """Weighs the roughness and measures the units of the numbers, as `Problem.restart` does."""
+        problem, vector = self.problem, self.vector
+        problem.roughness.measure([], [])
+        self.terms = []
+        found = self.evaluate(numbers)
+        every = -(-len(self.y) // MEASURED)
+        sizes, squares = [], []
+        seen = [torch.from_numpy(f.reshape(len(f), *layer.shape[1:])) for f, layer in zip(found.features, self.layers)]
+        for slot, sums, features in zip(vector.slots, found.sums, seen):
+            sizes.append(weight_sizes(vector, slot, torch.from_numpy(sums[::every]), features[::every]))
+        vector.sizes = torch.cat(sizes)
+        if not problem.roughness.is_on:
+            return
+        outputs = [self.leaves(numbers, found, output) for output in range(found.residual.shape[1])]
+        for leaves in zip(*outputs):
+            squares.append(torch.from_numpy(sum(np.einsum("nt,nt->t", leaf, leaf) for leaf in leaves)))
+        weights, support = [], []
+        for slot, square, features in zip(vector.slots, squares, seen):
+            target, source = vector.edge_pairs(slot)
+            weights.append(square[target])
+            support.append(features.abs().sum(0)[source])
+        problem.roughness.measure(weights, support)
+        self.read_terms()
+
     def evaluate(self, numbers: np.ndarray) -> CompactEvaluation:
-        x, inputs, features, values = self.x, [], [], []
+        x, inputs, features, sums, values = self.x, [], [], [], []
         for i, layer in enumerate(self.layers):
             seen = layer.features(x) if i else self.first
             inputs.append(x)
             features.append(seen)
-            of_subnodes, x = layer.nodes(seen @ layer.weight(numbers).T)
+            sums.append(seen @ layer.weight(numbers).T)
+            of_subnodes, x = layer.nodes(sums[-1])
             values.append(of_subnodes)
         residual = x - self.y
         residual *= self.scale
         squares = np.einsum("no,no->o", residual, residual)
         loss = float(squares.sum())
         rough = sum(term.value(numbers) for term in self.terms)
-        return CompactEvaluation(
-            loss + rough,
-            loss,
-            0.0,
-            None,
-            None,
-            torch.from_numpy(squares * len(squares)),
-            inputs,
-            features,
-            values,
-            residual,
-        )
+        squares = torch.from_numpy(squares * len(squares))
+        return CompactEvaluation(loss + rough, loss, 0.0, None, None, squares, inputs, features, sums, values, residual)
 
     def equations(self, numbers: np.ndarray, evaluation: Evaluation) -> "_CompactEquations":
         assert isinstance(evaluation, CompactEvaluation)

@@ -58,6 +58,9 @@ class Evaluator(Protocol):
         """Puts the network there, wherever it is."""
         ...
 
+    def read_terms(self) -> None:
+        """Takes note that the problem's roughness is another one."""
+
 
 class GeneralEvaluator:
     """Any network, loss and device.
@@ -81,6 +84,9 @@ class GeneralEvaluator:
 
     def put(self, numbers: np.ndarray) -> None:
         self.vector.write(torch.from_numpy(numbers).to(self.vector.sizes))
+
+    def read_terms(self) -> None:
+        pass  # asked for at every evaluation
 
 
 class _Dense:

@@ -15,7 +15,7 @@ from torch import Tensor
 from kan2 import functions
 from kan2.core.network import Network
 from kan2.training._linearisation import LayerRecord, Linearisation
-from kan2.training.parameters import ParameterVector
+from kan2.training.parameters import ParameterVector, Slot
 
 FAR = 4.0  # spreads between zero and the samples from which a term is centred; nearer, nothing is lost without it
 
@@ -53,8 +53,8 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
         record = linearisation.records[slot.layer]
         subnode = _spread(record.subnodes)
         if slot.kind == "weight":
-            target, source = vector.edge_pairs(slot)
-            parts.append((subnode[target, None] / _feature_sizes(record)[source]).flatten())
+            assert record.basis is not None
+            parts.append(weight_sizes(vector, slot, record.subnodes, record.basis))
         elif slot.kind == "term":
             assert record.layer.symbolic is not None
             parts.append(_term_sizes(record, subnode)[record.layer.symbolic.free])
@@ -63,6 +63,18 @@ def natural_sizes(linearisation: Linearisation) -> Float[Tensor, " parameter"]:
         else:
             parts.append(subnode if slot.kind == "subnode_bias" else _spread(record.outputs))
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def weight_sizes(
+    vector: ParameterVector,
+    slot: Slot,
+    subnodes: Float[Tensor, "batch subnode"],
+    features: Float[Tensor, "batch source feature"],
+) -> Float[Tensor, " weight"]:
+    """Returns the sizes of the weights of numeric edges, from the values of their layer."""
+    target, source = vector.edge_pairs(slot)
+    return (_spread(subnodes)[target, None] / _feature_sizes(features)[source]).flatten()
 
 
 @torch.no_grad()
@@ -88,10 +100,9 @@ def _term_sizes(record: LayerRecord, subnode: Tensor) -> Float[Tensor, "term 5"]
     return torch.stack(sizes, -1)
 
 
-def _feature_sizes(record: LayerRecord) -> Float[Tensor, "source feature"]:
+def _feature_sizes(features: Float[Tensor, "batch source feature"]) -> Float[Tensor, "source feature"]:
     # Splines are at most 1; the base function far from its home is as large as what it reads.
-    assert record.basis is not None
-    largest = record.basis.abs().amax(0)
+    largest = features.abs().amax(0)
     return torch.where(torch.isfinite(largest), largest, 1.0).clamp_min(1.0)
 
 

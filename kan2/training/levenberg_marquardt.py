@@ -60,17 +60,18 @@ class LevenbergMarquardt:
         """Forgets the scaling and reads the network anew, after it has changed from outside."""
         self.vector = ParameterVector(self.model)
         self.scale: np.ndarray | None = None
-        self.evaluation: Evaluation = self.problem.restart(self.vector)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._numbers, self._squared_sizes = array(self.vector.read()), array(self.vector.sizes) ** 2
+        self._numbers = array(self.vector.read())
         self._evaluator: Evaluator
+        self.evaluation: Evaluation
         if can_compact(self.problem, self.vector):
-            self._evaluator = CompactEvaluator(self.problem, self.vector)
-            self.evaluation = self._evaluator.evaluate(self._numbers)
+            self._evaluator = compact = CompactEvaluator(self.problem, self.vector)
+            compact.measure(self._numbers)
+            self.evaluation = compact.evaluate(self._numbers)
         else:
+            self.evaluation = self.problem.restart(self.vector)
             self._evaluator = GeneralEvaluator(self.problem, self.vector)
+            self._numbers = array(self.vector.read())
+        self._squared_sizes = array(self.vector.sizes) ** 2
 
     def step(self) -> bool:
         """Makes one step that lowers the objective; returns False, the network unchanged, if there is none."""
@@ -150,5 +151,6 @@ class LevenbergMarquardt:
         self.damping, self.scale = state["damping"], None if scale is None else array(scale)
         self.problem.roughness.set_state(state["roughness"])
         self.vector.centres, self.vector.sizes = state["centres"], state["sizes"]
-        self.evaluation = self.problem.evaluate(self.vector)
-        self._begin()
+        self._numbers, self._squared_sizes = array(self.vector.read()), array(self.vector.sizes) ** 2
+        self._evaluator.read_terms()
+        self.evaluation = self._evaluator.evaluate(self._numbers)

@@ -52,10 +52,16 @@ def problems(draw):
 def test_flat_arrays_say_what_the_general_way_says(case):
     model, problem = case
     vector = ParameterVector(model)
-    problem.restart(vector)
     assert can_compact(problem, vector)
     numbers = array(vector.read())
     compact, general = CompactEvaluator(problem, vector), GeneralEvaluator(problem, vector)
+    compact.measure(numbers)
+    measured = [vector.sizes, *problem.roughness.weights, *problem.roughness.support]
+    problem.restart(vector)
+    again = [vector.sizes, *problem.roughness.weights, *problem.roughness.support]
+    for mine, theirs in zip(measured, again, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    compact.read_terms()
     mine, theirs = compact.evaluate(numbers), general.evaluate(numbers)
     for name in ("objective", "loss", "penalty"):
         assert getattr(mine, name) == pytest.approx(getattr(theirs, name), rel=1e-9)

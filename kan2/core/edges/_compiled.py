@@ -49,7 +49,7 @@ class Loops:
 
         basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
         write, gather = _loops.loops(basis.k, basis.grid.dtype)
-        numbers = _arrays(expansion)
+        numbers = _known_arrays(expansion)
         rest = basis.n_intervals, expansion.is_straight, int(expansion.has_base), expansion.base_fun == "silu"
 
         def write_features(x: np.ndarray, features: np.ndarray) -> None:
@@ -81,8 +81,12 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
 def _numbers(x: Tensor, expansion: Expansion) -> tuple[Any, ...]:
     # What all loops begin with.
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
-    arrays = basis.remember(("loops", expansion.base_fun), partial(_arrays, expansion), basis.grid, basis.home)
-    return x.numpy(), *arrays, basis.n_intervals, expansion.is_straight, int(expansion.has_base)
+    return x.numpy(), *_known_arrays(expansion), basis.n_intervals, expansion.is_straight, int(expansion.has_base)
+
+
+def _known_arrays(expansion: Expansion) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    basis = expansion.basis
+    return basis.remember(("loops", expansion.base_fun), partial(_arrays, expansion), basis.grid, basis.home)
 
 
 def _arrays(expansion: Expansion) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
