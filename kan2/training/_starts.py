@@ -7,8 +7,11 @@ Reference: Jamieson, Talwalkar, Non-stochastic Best Arm Identification (2016), a
 """
 
 import copy
-from collections.abc import Sequence
-from math import ceil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil, inf
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +19,7 @@ from torch import Tensor
 from kan2.core.network import Network
 from kan2.training._scaling import begin_outputs_
 from kan2.training.grids import fit_grids_
-from kan2.training.levenberg_marquardt import LevenbergMarquardt
+from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
 from kan2.training.loop import Options, Training
 from kan2.training.problem import Problem
 
@@ -28,7 +31,13 @@ HOPELESS = 0.9  # mean square error in spreads of the targets from which a netwo
 
 
 def best_start(
-    work: Network, problem: Problem, restarts: int, seed: int, units: tuple[Tensor, Tensor] | None = None
+    work: Network,
+    problem: Problem,
+    restarts: int,
+    seed: int,
+    units: tuple[Tensor, Tensor] | None = None,
+    options: Options = Options(steps=200),  # noqa: B008
+    n_jobs: int | None = None,
 ) -> Network:
     """Returns the network that did best among random initialisations, the present one included.
 
@@ -38,30 +47,63 @@ def best_start(
         restarts: number of starts, >= 2.
         seed: seed of the initialisations and of the subsample.
         units: mean and standard deviation of the targets, where outputs are measured like them.
+        options: of the training; its number of steps is the most that a round takes.
+        n_jobs: number of processes, as in joblib; the result does not depend on it.
     """
     generator = torch.Generator().manual_seed(seed)
-    runs: list[Training] = []
+    starts: list[_Start] = []
+    coarse = min([COARSE_GRID, *(layer.spec.basis.grid for layer in work.layers if layer.numeric is not None)])
+    sample = None
     for i in range(restarts):
         candidate = copy.deepcopy(work)
-        coarse = min([COARSE_GRID, *(layer.spec.basis.grid for layer in work.layers if layer.numeric is not None)])
         fit_grids_(candidate, problem.features, coarse)
         if i:
             for layer in candidate.layers:
                 layer.reset_parameters(generator=generator)
             begin_outputs_(candidate, units)
             fit_grids_(candidate, problem.features)
-        if not runs:
+        if sample is None:
             sample = problem.subsample(max(300, SAMPLES_A_PARAMETER * candidate.n_parameters), generator)
-        own = sample.twin()
-        solver = LevenbergMarquardt(candidate, own)
-        solver.restart()
-        runs.append(Training(candidate, own, solver, Options(steps=0)))
+        starts.append(_Start(candidate))
+    assert sample is not None
     for steps, share in ROUNDS:
-        for run in runs:
-            run.advance(steps)
-        runs.sort(key=lambda run: run.objective)
-        runs = runs[: max(1, ceil(share * len(runs)))]
-    return runs[0].work
+        if options.is_late:
+            break
+        known = replace(options, steps=min(steps, options.steps), callbacks=(), patience=None)
+        advance = partial(_advanced, problem=sample, options=known)
+        starts = _in_processes(advance, starts, n_jobs)
+        starts.sort(key=lambda start: start.objective)
+        starts = starts[: max(1, ceil(share * len(starts)))]
+    return starts[0].network
+
+
+@dataclass(frozen=True)
+class _Start:
+    """One of the starts, between two rounds."""
+
+    network: Network
+    objective: float = inf
+    damping: float = CALM
+
+
+def _in_processes(advance: Callable[[_Start], _Start], starts: list[_Start], n_jobs: int | None) -> list[_Start]:
+    if n_jobs is None or n_jobs == 1:
+        return list(map(advance, starts))
+    from joblib import Parallel, delayed  # slow to import, and seldom needed
+
+    # Each start is a problem of its own, so the result is the same wherever it runs.
+    found: Any = Parallel(n_jobs=n_jobs)(delayed(advance)(start) for start in starts)
+    return list(found)
+
+
+def _advanced(start: _Start, problem: Problem, options: Options) -> _Start:
+    own = problem.twin()
+    solver = LevenbergMarquardt(start.network, own, start.damping)
+    solver.restart()
+    run = Training(start.network, own, solver, options)
+    run.advance(options.steps)
+    run.grids.end_stage(0.0)
+    return _Start(start.network, run.objective, solver.damping)
 
 
 def stages(

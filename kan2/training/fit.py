@@ -5,7 +5,9 @@ of data is `fit_residual`, to which `fit(residual=...)` hands over.
 """
 
 import copy
+import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -52,11 +54,13 @@ def fit(
     steps: int | None = None,
     lamb: float = 0.0,
     *,
+    seconds: float | None = None,
     lamb_l1: float = 1.0,
     lamb_entropy: float = 2.0,
     update_grid: bool = True,
     grids: Sequence[int] | None = None,
     restarts: int = 1,
+    n_jobs: int | None = None,
     sample_weight: Any = None,
     test: Any = None,
     lr: float | Callable[[int], float] | None = None,
@@ -92,14 +96,18 @@ def fit(
             `augment` teaches the network its auxiliary variables. A torch DataLoader is read once, and its batch size
             is taken for `batch`.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
-        steps: largest number of steps on each grid; by default 200, for Adam 1000.
+        steps: largest number of steps in all, with `grids` on each of them; by default 200, for Adam 1000. What comes
+            before, random starts and the choice of a smoothing, has steps of its own.
         lamb: strength of the sparsity penalty, >= 0.
+        seconds: wall-clock time after which no step begins, random starts and all else included; 0 leaves the network
+            where it starts. By default there is no limit.
         lamb_l1: weight of the sum of edge scales in the penalty.
         lamb_entropy: weight of the entropy of edge scales in the penalty.
         update_grid: let grids follow the activations.
         grids: numbers of grid intervals to go through, each from the last solution. By default the network's own,
             after a few steps on 3 intervals where LM starts from a network that explains nothing of the data yet.
         restarts: number of random initialisations tried for a few steps on a coarse grid; the best is trained on.
+        n_jobs: processes that try them, as in joblib; the result does not depend on it.
         sample_weight: (batch,) non-negative weights; two is the sample twice, zero none. Not beside a callable loss.
         test: (X, y) to report the error on; overrides test samples in `data`.
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
@@ -147,9 +155,10 @@ def fit(
     """
     check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
     check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
-    check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance)
+    check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance, seconds=seconds)
     optimiser = Optimiser.of(opt, lr, batch, seed)
-    options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks))
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
     last: Objective = model.objective or Objective()
     if residual is None and data is None and loss is None:
         residual = last.residual
@@ -221,10 +230,11 @@ def fit(
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):
         if not (resume and checkpoints.resume(run)) and restarts > 1:
-            best = best_start(work, problem, restarts, seed, units)
+            best = best_start(work, problem, restarts, seed, units, options, n_jobs)
             work.layers, work.spec = best.layers, best.spec
         may_start_coarse = is_second_order and update_grid
+        in_all = options.steps if grids is None else None
         grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
         with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
-            (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids)
+            (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids, in_all)
     return run.history

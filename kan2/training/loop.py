@@ -4,10 +4,11 @@ After every step the loop lets grids follow the activations, records a row of hi
 whether to go on. What moves grids is in `_following`, what writes the history in `_recorder`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -23,7 +24,8 @@ from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
 WINDOW = 5  # steps over which progress is measured
-STOPPED = "stopped by a callback"
+STOPPED, OUT_OF_TIME = "stopped by a callback", "reached the limit of seconds"
+ALL_STEPS = "reached the number of steps"
 HOPELESS = 1.01  # mean square error in units of the spread of the targets that is no better than none
 COARSE = 10  # how many times the tolerance before the last grid is the last one
 
@@ -36,13 +38,14 @@ class Options:
     """How long the loop runs and what it watches.
 
     Attributes:
-        steps: largest number of steps on each grid.
+        steps: largest number of steps on each grid; in all, where the grids are those that `fit` chose itself.
         tolerance: a stage ends when the objective falls by less than this share over `WINDOW` steps, not counting what
             outliers add to a robust loss; ten times as much before the last grid. 0 never ends a stage early.
         update_grid: whether grids follow the activations.
         patience: steps without a lower validation loss after which training ends; None for no end.
         callbacks: called with the network and the history after each step; a true result ends training.
         after_step: called after each step, for progress bars and checkpoints.
+        deadline: on the clock of `time.perf_counter`, after which no step begins.
     """
 
     steps: int
@@ -51,6 +54,12 @@ class Options:
     patience: int | None = None
     callbacks: Sequence[Callback] = ()
     after_step: Sequence[Callable[["Training"], None]] = ()
+    deadline: float = inf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return time.perf_counter() >= self.deadline
 
 
 class Training:
@@ -61,6 +70,7 @@ class Training:
         grids: what moves its grids.
         recorder: what writes the history.
         stage, step: where the run is: number of the grid, and of the step on it.
+        limit: number of steps after which the stage ends.
         trail: the objective after each step since grids last moved.
     """
 
@@ -76,7 +86,7 @@ class Training:
         self.work, self.problem, self.solver, self.options = work, problem, solver, options
         self.grids = GridFollower(work, problem, solver, options.update_grid)
         self.recorder = Recorder(work, test, validation)
-        self.stage, self.step = 0, 0
+        self.stage, self.step, self.limit = 0, 0, options.steps
         self.trail: list[float] = []
 
     @property
@@ -91,8 +101,13 @@ class Training:
         present = present if isfinite(present) else float("inf")
         return present if kept is None else min(present, kept[0])
 
-    def run(self, grids: Sequence[int | None]) -> None:
+    def run(self, grids: Sequence[int | None], in_all: int | None = None) -> None:
         """Goes through the stages.
+
+        Args:
+            grids: number of intervals of each stage; None keeps the present ones.
+            in_all: largest number of steps of all stages together, half of them before the last one; by default each
+                stage has the steps of the options.
 
         Raises:
             KeyboardInterrupt: as it came; the network is in the best state it had reached if there is any history.
@@ -100,9 +115,16 @@ class Training:
         try:
             for stage in range(self.stage, len(grids)):
                 self.stage = stage
+                is_last = stage == len(grids) - 1
+                if in_all is None:
+                    self.limit = self.options.steps
+                else:
+                    # The history has a row for the start, and one for each step.
+                    before = max(0, len(self.history) - 1 - self.step)
+                    self.limit = in_all - before if is_last else in_all // 2
                 if not self.trail or not self.step:
                     self._begin_stage(grids[stage])
-                go_on = self._train(is_last=stage == len(grids) - 1)
+                go_on = self._train(is_last)
                 self._end_stage()
                 if not go_on:
                     break
@@ -128,16 +150,16 @@ class Training:
             self.history.message = f"failed: the error is {share:.3g} times the spread of the targets"
             warn(f"fit: {self.history.message}. Look at the data, or start from another seed.", TrainingWarning)
 
-    def run_again(self) -> None:
+    def run_again(self, steps: int) -> None:
         """Goes on after the network has been changed from outside, on its present grids and into the same history."""
         self.stage = self.step = 0
         self._begin_stage(None)
         self._record()
-        self.run([None])
+        self.run([None], in_all=len(self.history) - 1 + steps)
 
     def advance(self, steps: int) -> None:
         """Goes on for so many steps on the present grid."""
-        self.options = replace(self.options, steps=self.step + steps)
+        self.limit = self.step + steps
         self._train(is_last=True)
 
     def _begin_stage(self, grid: int | None) -> None:
@@ -155,14 +177,17 @@ class Training:
         # Returns whether the next stage is to begin.
         options, history = self.options, self.history
         tolerance = options.tolerance if is_last else COARSE * options.tolerance
-        while self.step < options.steps:
+        while self.step < self.limit:
+            if options.is_late:
+                history.message = OUT_OF_TIME
+                return False
             if not self.solver.step():
                 history.message = self.solver.message
                 if self._settle():
                     continue
                 return True
             self.step += 1
-            if is_last and self.step == options.steps - WINDOW:
+            if is_last and self.step == self.limit - WINDOW:
                 self.grids.moves.is_settled = False
                 self._settle()
             elif self.grids.follow(self.step):
@@ -179,7 +204,7 @@ class Training:
                 continue
             if not self._settle():
                 return True
-        history.message = "reached the number of steps"
+        history.message = ALL_STEPS
         return True
 
     def _settle(self) -> bool:

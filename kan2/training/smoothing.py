@@ -25,7 +25,7 @@ from kan2.training._matrix_free import is_large
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
 from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
-from kan2.training.loop import STOPPED, Options, Training
+from kan2.training.loop import ALL_STEPS, OUT_OF_TIME, STOPPED, Options, Training
 from kan2.training.losses import CrossEntropy
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
@@ -121,7 +121,12 @@ def smoothing_path(start: Network, problem: Problem, options: Options) -> Rung:
 
     for strength in RUNGS:
         problem.roughness.smoothing = strength
-        run = Training(start, problem, solver, Options(0, TOLERANCE, options.update_grid, callbacks=(has_arrived,)))
+        run = Training(
+            start,
+            problem,
+            solver,
+            Options(0, TOLERANCE, options.update_grid, callbacks=(has_arrived,), deadline=options.deadline),
+        )
         run.grids.begin_stage(None)
         before = solver.evaluation.objective
         run.trail = [before]
@@ -133,18 +138,26 @@ def smoothing_path(start: Network, problem: Problem, options: Options) -> Rung:
             n_worse += 1
             if n_worse == PATIENCE:
                 break
+        if options.is_late:
+            break
     assert best is not None
     best.state.restore_(start)
     problem.roughness.smoothing = best.smoothing
     return best
 
 
-def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
+def _left(run: Training) -> int:
+    # The history has a row for the start, and one for each step.
+    return max(0, run.options.steps - max(0, len(run.history) - 1))
+
+
+def run_smoothed(run: Training, grids: Sequence[int | None], in_all: int | None = None) -> None:
     """Runs a training, with smoothing where the table is small and that promises more.
 
     Args:
         run: a run that has not begun, of an untrained network.
         grids: its stages.
+        in_all: largest number of steps of all stages together, see `Training.run`.
     """
     problem, work, history = run.problem, run.work, run.history
     vector = ParameterVector(work)
@@ -153,12 +166,15 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
     can_tell = problem.loss.is_squares or isinstance(problem.loss, CrossEntropy)
     is_dense = not is_large(vector)  # the score takes the whole matrix
     if not (has_splines and can_tell and is_dense) or n_values(problem) >= SCORED * n_parameters:
-        run.run(grids)
+        run.run(grids, in_all)
         return
     start, found = copy.deepcopy(work), None
+    steps = run.options.steps
     if n_values(problem) >= n_parameters:
-        run.run(grids)
-        if history.message in (STOPPED, INTERRUPTED):
+        # Where smoothing may promise more, half of the steps are for it.
+        may_follow = n_values(problem) < SMALL * n_parameters
+        run.run(grids, steps // 2 if may_follow and len(grids) == 1 else in_all)
+        if history.message in (STOPPED, INTERRUPTED, OUT_OF_TIME):
             return
         found = score(work, problem)
     if found is None or (found.value > EXACT and n_values(problem) < SMALL * n_parameters):
@@ -170,6 +186,9 @@ def run_smoothed(run: Training, grids: Sequence[int | None]) -> None:
             problem.roughness.smoothing = rung.smoothing if rung.smoothing > RUNGS[-1] else 0.0
             # Callbacks of the steps to come may want to know it.
             history.smoothing, history.score = problem.roughness.smoothing, rung.score.value
-            run.run_again()
+            run.run_again(_left(run))
+            found = score(work, problem)
+        elif history.message == ALL_STEPS and _left(run):
+            run.run_again(_left(run))
             found = score(work, problem)
     history.smoothing, history.score, history.freedom = problem.roughness.smoothing, found.value, found.freedom
