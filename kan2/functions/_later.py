@@ -4,6 +4,7 @@ SymPy takes longer to import than this package, and a network that is only evalu
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -26,21 +27,15 @@ class Later:
 
 
 class LaterFunction:
-    """Stands for a function of a module.
-
-    Attributes:
-        found: the function itself, which imports its module.
-    """
+    """Stands for a function of a module."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module, self._name = module, name
-        self._found: Callable[..., Any] | None = None
 
-    @property
+    @cached_property
     def found(self) -> Callable[..., Any]:
-        if self._found is None:
-            self._found = getattr(import_module(self._module), self._name)
-        return self._found
+        """The function itself, which imports its module."""
+        return getattr(import_module(self._module), self._name)
 
     def __call__(self, *values: Any, **options: Any) -> Any:
         return self.found(*values, **options)
