@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from kan2._discover import discover as discover
     from kan2.core.conv import KANConv2d as KANConv2d
     from kan2.core.data import Dataset as Dataset
-    from kan2.core.data import augment as augment
-    from kan2.core.data import sample_function as sample_function
     from kan2.core.jets import Jet as Jet
     from kan2.core.jets import directional as directional
     from kan2.core.jets import jet as jet
@@ -38,6 +36,8 @@ if TYPE_CHECKING:
     from kan2.core.layer import KANLayer as KANLayer
     from kan2.core.layer import chunked as chunked
     from kan2.core.network import LayerValues as LayerValues
+    from kan2.core.samples import augment as augment
+    from kan2.core.samples import sample_function as sample_function
     from kan2.core.spec import BasisSpec as BasisSpec
     from kan2.core.spec import Edge as Edge
     from kan2.core.spec import LayerSpec as LayerSpec
@@ -59,10 +59,11 @@ __version__ = "0.1.0"
 _NAMES = {
     "kan2._discover": "discover",
     "kan2.core.conv": "KANConv2d",
-    "kan2.core.data": "Dataset augment sample_function",
+    "kan2.core.data": "Dataset",
     "kan2.core.jets": "Jet directional jet laplacian",
     "kan2.core.layer": "KANLayer chunked",
     "kan2.core.network": "LayerValues",
+    "kan2.core.samples": "augment sample_function",
     "kan2.core.spec": "BasisSpec Edge LayerSpec NetworkSpec SymbolicTerm",
     "kan2.errors": "Kan2Error",
     "kan2.functions": "SymbolicFunction",

@@ -1,10 +1,28 @@
 """Compilation of loops by numba, for the modules that hold them."""
 
+import gc
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import numba
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Leaves cyclic garbage alone for a while, as far as that was not so before."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+# numba makes so many objects as it loads that the collector walks all of them and those of torch several times, for
+# nothing: 0.52 s become 0.33 s.
+with collector_paused():
+    import numba
 
 
 def compile_loop(loop: Callable[..., Any]) -> Callable[..., Any]:

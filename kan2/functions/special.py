@@ -10,15 +10,20 @@ Reference: NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov
 from collections.abc import Callable
 from functools import partial
 from math import factorial, inf, pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.special as scipy_special
-import sympy
 import torch
 from torch import Tensor
 
-from kan2.functions.table import SymbolicFunction, register
+from kan2.functions._later import Later
+from kan2.functions.table import SymbolicFunction, add_built_in
+
+if TYPE_CHECKING:
+    import scipy.special as scipy_special
+    import sympy
+else:
+    scipy_special, sympy = Later("scipy.special"), Later("sympy")
 
 Unary = Callable[[Tensor], Tensor]
 
@@ -134,7 +139,8 @@ elliptic_e_z = _with_order(
 )
 
 
-_BERNOULLI = tuple(float(sympy.bernoulli(2 * i)) for i in range(1, 11))
+# The numbers of Bernoulli of even index, from the second on, DLMF 24.2(iv).
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 
 
 def _zeta(u: Tensor) -> Tensor:
@@ -259,7 +265,7 @@ def _rows() -> list[SymbolicFunction]:
     ]  # fmt: skip
 
 
-ROWS: dict[str, SymbolicFunction] = {row.name: register(row) for row in _rows()}
+ROWS: dict[str, SymbolicFunction] = add_built_in(_rows())
 """The rows of this file."""
 
 SPECIAL: tuple[str, ...] = tuple(ROWS)

@@ -13,13 +13,18 @@ Reference: Abramowitz, Stegun, Handbook of Mathematical Functions (1964).
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, pi
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import sympy
 import torch
 from torch import Tensor
 
 from kan2.errors import SpecError, UnknownNameError, unknown_name
+from kan2.functions._later import Found, Later
+
+if TYPE_CHECKING:
+    import sympy
+else:
+    sympy = Later("sympy")
 
 Gauge = Literal["affine", "periodic", "scale", "shift", "linear", "constant"]
 
@@ -82,6 +87,10 @@ class SymbolicFunction:
     def symbol(self, u: Any, p: Any = None) -> Any:
         """Builds the SymPy expression f(u), or f(u; p)."""
         return self.sympy(u) if self.shape is None else self.sympy(u, self.shape if p is None else p)
+
+
+# Rows name functions of SymPy, and whoever asks a row for one gets it.
+SymbolicFunction.sympy = Found("sympy")  # type: ignore[assignment, method-assign]
 
 
 def _power(u: Tensor, p: Tensor) -> Tensor:
@@ -206,6 +215,13 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
         _replaced.append(function.name)
     _TABLE[function.name] = function
     return function
+
+
+def add_built_in(rows: list[SymbolicFunction]) -> dict[str, SymbolicFunction]:
+    """Adds rows of the package, whose gradients are tested, and returns them by name."""
+    added = {row.name: row for row in rows}
+    _TABLE.update(added)
+    return added
 
 
 _replaced: list[str] = []

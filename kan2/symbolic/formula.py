@@ -14,7 +14,7 @@ import sympy
 import torch
 
 from kan2 import functions
-from kan2.core.features import resolve_auxiliary
+from kan2.core.definitions import resolve_auxiliary
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.errors import FormulaError

@@ -10,7 +10,7 @@ import torch
 
 from kan2 import MultKAN, augment, sample_function
 from kan2.core.data import as_dataset
-from kan2.core.features import resolve_auxiliary
+from kan2.core.definitions import resolve_auxiliary
 from kan2.errors import DataError, Kan2Error, ShapeError
 
 

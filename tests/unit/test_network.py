@@ -159,5 +159,5 @@ def test_definitions_of_auxiliary_variables_are_read_once(monkeypatch):
     model = MultKAN([1, 1], inputs=["x"]).augment({"square_of_x": "x**2"})
     x = torch.ones(3, 1, dtype=torch.float64)
     model(x)
-    monkeypatch.setattr("kan2.core.features.parse_expression", None)
+    monkeypatch.setattr("kan2.core.definitions.parse_expression", None)
     assert model(x).shape == (3, 1)

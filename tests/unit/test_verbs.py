@@ -44,11 +44,6 @@ def test_importing_the_package_imports_nothing_heavy():
     assert run(f"import sys, kan2; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
-def test_the_network_imports_no_plotting_and_no_estimators():
-    heavy = ("matplotlib", "sklearn", "graphviz", "pygraphviz", "treeconv", "kanpiler")
-    assert run(f"import sys; from kan2 import MultKAN; print([m for m in {heavy} if m in sys.modules])") == "[]"
-
-
 def test_dir_shows_public_names_and_all_of_them_exist():
     assert "MultKAN" in dir(kan2)
     assert "TYPE_CHECKING" not in dir(kan2)

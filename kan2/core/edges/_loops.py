@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kan2.core.bases.bspline import BSplineBasis
-from kan2.core.compiling import compile_loop
+from kan2.core.compiling import collector_paused, compile_loop
 
 
 @compile_loop
@@ -43,6 +43,11 @@ def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
         table = table[1:] * torch.arange(1, len(table))[:, None]
     # Beyond its order a spline has no derivative but zero.
     return (table if len(table) else torch.zeros(1, k + 1)).to(dtype).numpy()
+
+
+# A first call, of what the loops of float64 need anyway, has numba set up what compiles and what reads the disk.
+with collector_paused():
+    locate(0.5, 0.0, 1.0, 1)
 
 
 @lru_cache(maxsize=16)

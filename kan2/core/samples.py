@@ -1,0 +1,108 @@
+"""Data made with formulas: a function sampled on a box, auxiliary variables beside the inputs.
+
+Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import sympy
+import torch
+from torch import Tensor
+
+from kan2.core.data import DataLike, Dataset, as_dataset
+from kan2.core.spec import default_names
+from kan2.errors import DataError
+from kan2.expressions.evaluate import evaluate
+from kan2.expressions.parse import parse_expression
+
+
+def augment(data: DataLike, definitions: Mapping[str, str], names: Sequence[str] | None = None) -> Dataset:
+    """Injects auxiliary variables into data.
+
+    A network trained on the result remembers the definitions: it accepts the original columns, and its formula is in
+    the original variables.
+
+    Args:
+        data: a Dataset, (X, y), or a pykan-style dict.
+        definitions: for each new variable its formula in the inputs and in variables defined before it.
+        names: names of the inputs, where the data carry none.
+
+    Raises:
+        DataError: a name is taken already, or a feature is not finite on some sample.
+        ExpressionError: a definition cannot be read, or uses an undeclared variable.
+
+    Example:
+        >>> data = augment(([[3.0, 4.0]], [5.0]), {"r2": "a**2 + b**2"}, names=["a", "b"])
+        >>> data.features.tolist()
+        [[3.0, 4.0, 25.0]]
+    """
+    result = as_dataset(data, names)
+    for name, text in definitions.items():
+        if name in result.feature_names:
+            raise DataError(f"augment: expected a new name, got {name!r}, which the data have. Choose another name.")
+        parse_expression(text, names=result.feature_names)
+        result = replace(result, auxiliary=(*result.auxiliary, (name, text)))
+    finite = torch.isfinite(result.features).all(0)
+    if not bool(finite.all()):
+        bad = [name for name, ok in zip(result.feature_names, finite.tolist()) if not ok]
+        rows = int((~torch.isfinite(result.features)).any(1).sum())
+        raise DataError(
+            f"augment: expected finite features, got nan or infinity in {', '.join(bad)} on {rows} of {len(result)} "
+            "samples. Restrict the data to where the definition holds, or change the definition."
+        )
+    return result
+
+
+def sample_function(
+    f: Callable[[Tensor], Tensor] | str | sympy.Expr,
+    ranges: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]],
+    n: int = 1000,
+    *,
+    n_test: int = 1000,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Dataset:
+    """Samples a function uniformly on a box.
+
+    Args:
+        f: a callable from (batch, input) to (batch,) or (batch, output), or a formula.
+        ranges: (low, high) of each input, by name or in order.
+        n: number of training samples, >= 1.
+        n_test: number of test samples, noiseless.
+        noise: standard deviation of Gaussian noise on the training targets, as a share of their own.
+        seed: seed of the generator used.
+
+    Example:
+        >>> data = sample_function("x*sin(y)", {"x": (-1, 1), "y": (0, 3)}, n=10)
+        >>> data.X.shape, data.inputs
+        (torch.Size([10, 2]), ('x', 'y'))
+    """
+    if not isinstance(ranges, Mapping):
+        ranges = dict(zip(default_names("x", len(ranges)), ranges))
+    if n < 1 or n_test < 0 or not ranges:
+        raise DataError(f"sample_function: expected n >= 1, n_test >= 0 and a range for each input, got {n}, {n_test}.")
+    inputs = tuple(ranges)
+    if not callable(f):
+        expression = parse_expression(f, names=inputs) if isinstance(f, str) else f
+        f = _as_callable(expression, inputs)
+    generator = torch.Generator().manual_seed(seed)
+    low, high = torch.tensor([list(map(float, r)) for r in ranges.values()], dtype=torch.float64).T
+    x = low + (high - low) * torch.rand(n + n_test, len(inputs), dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        y = f(x)
+    y = y[:, None] if y.ndim == 1 else y
+    if not bool(torch.isfinite(y).all()):
+        raise DataError(
+            "sample_function: expected finite values on the whole box, got nan or infinity. Narrow the box."
+        )
+    if noise:
+        scatter = torch.randn(n, y.shape[1], dtype=torch.float64, generator=generator)
+        spread = y[:n].std(0) if n > 1 else 0.0
+        y = torch.cat([y[:n] + noise * spread * scatter, y[n:]])
+    tests = (x[n:], y[n:]) if n_test else (None, None)
+    return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1])
+
+
+def _as_callable(expression: sympy.Expr, inputs: Sequence[str]) -> Callable[[Tensor], Tensor]:
+    return lambda x: evaluate(expression, dict(zip(inputs, x.unbind(-1)))).expand(x.shape[0])
