@@ -119,14 +119,23 @@ class DampedSystem:
                 return root * torch.cholesky_solve(there, factor)[:, 0].cpu().numpy()
 
             return solution_there
-        factorise, solve = _lapack(self._scaled.dtype)
         matrix = self._scaled.copy()
         matrix.reshape(-1)[:: len(matrix) + 1] += damping
-        # Transposed, the matrix has the order of columns that LAPACK takes, and need not be copied.
-        factor, info = factorise(matrix.T, lower=True, overwrite_a=True, clean=False)
-        if info or not math.isfinite(factor.diagonal().sum()):
-            return None
-        return lambda b: root * solve(factor, root * b, lower=True)[0]
+        solve = factorise(matrix)
+        return None if solve is None else lambda b: root * solve(root * b)
+
+
+def factorise(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Returns the map from b to the solution x of matrix x = b for a symmetric matrix, which is overwritten.
+
+    Returns None where it is not positive definite to working precision.
+    """
+    potrf, potrs = _lapack(matrix.dtype)
+    # Transposed, the matrix has the order of columns that LAPACK takes, and need not be copied.
+    factor, info = potrf(matrix.T, lower=True, overwrite_a=True, clean=False)
+    if info or not math.isfinite(factor.diagonal().sum()):
+        return None
+    return lambda b: potrs(factor, b, lower=True)[0]
 
 
 @lru_cache(maxsize=4)
@@ -139,37 +148,45 @@ def _lapack(dtype: np.dtype) -> Any:
 
 
 def conjugate_gradients(
-    apply: Callable[[Tensor], Tensor], b: Float[Tensor, " n"], preconditioner: Float[Tensor, " n"], steps: int = 200
-) -> Float[Tensor, " n"]:
+    apply: Callable[[Any], Any], b: Any, preconditioner: Any, steps: int = 200, least_progress: float = 0.0
+) -> Any:
     """Solves A x = b for a symmetric positive definite A that is known by its products with vectors.
 
     Args:
         apply: the map from v to A v.
-        b: right-hand side.
-        preconditioner: an approximate diagonal of A, > 0.
+        b: (n,) right-hand side, a tensor or an array.
+        preconditioner: (n,) an approximate diagonal of A, > 0.
         steps: largest number of products; fewer where the residual falls below 1e-10 of b.
+        least_progress: the iteration ends where x' A x / 2 - b' x falls by less than this share of itself a product,
+            over the last ten or the last tenth of them.
 
     References:
-        Hestenes, Stiefel (1952), doi:10.6028/jres.049.044.
+        Hestenes, Stiefel (1952), doi:10.6028/jres.049.044; Martens (2010), section 4.4, for the last rule.
 
     Example:
-        >>> conjugate_gradients(lambda v: 2 * v, torch.ones(2), torch.ones(2)).round(decimals=5).tolist()
+        >>> conjugate_gradients(lambda v: 2 * v, torch.ones(2), torch.ones(2)).tolist()
         [0.5, 0.5]
     """
-    x, r = torch.zeros_like(b), b
+    x, r = b * 0.0, b
     z = r / preconditioner
     p, rz = z, float(r @ z)
     target = 1e-20 * rz
-    for _ in range(steps):
+    trail: list[float] = []
+    for step in range(steps):
         if rz <= target or rz == 0:
             break
         ap = apply(p)
         curvature = float(p @ ap)
         if not curvature > 0:
             break
-        step = rz / curvature
-        x, r = x + step * p, r - step * ap
+        length = rz / curvature
+        x, r = x + length * p, r - length * ap
         z = r / preconditioner
         rz, old = float(r @ z), rz
         p = z + (rz / old) * p
+        if least_progress:
+            trail.append(-0.5 * float(x @ (b + r)))
+            window = max(10, step // 10)
+            if step >= window and trail[-1 - window] - trail[-1] < window * least_progress * abs(trail[-1]):
+                break
     return x

@@ -1,7 +1,7 @@
 """What Levenberg-Marquardt asks of an objective, for every network and device: values, and equations for steps.
 
 Vectors of numbers are NumPy arrays here, in float64 on the CPU: the solver's own operations on them would cost more
-than a small network in any other form. `_compact` answers the same questions for small networks of splines.
+than a small network in any other form. `compact` answers the same questions for small networks of splines.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, NormalEquations, Problem
 
 Solve = Callable[[np.ndarray], np.ndarray]
+LEAST_DAMPING = 1e-15
 
 
 class Equations(Protocol):
@@ -24,10 +25,12 @@ class Equations(Protocol):
 
     Attributes:
         gradient, diagonal: (parameter,), the latter that of the matrix.
+        least_damping: below which the equations are not solved.
     """
 
     gradient: np.ndarray
     diagonal: np.ndarray
+    least_damping: float
 
     def scaled(self, scale: np.ndarray) -> Callable[[float], Solve | None]:
         """Returns the map from damping to the map from b to the solution of (matrix + damping diag(scale)) x = b."""
@@ -90,6 +93,8 @@ class GeneralEvaluator:
 
 
 class _Dense:
+    least_damping = LEAST_DAMPING
+
     def __init__(self, evaluator: GeneralEvaluator, numbers: np.ndarray, system: NormalEquations) -> None:
         self.evaluator, self.numbers, self.system = evaluator, numbers, system
         self.gradient, self.diagonal = array(system.gradient), array(system.gram.diagonal())
@@ -111,6 +116,8 @@ class _Dense:
 
 
 class _MatrixFree:
+    least_damping = LEAST_DAMPING
+
     def __init__(self, system: MatrixFreeEquations) -> None:
         self.system = system
         self.gradient, self.diagonal = array(system.gradient), array(system.diagonal)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from kan2.core.network import Network
-from kan2.training._compact import CompactEvaluator, can_compact
-from kan2.training._equations import Equations, Evaluator, GeneralEvaluator, Solve, array
+from kan2.training._equations import LEAST_DAMPING, Equations, Evaluator, GeneralEvaluator, Solve, array
+from kan2.training.compact.equations import CompactEvaluator
+from kan2.training.compact.evaluator import can_compact
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, Problem
 
@@ -97,7 +98,7 @@ class LevenbergMarquardt:
     def _search(self, system: Equations, scale: np.ndarray) -> bool:
         # Tries steps with growing damping until one lowers the objective.
         growth, gradient, old, present = 2.0, system.gradient, self._numbers, self.evaluation.objective
-        damped = system.scaled(scale)
+        damped, self.damping = system.scaled(scale), max(self.damping, system.least_damping)
         while self.damping < LARGEST_DAMPING:
             solve = damped(self.damping)
             if solve is not None:
@@ -111,7 +112,7 @@ class LevenbergMarquardt:
                     # What the quadratic model says: -2 g'v - v' J'J v, by the equations that v solves.
                     predicted = self.damping * float(delta @ (scale * delta)) - float(gradient @ delta)
                     ratio = (present - trial.objective) / predicted if predicted > 0 else 0.0
-                    self.damping = max(self.damping * max(0.1, 1 - (2 * min(ratio, 1.0) - 1) ** 3), 1e-15)
+                    self.damping = max(self.damping * max(0.1, 1 - (2 * min(ratio, 1.0) - 1) ** 3), LEAST_DAMPING)
                     self._numbers, self.evaluation = numbers, trial
                     self._evaluator.put(numbers)
                     return True

@@ -21,7 +21,10 @@ from torch import Tensor
 
 from kan2.core.linalg import diagonal_blocks
 from kan2.core.network import Network
+from kan2.training._equations import array
 from kan2.training._matrix_free import is_large
+from kan2.training.compact.equations import CompactEvaluator
+from kan2.training.compact.evaluator import can_compact
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
 from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
@@ -75,21 +78,29 @@ def score(work: Network, problem: Problem) -> Score:
         problem: with squares or the cross-entropy for a loss.
     """
     vector = ParameterVector(work)
+    if can_compact(problem, vector) and (compact := CompactEvaluator(problem, vector)).is_wide:
+        numbers = array(vector.read())
+        compact.measure(numbers)
+        evaluation = compact.evaluate(numbers)
+        return _score(problem, evaluation.loss, compact.freedom(numbers, evaluation))
     evaluation = problem.restart(vector)
     gram = problem.normal_equations(vector, evaluation).gram
     held = torch.zeros_like(gram)
     for term in problem.roughness.terms(vector):
         _, bend = term.slopes(vector.edge_weights(term.slot, vector.read()))
         diagonal_blocks(held, term.slot.start, bend.shape[:2]).add_(bend)
-    freedom = _trace(gram, held)
+    return _score(problem, evaluation.loss, _trace(gram, held))
+
+
+def _score(problem: Problem, loss: float, freedom: float) -> Score:
     n = n_values(problem)
-    if not isfinite(evaluation.loss):
+    if not isfinite(loss):
         return Score(inf, freedom)
     if isinstance(problem.loss, CrossEntropy):
-        return Score(evaluation.loss + freedom / n, freedom)
+        return Score(loss + freedom / n, freedom)
     left = n - freedom
     price = 1 + CAUTION * freedom / n
-    return Score(price * evaluation.loss * (n / left) ** 2 if left > FEWEST_LEFT else inf, freedom)
+    return Score(price * loss * (n / left) ** 2 if left > FEWEST_LEFT else inf, freedom)
 
 
 def _trace(gram: Tensor, held: Tensor) -> float:

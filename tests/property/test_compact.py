@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from kan2 import LayerSpec, MultKAN, NetworkSpec
 from kan2.core.spec import BasisSpec
 from kan2.symbolic.fix import fix_symbolic
-from kan2.training._compact import CompactEvaluator, can_compact
 from kan2.training._equations import GeneralEvaluator, array
+from kan2.training.compact.equations import CompactEvaluator, DenseEquations, ProductEquations, SampleEquations
+from kan2.training.compact.evaluator import can_compact
 from kan2.training.losses import CrossEntropy, SquaredError
 from kan2.training.parameters import ParameterVector
 from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
+from kan2.training.smoothing import score
 
 pytest.importorskip("numba")
 
@@ -70,13 +72,32 @@ def test_flat_arrays_say_what_the_general_way_says(case):
     torch.testing.assert_close(mine.squares, theirs.squares)
     for x, y in zip(mine.inputs, theirs.inputs or (), strict=True):
         torch.testing.assert_close(x, y)
-    mine, theirs = compact.equations(numbers, mine), general.equations(numbers, theirs)
-    size = np.abs(theirs.diagonal).max() + 1e-300
-    np.testing.assert_allclose(mine.gradient, theirs.gradient, rtol=1e-8, atol=1e-9 * np.abs(theirs.gradient).max())
-    np.testing.assert_allclose(mine.gram, theirs.system.gram, rtol=1e-8, atol=1e-10 * size)
-    delta = 0.01 * np.cos(np.arange(len(numbers)))
-    second = theirs.second(delta, 0.1)
-    np.testing.assert_allclose(mine.second(delta, 0.1), second, rtol=1e-6, atol=1e-7 * np.abs(second).max() + 1e-9)
+    theirs = general.equations(numbers, theirs)
+    size, steep = np.abs(theirs.diagonal).max() + 1e-300, np.abs(theirs.gradient).max()
+    delta, scale = 0.01 * np.cos(np.arange(len(numbers))), np.maximum(theirs.diagonal, 1e-6 * size)
+    second, solve = theirs.second(delta, 0.1), theirs.scaled(scale)(0.1)
+    for form in (DenseEquations, SampleEquations, ProductEquations):
+        own = form(compact, numbers, mine)
+        np.testing.assert_allclose(own.gradient, theirs.gradient, rtol=1e-8, atol=1e-9 * steep)
+        np.testing.assert_allclose(own.diagonal, theirs.diagonal, rtol=1e-8, atol=1e-10 * size)
+        np.testing.assert_allclose(own.second(delta, 0.1), second, rtol=1e-6, atol=1e-7 * np.abs(second).max() + 1e-9)
+        if form is DenseEquations:
+            np.testing.assert_allclose(own.gram, theirs.system.gram, rtol=1e-8, atol=1e-10 * size)
+        found, expected = own.scaled(scale)(0.1)(own.gradient), solve(theirs.gradient)
+        # Conjugate gradients end where little is to be gained.
+        close = 0.1 if form is ProductEquations else 1e-6
+        assert np.linalg.norm(found - expected) <= close * np.linalg.norm(expected) + 1e-12
+
+
+@settings(max_examples=20)
+@given(problems())
+def test_effective_parameters_by_samples_are_those_of_the_matrix(case):
+    model, problem = case
+    vector = ParameterVector(model)
+    expected = score(model, problem).freedom
+    compact, numbers = CompactEvaluator(problem, vector), array(vector.read())
+    compact.measure(numbers)
+    assert compact.freedom(numbers, compact.evaluate(numbers)) == pytest.approx(expected, rel=0.01, abs=0.01)
 
 
 @pytest.mark.parametrize("way", [{"penalty": Penalty(1e-3)}, {"loss": CrossEntropy()}])

@@ -7,7 +7,7 @@ loops, and the rest is a few products of matrices. The results are those of `Pro
 Reference: Griewank, Walther, Evaluating Derivatives (2008), chapter 3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,27 +16,24 @@ import torch
 from torch import Tensor
 
 from kan2.core.edges.numeric import Loops, loops_of
-from kan2.core.linalg import DampedSystem, diagonal_blocks
-from kan2.training._equations import Solve
-from kan2.training._matrix_free import is_large
 from kan2.training._natural_units import weight_sizes
 from kan2.training.losses import SquaredError
 from kan2.training.parameters import ParameterVector
-from kan2.training.problem import CHUNK_ENTRIES, MEASURED, Evaluation, Problem
+from kan2.training.problem import MEASURED, Evaluation, Problem
 from kan2.training.roughness import QuadraticTerm
 
+LARGEST = 20_000_000  # features of a layer at all samples; up to three such arrays are held at once
 SPARSE = 1 / 3
 """Share of the features of an edge that differ from zero below which these alone are multiplied. Measured with 1,000
 samples and k = 3: [2, 5, 1] breaks even at 0.36 (10 intervals), [5, 10, 1] at 0.3, and wins four times at 0.11."""
 
 
 def can_compact(problem: Problem, vector: ParameterVector) -> bool:
-    """Says whether this way serves: splines alone, squares, no sparsity penalty, samples that fit into one chunk."""
+    """Says whether this way serves: splines alone, squares, no sparsity penalty, samples that fit into memory."""
     if not (
         type(problem) is Problem
         and isinstance(problem.loss, SquaredError)
         and not problem.penalty.lamb
-        and not is_large(vector)
         and len(vector.slots) == len(vector.layers)
         and all(slot.kind == "weight" for slot in vector.slots)
         and all(
@@ -45,9 +42,7 @@ def can_compact(problem: Problem, vector: ParameterVector) -> bool:
         )
     ):
         return False
-    features = max(edges.weight[0].numel() for edges in _edges(vector))
-    row = features if _is_sparse(vector) else max(features, vector.size)
-    return len(problem) * row <= CHUNK_ENTRIES
+    return len(problem) * max(edges.weight[0].numel() for edges in _edges(vector)) <= LARGEST
 
 
 def _edges(vector: ParameterVector) -> list[Any]:
@@ -62,7 +57,7 @@ def _is_sparse(vector: ParameterVector) -> bool:
     )
 
 
-class _Layer:
+class Layer:
     """One layer in arrays: where its weights are, the loops of its edges and the affines of its nodes."""
 
     def __init__(self, vector: ParameterVector, i: int) -> None:
@@ -169,11 +164,11 @@ class CompactEvaluation(Evaluation):
         return [torch.from_numpy(x) for x in self.layer_inputs]
 
 
-class _Term:
+class Term:
     """A term of the roughness in arrays."""
 
     def __init__(self, term: QuadraticTerm) -> None:
-        self.place, self.weight = term.slot.part, term.weight.numpy()
+        self.layer, self.place, self.weight = term.slot.layer, term.slot.part, term.weight.numpy()
         self.shared = term.matrix[0].numpy().T if len(term.matrix) == 1 else None
         self.matrix = term.matrix.numpy()
         self.origin = None if term.origin is None else term.origin.numpy()
@@ -199,8 +194,8 @@ class _Term:
         return found.reshape(-1)
 
 
-class CompactEvaluator:
-    """The objective of one network on one problem, see `can_compact`.
+class CompactValues:
+    """The values of the objective of one network on one problem, see `can_compact`.
 
     Args:
         problem: what is minimised.
@@ -209,7 +204,7 @@ class CompactEvaluator:
 
     def __init__(self, problem: Problem, vector: ParameterVector) -> None:
         self.problem, self.vector, self.x, self.y = problem, vector, problem.features.numpy(), problem.y.numpy()
-        self.layers = [_Layer(vector, i) for i in range(len(vector.layers))]
+        self.layers = [Layer(vector, i) for i in range(len(vector.layers))]
         self.read_terms()
         self.x = np.ascontiguousarray(self.x)
         self.first = self.layers[0].features(self.x)
@@ -229,7 +224,7 @@ class CompactEvaluator:
         self.vector.write(torch.from_numpy(numbers))
 
     def read_terms(self) -> None:
-        self.terms = [_Term(term) for term in self.problem.roughness.terms(self.vector)]
+        self.terms = [Term(term) for term in self.problem.roughness.terms(self.vector)]
 
     def measure(self, numbers: np.ndarray) -> None:
         """Weighs the roughness and measures the units of the numbers, as `Problem.restart` does."""
@@ -273,10 +268,6 @@ class CompactEvaluator:
         squares = torch.from_numpy(squares * len(squares))
         return CompactEvaluation(loss + rough, loss, 0.0, None, None, squares, inputs, features, sums, values, residual)
 
-    def equations(self, numbers: np.ndarray, evaluation: Evaluation) -> "_CompactEquations":
-        assert isinstance(evaluation, CompactEvaluation)
-        return _CompactEquations(self, numbers, evaluation)
-
     def leaves(self, numbers: np.ndarray, evaluation: CompactEvaluation, output: int) -> list[np.ndarray]:
         """Returns, for each layer, the derivatives of an output's residuals with respect to the sums of subnodes."""
         adjoint = np.zeros_like(evaluation.residual)
@@ -291,76 +282,3 @@ class CompactEvaluator:
                 adjoint = np.empty_like(x)
                 layer.loops.gather_gradient(x, leaf @ layer.weight(numbers), adjoint)
         return found[::-1]
-
-
-class _CompactEquations:
-    """The equations at one point, see `Equations`."""
-
-    def __init__(self, evaluator: CompactEvaluator, numbers: np.ndarray, evaluation: CompactEvaluation) -> None:
-        self.evaluator, self.numbers, self.evaluation = evaluator, numbers, evaluation
-        residual = evaluation.residual
-        self.leaves = [evaluator.leaves(numbers, evaluation, output) for output in range(residual.shape[1])]
-        gram = self._sparse_gram() if evaluator.is_sparse else self._dense_gram()
-        self.gram = torch.from_numpy(gram)
-        self.gradient = self._pull(residual)
-        for term in evaluator.terms:
-            self.gradient[term.place] += term.rise(numbers)
-            diagonal_blocks(self.gram, term.place.start, term.bend.shape[:2]).add_(term.bend)
-        self.diagonal = gram.diagonal()
-
-    def _dense_gram(self) -> np.ndarray:
-        evaluator, gram = self.evaluator, None
-        jacobian = np.empty((len(self.evaluation.residual), len(self.numbers)))
-        for leaves in self.leaves:
-            for layer, leaf, features in zip(evaluator.layers, leaves, self.evaluation.features):
-                layer.columns(leaf, features, jacobian[:, layer.place])
-            # NumPy sees that this is symmetric, and computes half of it.
-            product = jacobian.T @ jacobian
-            gram = product if gram is None else gram + product
-        assert gram is not None, "no outputs"
-        return gram
-
-    def _sparse_gram(self) -> np.ndarray:
-        from kan2.training._compact_loops import complete, products_loop, take_columns
-
-        evaluator, n_sample = self.evaluator, len(self.evaluation.residual)
-        gram = np.zeros((len(self.numbers), len(self.numbers)))
-        values = np.empty((len(evaluator.starts), n_sample, evaluator.k + 2))
-        runs = np.empty((len(evaluator.starts), n_sample), np.int64)
-        inputs = self.evaluation.layer_inputs
-        found = [
-            layer.intervals(x) if i else evaluator.where for i, (layer, x) in enumerate(zip(evaluator.layers, inputs))
-        ]
-        for leaves in self.leaves:
-            at = 0
-            for layer, leaf, features, first in zip(evaluator.layers, leaves, self.evaluation.features, found):
-                take_columns(leaf, features, first, *layer.edges, layer.lead, evaluator.k, at, values, runs)
-                at += len(layer.edges[0])
-            products_loop(evaluator.k)(values, runs, evaluator.starts, gram)
-        complete(gram)
-        return gram
-
-    def _pull(self, w: np.ndarray) -> np.ndarray:
-        # J' w for (sample, output) w.
-        result = np.zeros_like(self.numbers)
-        for leaves, own in zip(self.leaves, w.T):
-            for layer, leaf, seen in zip(self.evaluator.layers, leaves, self.evaluation.features):
-                found = (leaf * own[:, None]).T @ seen
-                if layer.pairs is not None:
-                    found = found.reshape(layer.shape)[layer.pairs]
-                result[layer.place] += found.reshape(-1)
-        return result
-
-    def scaled(self, scale: np.ndarray) -> Callable[[float], Solve | None]:
-        return DampedSystem(self.gram, scale).solver
-
-    def second(self, delta: np.ndarray, far: float) -> np.ndarray:
-        evaluator, features = self.evaluator, self.evaluation.features
-        near = evaluator.evaluate(self.numbers + far * delta).residual
-        change = (near - self.evaluation.residual) / far
-        weights = [layer.weight(delta) for layer in evaluator.layers]
-        for output, leaves in enumerate(self.leaves):
-            for leaf, seen, weight in zip(leaves, features, weights):
-                change[:, output] -= np.einsum("nt,nt->n", leaf, seen @ weight.T)
-        change *= 2 / far
-        return self._pull(change)

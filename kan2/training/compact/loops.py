@@ -66,6 +66,27 @@ def products_loop(k: int) -> Callable[..., None]:
 
 
 @compile_loop
+def push_columns(values, runs, starts, v, result):
+    """Adds J v to (batch,) result."""
+    for e in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            total = values[e, i, 0] * v[starts[e]]
+            for j in range(values.shape[2] - 1):
+                total += values[e, i, 1 + j] * v[starts[e] + runs[e, i] + j]
+            result[i] += total
+
+
+@compile_loop
+def pull_columns(values, runs, starts, w, result):
+    """Adds J' w to (parameter,) result."""
+    for e in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            result[starts[e]] += values[e, i, 0] * w[i]
+            for j in range(values.shape[2] - 1):
+                result[starts[e] + runs[e, i] + j] += values[e, i, 1 + j] * w[i]
+
+
+@compile_loop
 def complete(gram):
     """Copies the lower half of a matrix to the upper one."""
     for i in range(gram.shape[0]):
