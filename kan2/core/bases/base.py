@@ -15,18 +15,23 @@ from typing import Any, Self, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from kan2.core.bases.coordinate import Coordinate, check_home
 from kan2.core.linalg import lstsq
 from kan2.errors import SpecError
 
 try:
-    from torch._C import _are_functorch_transforms_active as in_transform
+    from torch._C import _are_functorch_transforms_active as _in_functorch
 except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
 
-    def in_transform() -> bool:
-        """Says whether torch.func is transforming the code that runs."""
+    def _in_functorch() -> bool:
         return True
+
+
+def in_transform() -> bool:
+    """Says whether torch.func transforms the code that runs, tangents travel with tensors, or `torch.jit` traces."""
+    return _in_functorch() or getattr(forward_ad, "_current_level", 0) >= 0 or torch.jit.is_tracing()
 
 
 Kept = TypeVar("Kept")
@@ -35,6 +40,15 @@ Kept = TypeVar("Kept")
 def may_look(x: Tensor) -> bool:
     """Says whether the numbers in x may decide what is done: they are on the CPU, and torch neither traces nor maps."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling() and not in_transform()
+
+
+def has_numbers(x: Tensor) -> bool:
+    """Says whether there are numbers in x that can be checked: on the meta device there are shapes alone."""
+    return x.device.type != "meta"
+
+
+def _is_increasing(grid: Tensor) -> bool:
+    return bool(torch.isfinite(grid).all()) and bool((grid.diff() > 0).all())
 
 
 class Basis(nn.Module):
@@ -66,12 +80,7 @@ class Basis(nn.Module):
         where = type(self).__name__
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 5:
             raise SpecError(f"{where}: expected an order k between 0 and 5, got {k!r}.")
-        if (
-            grid.ndim != 2
-            or grid.shape[1] < 2
-            or not bool(torch.isfinite(grid).all())
-            or bool((grid.diff() <= 0).any())
-        ):
+        if grid.ndim != 2 or grid.shape[1] < 2 or (has_numbers(grid) and not _is_increasing(grid)):
             raise SpecError(
                 f"{where}: expected finite, strictly increasing grid points for each source, at least two, "
                 f"got shape {tuple(grid.shape)}."
@@ -156,6 +165,16 @@ class Basis(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # A copy has buffers of its own, whose versions say nothing about what is kept here.
         return {**self.__dict__, "_memo": {}}
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        grid, errors = state_dict.get(f"{prefix}grid"), args[-1]
+        if grid is not None and grid.ndim == 2 and len(grid) == self.n_source and grid.shape != self.grid.shape:
+            n = grid.shape[1] - 1
+            errors.append(
+                f"{prefix}grid: expected {self.n_intervals} intervals, got {n}. Build the model with grid={n}, or move "
+                f"it there first: layer.set_basis_(replace(layer.spec.basis, grid={n})), model = model.refine({n})."
+            )
 
     def _unit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # x on a scale where the range of every source is 0 to 1, and the factor of that scale.

@@ -72,11 +72,15 @@ def input_gradient(
     """Returns the gradient of x for the gradient of its features."""
     from kan2.core.edges._loops import loops
 
+    try:
+        numbers = gradient.numpy()
+    except RuntimeError:  # many gradients at once, as by `torch.autograd.grad(is_grads_batched=True)`, are no array
+        return (gradient.view(*x.shape, -1) * expansion.features(x, 1)).sum(-1)
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
     result = torch.empty_like(x)
     is_silu = expansion.base_fun == "silu"
     _, gather_gradient = loops(basis.k, x.dtype)
-    gather_gradient(*_numbers(x, expansion), is_silu, gradient.numpy(), result.numpy())
+    gather_gradient(*_numbers(x, expansion), is_silu, numbers, result.numpy())
     if expansion.has_base and not is_silu:
         result.addcmul_(gradient.view(*x.shape, -1)[..., 0], expansion.base(x, 1))
     return result

@@ -30,7 +30,7 @@ BLOCK = 8192  # inputs whose positions, values and features stay in a core's cac
 
 def can_fuse(expansion: Expansion, weight: Tensor, x: Tensor) -> bool:
     """Says whether the fused step serves these edges and inputs; `Expansion.sums` serves all."""
-    basis = expansion.basis
+    basis, place = expansion.basis, x.device.type
     return (
         isinstance(basis, BSplineBasis)
         and basis.k > 0
@@ -40,7 +40,8 @@ def can_fuse(expansion: Expansion, weight: Tensor, x: Tensor) -> bool:
         and basis.is_uniform
         and not torch.compiler.is_compiling()
         and not in_transform()
-        and not torch.is_autocast_enabled(x.device.type)
+        and not x.is_neg()  # a view that is negated when it is read, for which NumPy has no name
+        and (place == "meta" or not torch.is_autocast_enabled(place))
     )
 
 
@@ -154,12 +155,12 @@ def _first_places(size: int, n_features: int, lead: int, k: int, device: torch.d
 def _tables(k: int, n_grid: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, float]:
     # Matrices from the rows (1, c, ..., c^(k-1), extended powers 1 to k) to the k + 1 values, and from the first k of
     # them to the derivatives in u; and the largest number below n_grid.
-    pieces = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
-    to_values = torch.zeros(k + 1, 2 * k, dtype=torch.float64)
+    pieces = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64, device="cpu"), k).pieces[0, 0]
+    to_values = pieces.new_zeros(k + 1, 2 * k)
     to_values[:, 0] = pieces[0]
     to_values[:, k:] = pieces[1:].T
-    to_slopes = (pieces[1:] * torch.arange(1, k + 1)[:, None]).T
-    top = torch.nextafter(torch.tensor(float(n_grid), dtype=dtype), torch.zeros((), dtype=dtype))
+    to_slopes = (pieces[1:] * torch.arange(1, k + 1, device="cpu")[:, None]).T
+    top = torch.nextafter(*torch.tensor([float(n_grid), 0.0], dtype=dtype, device="cpu"))
     return to_values.to(device, dtype), to_slopes.to(device, dtype).contiguous(), float(top)
 
 

@@ -42,11 +42,11 @@ def locate(x, low, scale, n_grid):
 
 def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
     """Returns the (power, local) coefficients of the k + 1 functions of an interval, or of a derivative of them."""
-    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
+    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64, device="cpu"), k).pieces[0, 0]
     for _ in range(min(order, k + 1)):
-        table = table[1:] * torch.arange(1, len(table))[:, None]
+        table = table[1:] * torch.arange(1, len(table), device="cpu")[:, None]
     # Beyond its order a spline has no derivative but zero.
-    return (table if len(table) else torch.zeros(1, k + 1)).to(dtype).numpy()
+    return (table if len(table) else table.new_zeros(1, k + 1)).to(dtype).numpy()
 
 
 @lru_cache(maxsize=16)
