@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from kan2.core.bases import Basis, data_ranges, make_basis, sample_quantiles
 from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
+from kan2.core.parts import in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
 from kan2.errors import ShapeError
 
@@ -183,6 +184,10 @@ class KANLayer(nn.Module):
             raise ShapeError(
                 f"KANLayer: expected {self.spec.n_in} columns in the last axis, got shape {tuple(x.shape)}."
             )
+        rows = part_rows(self, x, self.spec.row_width)
+        return in_parts(self._evaluate, x, rows) if rows else self._evaluate(x)
+
+    def _evaluate(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.dtype != self.node_scale.dtype:
             x = x.to(self.node_scale.dtype)
         subnodes = self.subnodes(x if x.ndim == 2 else x.reshape(-1, self.spec.n_in))

@@ -31,7 +31,8 @@ except ImportError:  # a torch without this check: take the plain evaluation, wh
 
 def in_transform() -> bool:
     """Says whether torch.func transforms the code that runs, tangents travel with tensors, or `torch.jit` traces."""
-    return _in_functorch() or getattr(forward_ad, "_current_level", 0) >= 0 or torch.jit.is_tracing()
+    has_tangents = getattr(forward_ad, "_current_level", 0) >= 0
+    return _in_functorch() or has_tangents or torch.jit.is_tracing()  # type: ignore[reportPrivateImportUsage]
 
 
 Kept = TypeVar("Kept")

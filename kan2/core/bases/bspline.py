@@ -84,15 +84,14 @@ class BSplineBasis(Basis):
         # The table of another grid may have another shape: whether there is one row an interval depends on the grid.
         # What does not fit is left to torch to refuse, and then this basis stays as it is.
         pieces, grid = (state_dict.get(f"{prefix}{name}") for name in ("pieces", "grid"))
-        fits = isinstance(pieces, Tensor) and isinstance(grid, Tensor) and grid.shape == self.grid.shape
-        if fits and pieces.shape in (self._shape_of_pieces(1, 1), self._shape_of_pieces(*self.grid.diff().shape)):
+        table = (self.k + 1, self.k + 1)
+        shapes = ((1, 1, *table), (self.n_source, self.n_intervals, *table))
+        fits = pieces is not None and pieces.shape in shapes and grid is not None and grid.shape == self.grid.shape
+        if fits and pieces is not None:
             self.pieces = self.pieces.new_empty(pieces.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
-        if fits and pieces.dtype != self.grid.dtype and pieces.shape == self.pieces.shape:
+        if fits and pieces is not None and pieces.dtype != self.grid.dtype:
             self._restore_pieces()
-
-    def _shape_of_pieces(self, n_grids: int, n_rows: int) -> tuple[int, int, int, int]:
-        return n_grids, n_rows, self.k + 1, self.k + 1
 
     def local(
         self, x: Float[Tensor, "batch source"], order: int = 0
