@@ -172,12 +172,15 @@ class KANLayer(nn.Module):
         if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
         # Parameters and nothing else: elsewhere tensors may stand in their place.
-        found = [self._parameters.get(name) for name in AFFINES]
-        parameters: list[Tensor] = [p for p in found if type(p) is nn.Parameter]  # type: ignore[misc]
-        if len(parameters) < len(AFFINES) or any(p.requires_grad or p.device.type != "cpu" for p in parameters):
-            return False
-        one, zero = _identity(self.spec.n_out, parameters[0].dtype)
-        return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))
+        given = self._parameters
+        for name in AFFINES:
+            parameter = given.get(name)
+            if type(parameter) is not nn.Parameter or parameter.requires_grad or not parameter.is_cpu:
+                return False
+            one, zero = _identity(self.spec.n_sum, parameter.dtype)
+            if not torch.equal(parameter, one if AFFINES[name] else zero):
+                return False
+        return True
 
     def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.shape[-1] != self.spec.n_in:

@@ -40,7 +40,7 @@ Kept = TypeVar("Kept")
 
 def may_look(x: Tensor) -> bool:
     """Says whether the numbers in x may decide what is done: they are on the CPU, and torch neither traces nor maps."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling() and not in_transform()
+    return x.is_cpu and not torch.compiler.is_compiling() and not in_transform()
 
 
 def has_numbers(x: Tensor) -> bool:
@@ -91,7 +91,7 @@ class Basis(nn.Module):
         else:
             check_home(home, len(grid), where)
         self.k = k
-        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
+        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int | None, ...], Any]] = {}
         self.register_buffer("grid", grid.detach().clone())
         self.register_buffer("home", home.detach().to(self.grid).clone())
 
@@ -150,18 +150,19 @@ class Basis(nn.Module):
         """
         if torch.compiler.is_compiling() or in_transform():
             return compute()
-        # What has no version is never the same.
-        versions = tuple(-1 if b.is_inference() else b._version for b in buffers)
         kept = self._memo.get(name)
-        if (
-            kept is None
-            or kept[1] != versions
-            or min(versions) < 0
-            or any(a is not b for a, b in zip(kept[0], buffers))
-        ):
-            with torch.inference_mode(False):  # else gradients could not pass through it later on
-                kept = self._memo[name] = (buffers, versions, compute())
-        return kept[2]
+        if kept is not None:
+            for buffer, old, version in zip(buffers, kept[0], kept[1]):
+                if buffer is not old or version is None or buffer._version != version:
+                    break
+            else:
+                return kept[2]
+        # What has no version is never the same.
+        versions = tuple(None if b.is_inference() else b._version for b in buffers)
+        with torch.inference_mode(False):  # else gradients could not pass through it later on
+            value = compute()
+        self._memo[name] = (buffers, versions, value)
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has buffers of its own, whose versions say nothing about what is kept here.
