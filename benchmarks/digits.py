@@ -6,6 +6,7 @@ Reference: Li, Kolmogorov-Arnold Networks are Radial Basis Function Networks (ar
 import contextlib
 import statistics
 import warnings
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ def candidates() -> dict[str, nn.Module]:
     for name, kind in kinds.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            layers: list[nn.Module] = [kind(n_in, n_out) for n_in, n_out in zip(WIDTH, WIDTH[1:])]
+            layers: list[nn.Module] = [kind(n_in, n_out) for n_in, n_out in pairwise(WIDTH)]
         found[name] = nn.Sequential(layers[0], nn.SiLU(), layers[1]) if kind is nn.Linear else nn.Sequential(*layers)
     return found
 

@@ -15,12 +15,11 @@ from math import prod
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from kan2.core.bases import Basis, data_ranges, make_basis, sample_quantiles
 from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
-from kan2.core.parts import in_parts, part_rows
+from kan2.core.parts import apply_in_parts, in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
 from kan2.errors import ShapeError
 
@@ -323,13 +322,7 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_3
     """
     if rows < 1:
         raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows}.")
-    if x.shape[0] <= rows:
-        return module(x)
-    if not torch.is_grad_enabled():
-        return torch.cat([module(part) for part in x.split(rows)])
-    return torch.cat(
-        [checkpoint(module, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(rows)]  # type: ignore[misc]
-    )
+    return module(x) if x.shape[0] <= rows else apply_in_parts(module, x, rows)
 
 
 @lru_cache(maxsize=64)

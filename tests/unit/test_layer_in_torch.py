@@ -117,6 +117,14 @@ def test_autocast_gives_its_type_and_nearly_the_same_numbers(kind, dtype, x):
     close(found, wanted_gradients, 0.05)
 
 
+def test_the_way_back_inside_autocast(x):
+    layer = make()
+    y = layer(x.requires_grad_()).square().sum()
+    wanted = gradients(layer, x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        close(list(torch.autograd.grad(y, (x, layer.numeric.weight))), wanted)
+
+
 def test_float64_stays_under_autocast(x):
     layer = make(dtype=torch.float64)
     with torch.autocast("cpu", dtype=torch.bfloat16):

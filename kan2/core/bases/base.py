@@ -52,6 +52,12 @@ def _is_increasing(grid: Tensor) -> bool:
     return bool(torch.isfinite(grid).all()) and bool((grid.diff() > 0).all())
 
 
+def may_cast(x: Tensor) -> bool:
+    """Says whether autocast may change types on the device of x."""
+    place = x.device.type
+    return place != "meta" and torch.is_autocast_enabled(place)  # the meta device has no autocast
+
+
 class Basis(nn.Module):
     """The functions of all source nodes of a layer.
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases.base import in_transform
+from kan2.core.bases.base import in_transform, may_cast
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges import _compiled as compiled
 from kan2.core.edges._double_backward import gradients
@@ -30,7 +30,7 @@ BLOCK = 8192  # inputs whose positions, values and features stay in a core's cac
 
 def can_fuse(expansion: Expansion, weight: Tensor, x: Tensor) -> bool:
     """Says whether the fused step serves these edges and inputs; `Expansion.sums` serves all."""
-    basis, place = expansion.basis, x.device.type
+    basis = expansion.basis
     return (
         isinstance(basis, BSplineBasis)
         and basis.k > 0
@@ -41,7 +41,7 @@ def can_fuse(expansion: Expansion, weight: Tensor, x: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not in_transform()
         and not x.is_neg()  # a view that is negated when it is read, for which NumPy has no name
-        and (place == "meta" or not torch.is_autocast_enabled(place))
+        and not may_cast(x)
     )
 
 
@@ -67,6 +67,9 @@ class FusedEdges(torch.autograd.Function):
     def backward(ctx: Any, gradient: Float[Tensor, "batch target"]) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
         x, weight, features, slopes, index = ctx.saved_tensors
         expansion: Expansion = ctx.expansion
+        if may_cast(x):  # the way back inside autocast of what was not cast on the way there
+            with torch.autocast(x.device.type, enabled=False):
+                return FusedEdges.backward(ctx, gradient)
         if torch.is_grad_enabled():
             dx, dw = gradients(expansion.sums(x, weight), (x, weight), ctx.needs_input_grad, gradient)
             return dx, dw, None
