@@ -1,6 +1,7 @@
 """Comparisons run at tiny sizes, so that those which are rarely run do not rot."""
 
 import pytest
+import sklearn.datasets  # noqa: F401  # whose first import moves the state of random
 import torch
 
 from benchmarks import digits, gpu, throughput
