@@ -55,7 +55,7 @@ def verify(
     x = sample(domain, inputs, n)
     expected = reference_values(expressions, inputs, x)
     with torch.no_grad():
-        found = network(torch.as_tensor(x)).numpy()
+        found = network(torch.from_numpy(x)).numpy()
     defined = np.isfinite(expected)
     difference = np.where(defined, np.abs(found - expected), 0.0)
     scale = np.abs(np.where(defined, expected, 0.0))

@@ -15,11 +15,11 @@ from math import prod
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from kan2.core.bases import Basis, data_ranges, make_basis, sample_quantiles
-from kan2.core.bases.base import in_transform
+from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
+from kan2.core.parts import apply_in_parts, in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
 from kan2.errors import ShapeError
 
@@ -110,13 +110,15 @@ class KANLayer(nn.Module):
 
     def reset_parameters(self, noise_scale: float = 0.1, generator: torch.Generator | None = None) -> None:
         """Draws new numeric activations: a random multiple of the base function plus a small random spline."""
-        if self.numeric is None:
+        if self.numeric is None or not has_numbers(self.numeric.weight):
             return
         weight = self.numeric.weight
         start = int(self.numeric.has_base)
         with torch.no_grad():
-            # Drawn on the CPU in float64, so that a seed means the same network for every type and device.
-            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            # Drawn on the CPU in float64, so that a seed means the same network for every type and device; a generator
+            # of another device draws there.
+            place = "cpu" if generator is None else generator.device
+            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64, device=place)
             noise[..., :start] /= self.spec.n_in**0.5
             noise[..., start:] *= noise_scale / self.spec.n_in**0.5
             weight.copy_(noise)
@@ -155,13 +157,13 @@ class KANLayer(nn.Module):
         if not self.spec.arities:
             # Sums only: the two affines are one.
             bias = torch.addcmul(node_bias, subnode_bias, node_scale)
-            return torch.addcmul(bias, subnodes, subnode_scale * node_scale)
+            return _like(subnodes, torch.addcmul(bias, subnodes, subnode_scale * node_scale))
         values = torch.addcmul(subnode_bias, subnodes, subnode_scale)
         n_sum = self.spec.n_sum
         factors = values[:, n_sum:].split(self.spec.arities, -1)
         products = [prod(f.unbind(-1)[1:], start=f[:, 0]) for f in factors]
         values = torch.cat([values[:, :n_sum], torch.stack(products, -1)], -1)
-        return torch.addcmul(node_bias, values, node_scale)
+        return _like(subnodes, torch.addcmul(node_bias, values, node_scale))
 
     def only_sums(self) -> bool:
         """Whether the nodes are known to be the subnodes as they are, so that `nodes` need not be called."""
@@ -169,18 +171,25 @@ class KANLayer(nn.Module):
         if self.spec.arities or self.spec.affine_trainable or torch.compiler.is_compiling() or in_transform():
             return False
         # Parameters and nothing else: elsewhere tensors may stand in their place.
-        found = [self._parameters.get(name) for name in AFFINES]
-        parameters: list[Tensor] = [p for p in found if type(p) is nn.Parameter]  # type: ignore[misc]
-        if len(parameters) < len(AFFINES) or any(p.requires_grad or p.device.type != "cpu" for p in parameters):
-            return False
-        one, zero = _identity(self.spec.n_out, parameters[0].dtype)
-        return all(torch.equal(p, constant) for p, constant in zip(parameters, (one, zero, one, zero)))
+        given = self._parameters
+        for name in AFFINES:
+            parameter = given.get(name)
+            if type(parameter) is not nn.Parameter or parameter.requires_grad or not parameter.is_cpu:
+                return False
+            one, zero = _identity(self.spec.n_sum, parameter.dtype)
+            if not torch.equal(parameter, one if AFFINES[name] else zero):
+                return False
+        return True
 
     def forward(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.shape[-1] != self.spec.n_in:
             raise ShapeError(
                 f"KANLayer: expected {self.spec.n_in} columns in the last axis, got shape {tuple(x.shape)}."
             )
+        rows = part_rows(self, x, self.spec.row_width)
+        return in_parts(self._evaluate, x, rows) if rows else self._evaluate(x)
+
+    def _evaluate(self, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"]:
         if x.dtype != self.node_scale.dtype:
             x = x.to(self.node_scale.dtype)
         subnodes = self.subnodes(x if x.ndim == 2 else x.reshape(-1, self.spec.n_in))
@@ -291,7 +300,7 @@ def _basis_over(
     return make_basis(basis, low, high, quantiles, home)
 
 
-def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_384) -> Float[Tensor, "batch node"]:
+def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_384) -> Float[Tensor, "batch *out"]:
     """Applies a module to a long batch some rows at a time, so that memory does not grow with the batch.
 
     What a chunk computed on the way is forgotten and computed again in the backward pass; the result and all gradients
@@ -299,7 +308,7 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_
 
     Args:
         module: what is applied.
-        x: any number of rows.
+        x: any number of rows; they lie along the first axis.
         rows: how many rows are held at once, >= 1.
 
     Raises:
@@ -313,15 +322,15 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch source"], rows: int = 16_
     """
     if rows < 1:
         raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows}.")
-    if x.shape[0] <= rows:
-        return module(x)
-    if not torch.is_grad_enabled():
-        return torch.cat([module(part) for part in x.split(rows)])
-    return torch.cat(
-        [checkpoint(module, part, use_reentrant=False, preserve_rng_state=False) for part in x.split(rows)]  # type: ignore[misc]
-    )
+    return module(x) if x.shape[0] <= rows else apply_in_parts(module, x, rows)
 
 
 @lru_cache(maxsize=64)
 def _identity(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return torch.ones(n, dtype=dtype), torch.zeros(n, dtype=dtype)
+    return torch.ones(n, dtype=dtype, device="cpu"), torch.zeros(n, dtype=dtype, device="cpu")
+
+
+def _like(subnodes: Tensor, nodes: Tensor) -> Tensor:
+    # Under autocast affines are computed in float32; what comes out has the type of the sums, with or without affines.
+    is_cast = nodes.dtype != subnodes.dtype and torch.is_autocast_enabled(nodes.device.type)
+    return nodes.to(subnodes.dtype) if is_cast else nodes

@@ -20,6 +20,7 @@ from kan2.core.data import Dataset, as_dataset, finite_rows, to_tensor
 from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
+from kan2.core.parts import in_parts, part_rows
 from kan2.core.spec import NetworkSpec
 from kan2.core.straight_line import can_unroll, unrolled
 from kan2.core.trace import LayerTrace, Trace
@@ -209,14 +210,25 @@ class Network(nn.Module):
 
     def features(self, x: ArrayLike) -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads: selected inputs and auxiliary variables."""
-        x, spec = self.prepare(x), self.spec
+        return self._features(self.prepare(x))
+
+    def _features(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch feature"]:
+        spec = self.spec
         if spec.features == spec.inputs:
             return x
         return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
 
     def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
-        """Evaluates the network on (..., inputs); nothing is stored."""
-        nodes, layers = self.features(x), self.layers
+        """Evaluates the network on (..., inputs); nothing is stored.
+
+        Where no gradient is wanted, many rows go through it some at a time, so that memory does not grow with them.
+        """
+        x = self.prepare(x)
+        rows = part_rows(self, x, max((layer.row_width for layer in self.spec.layers), default=1))
+        return in_parts(self._evaluate, x, rows) if rows else self._evaluate(x)
+
+    def _evaluate(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch output"]:
+        nodes, layers = self._features(x), self.layers
         if can_unroll(layers):
             return unrolled(layers)(nodes)
         for layer in layers:

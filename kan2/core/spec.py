@@ -126,6 +126,12 @@ class LayerSpec:
         return self
 
     @property
+    def row_width(self) -> int:
+        """About how many numbers the layer makes of one row: values of basis functions and of terms, and its sums."""
+        functions = self.n_in * (self.basis.grid + self.basis.k + 1) if self.numeric else 0
+        return functions + 2 * len(self.terms) + self.n_subnodes
+
+    @property
     def n_subnodes(self) -> int:
         """Number of subnodes: the addition nodes and the factors of all products."""
         return self.n_sum + sum(self.arities)

@@ -76,6 +76,23 @@ def test_fused_equals_plain(base_fun, k, grid, batch, generator, fused_way):
         close(mine, wanted)
 
 
+@pytest.mark.parametrize("outside", ["tangent", "base"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-14)])
+def test_exponentials_of_many_inputs_are_those_of_few(outside, dtype, tolerance, generator, monkeypatch):
+    pytest.importorskip("numba")
+    layer = make(4, 3, dtype=dtype, outside=outside)
+    layer.set_home_(torch.full((4,), -2.0), torch.full((4,), 3.0))
+    x = (torch.rand(50, 4, generator=generator, dtype=dtype) * 4 - 2).requires_grad_()
+    ways = []
+    for few in (1, 10_000):
+        monkeypatch.setattr("kan2.core.edges._compiled.FEW", few)
+        y = layer(x)
+        ways.append((y, *torch.autograd.grad(y.sum(), (x, layer.numeric.weight))))
+    assert any(not torch.equal(a, b) for a, b in zip(*ways, strict=True))  # they are two ways
+    for a, b in zip(*ways, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.detach().abs().max()))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_fused_at_the_ends_of_the_grid_and_of_the_numbers(dtype, fused_way):
     layer = make(1, 1, dtype=dtype, grid=4)

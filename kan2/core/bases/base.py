@@ -15,18 +15,24 @@ from typing import Any, Self, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from kan2.core.bases.coordinate import Coordinate, check_home
 from kan2.core.linalg import lstsq
 from kan2.errors import SpecError
 
 try:
-    from torch._C import _are_functorch_transforms_active as in_transform
+    from torch._C import _are_functorch_transforms_active as _in_functorch
 except ImportError:  # a torch without this check: take the plain evaluation, which works everywhere
 
-    def in_transform() -> bool:
-        """Says whether torch.func is transforming the code that runs."""
+    def _in_functorch() -> bool:
         return True
+
+
+def in_transform() -> bool:
+    """Says whether torch.func transforms the code that runs, tangents travel with tensors, or `torch.jit` traces."""
+    has_tangents = getattr(forward_ad, "_current_level", 0) >= 0
+    return _in_functorch() or has_tangents or torch.jit.is_tracing()  # type: ignore[reportPrivateImportUsage]
 
 
 Kept = TypeVar("Kept")
@@ -34,7 +40,22 @@ Kept = TypeVar("Kept")
 
 def may_look(x: Tensor) -> bool:
     """Says whether the numbers in x may decide what is done: they are on the CPU, and torch neither traces nor maps."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling() and not in_transform()
+    return x.is_cpu and not torch.compiler.is_compiling() and not in_transform()
+
+
+def has_numbers(x: Tensor) -> bool:
+    """Says whether there are numbers in x that can be checked: on the meta device there are shapes alone."""
+    return x.device.type != "meta"
+
+
+def _is_increasing(grid: Tensor) -> bool:
+    return bool(torch.isfinite(grid).all()) and bool((grid.diff() > 0).all())
+
+
+def may_cast(x: Tensor) -> bool:
+    """Says whether autocast may change types on the device of x."""
+    place = x.device.type
+    return place != "meta" and torch.is_autocast_enabled(place)  # the meta device has no autocast
 
 
 class Basis(nn.Module):
@@ -66,12 +87,7 @@ class Basis(nn.Module):
         where = type(self).__name__
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 5:
             raise SpecError(f"{where}: expected an order k between 0 and 5, got {k!r}.")
-        if (
-            grid.ndim != 2
-            or grid.shape[1] < 2
-            or not bool(torch.isfinite(grid).all())
-            or bool((grid.diff() <= 0).any())
-        ):
+        if grid.ndim != 2 or grid.shape[1] < 2 or (has_numbers(grid) and not _is_increasing(grid)):
             raise SpecError(
                 f"{where}: expected finite, strictly increasing grid points for each source, at least two, "
                 f"got shape {tuple(grid.shape)}."
@@ -81,7 +97,7 @@ class Basis(nn.Module):
         else:
             check_home(home, len(grid), where)
         self.k = k
-        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
+        self._memo: dict[Hashable, tuple[tuple[Tensor, ...], tuple[int | None, ...], Any]] = {}
         self.register_buffer("grid", grid.detach().clone())
         self.register_buffer("home", home.detach().to(self.grid).clone())
 
@@ -140,22 +156,33 @@ class Basis(nn.Module):
         """
         if torch.compiler.is_compiling() or in_transform():
             return compute()
-        # What has no version is never the same.
-        versions = tuple(-1 if b.is_inference() else b._version for b in buffers)
         kept = self._memo.get(name)
-        if (
-            kept is None
-            or kept[1] != versions
-            or min(versions) < 0
-            or any(a is not b for a, b in zip(kept[0], buffers))
-        ):
-            with torch.inference_mode(False):  # else gradients could not pass through it later on
-                kept = self._memo[name] = (buffers, versions, compute())
-        return kept[2]
+        if kept is not None:
+            for buffer, old, version in zip(buffers, kept[0], kept[1]):
+                if buffer is not old or version is None or buffer._version != version:
+                    break
+            else:
+                return kept[2]
+        # What has no version is never the same.
+        versions = tuple(None if b.is_inference() else b._version for b in buffers)
+        with torch.inference_mode(False):  # else gradients could not pass through it later on
+            value = compute()
+        self._memo[name] = (buffers, versions, value)
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has buffers of its own, whose versions say nothing about what is kept here.
         return {**self.__dict__, "_memo": {}}
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        grid, errors = state_dict.get(f"{prefix}grid"), args[-1]
+        if grid is not None and grid.ndim == 2 and len(grid) == self.n_source and grid.shape != self.grid.shape:
+            n = grid.shape[1] - 1
+            errors.append(
+                f"{prefix}grid: expected {self.n_intervals} intervals, got {n}. Build the model with grid={n}, or move "
+                f"it there first: layer.set_basis_(replace(layer.spec.basis, grid={n})), model = model.refine({n})."
+            )
 
     def _unit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # x on a scale where the range of every source is 0 to 1, and the factor of that scale.

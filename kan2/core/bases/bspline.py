@@ -10,13 +10,13 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kan2.core.bases.base import Basis, in_transform
+from kan2.core.bases.base import Basis, has_numbers, in_transform
 
 
 class BSplineBasis(Basis):
@@ -67,21 +67,31 @@ class BSplineBasis(Basis):
         return low, self.n_intervals / (self.grid[:, -1] - low)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        before, was_uniform = self.grid.dtype, self.is_uniform
+        before = self.grid.dtype
         super()._apply(fn, recurse)
-        if self.grid.dtype != before and self.grid.device.type != "meta":
-            # A table that was rounded to a shorter type does not get its digits back by conversion.
-            equal = torch.arange(self.n_intervals + 1, dtype=torch.float64)[None]
-            grid = equal if was_uniform else self.grid
-            self.pieces = _pieces(knots(grid, self.k), self.k).to(self.grid)
+        if self.grid.dtype != before:
+            self._restore_pieces()
         return self
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+    def _restore_pieces(self) -> None:
+        # A table that was rounded to a shorter type does not get its digits back by conversion.
+        if has_numbers(self.grid):
+            equal = torch.arange(self.n_intervals + 1, dtype=torch.float64, device="cpu")[None]
+            grid = equal if self.is_uniform else self.grid
+            self.pieces = _pieces(knots(grid, self.k), self.k).to(self.grid)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         # The table of another grid may have another shape: whether there is one row an interval depends on the grid.
-        pieces = state_dict.get(f"{prefix}pieces")
-        if pieces is not None and pieces.shape[2:] == self.pieces.shape[2:]:
+        # What does not fit is left to torch to refuse, and then this basis stays as it is.
+        pieces, grid = (state_dict.get(f"{prefix}{name}") for name in ("pieces", "grid"))
+        table = (self.k + 1, self.k + 1)
+        shapes = ((1, 1, *table), (self.n_source, self.n_intervals, *table))
+        fits = pieces is not None and pieces.shape in shapes and grid is not None and grid.shape == self.grid.shape
+        if fits and pieces is not None:
             self.pieces = self.pieces.new_empty(pieces.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
+        if fits and pieces is not None and pieces.dtype != self.grid.dtype:
+            self._restore_pieces()
 
     def local(
         self, x: Float[Tensor, "batch source"], order: int = 0
@@ -168,17 +178,18 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
     n_intervals = all_knots.shape[1] - 2 * k - 1
     widths = all_knots.diff()
     rounding = 8 * torch.finfo(all_knots.dtype).eps * all_knots.abs().amax(1)
-    if bool((widths.amax(1) - widths.amin(1) <= 1e-12 * widths.amax(1) + rounding).all()):
+    is_uniform = widths.amax(1) - widths.amin(1) <= 1e-12 * widths.amax(1) + rounding
+    if not has_numbers(all_knots) or bool(is_uniform.all()):
         # Uniform: one table serves all sources and intervals.
-        t, n_rows = torch.arange(-k, k + 2, dtype=torch.float64)[None], 1
+        t, n_rows = torch.arange(-k, k + 2, dtype=torch.float64, device="cpu")[None], 1
     else:
         t, n_rows = all_knots.double().cpu(), n_intervals
     source = t.shape[0]
     left = t[:, k : k + n_rows]
     width = t[:, k + 1 : k + 1 + n_rows] - left
-    table = torch.ones(source, n_rows, 1, 1, dtype=torch.float64)
+    table = torch.ones_like(t[:, :n_rows, None, None])
     for d in range(1, k + 1):
-        new = torch.zeros(source, n_rows, d + 1, d + 1, dtype=torch.float64)
+        new = table.new_zeros(source, n_rows, d + 1, d + 1)
         for j in range(d):
             # The (d - 1)-order function number j on interval m starts at knot k + m - (d - 1) + j.
             start = t[:, k - d + 1 + j : k - d + 1 + j + n_rows]

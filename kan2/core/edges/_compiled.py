@@ -15,17 +15,20 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges.expansion import Expansion
 
 IS_AVAILABLE = find_spec("numba") is not None
+FEW = 2048  # inputs; below, a call of torch takes longer than all exponentials in the loop
+_NONE = {torch.float32: np.empty((0, 0), np.float32), torch.float64: np.empty((0, 0), np.float64)}
 LARGEST = 2**17  # inputs; the loops run on one thread, the passes of more inputs on all
 
 
 def can_compile(x: Tensor) -> bool:
     """Says whether the compiled loops are there, and the faster way for these inputs."""
-    return IS_AVAILABLE and x.device.type == "cpu" and (x.numel() <= LARGEST or torch.get_num_threads() == 1)
+    return IS_AVAILABLE and x.is_cpu and (x.numel() <= LARGEST or torch.get_num_threads() == 1)
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,17 @@ def features(x: Float[Tensor, "batch source"], expansion: Expansion) -> Float[Te
     result = _empty_features(x, expansion)
     is_silu = expansion.base_fun == "silu"
     write_features, _ = loops(basis.k, x.dtype)
-    write_features(*_numbers(x, expansion), is_silu, result.numpy())
+    write_features(*_numbers(x, expansion), is_silu, _given(F.silu, x, expansion), result.numpy())
     if expansion.has_base and not is_silu:
         result.view(*x.shape, -1)[..., 0] = expansion.base(x)
     return result
+
+
+def _given(function: Callable[[Tensor], Tensor], x: Tensor, expansion: Expansion) -> np.ndarray:
+    # What the loops need an exponential for. Of many inputs torch takes several at once, which the loops cannot.
+    if expansion.base_fun != "silu" or x.numel() < FEW:
+        return _NONE[x.dtype]
+    return function(expansion.basis.coordinate()(x)).numpy()
 
 
 def _numbers(x: Tensor, expansion: Expansion) -> tuple[Any, ...]:
@@ -113,11 +123,15 @@ def input_gradient(
     """Returns the gradient of x for the gradient of its features."""
     from kan2.core.edges._loops import loops
 
+    try:
+        numbers = gradient.numpy()
+    except RuntimeError:  # many gradients at once, as by `torch.autograd.grad(is_grads_batched=True)`, are no array
+        return (gradient.view(*x.shape, -1) * expansion.features(x, 1)).sum(-1)
     basis: BSplineBasis = expansion.basis  # type: ignore[assignment]
     result = torch.empty_like(x)
     is_silu = expansion.base_fun == "silu"
     _, gather_gradient = loops(basis.k, x.dtype)
-    gather_gradient(*_numbers(x, expansion), is_silu, gradient.numpy(), result.numpy())
+    gather_gradient(*_numbers(x, expansion), is_silu, _given(torch.sigmoid, x, expansion), numbers, result.numpy())
     if expansion.has_base and not is_silu:
         result.addcmul_(gradient.view(*x.shape, -1)[..., 0], expansion.base(x, 1))
     return result

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.bases.base import in_transform
+from kan2.core.bases.base import in_transform, may_cast
 from kan2.core.bases.bspline import BSplineBasis
 from kan2.core.edges import _compiled as compiled
 from kan2.core.edges._double_backward import gradients
@@ -40,7 +40,8 @@ def can_fuse(expansion: Expansion, weight: Tensor, x: Tensor) -> bool:
         and basis.is_uniform
         and not torch.compiler.is_compiling()
         and not in_transform()
-        and not torch.is_autocast_enabled(x.device.type)
+        and not x.is_neg()  # a view that is negated when it is read, for which NumPy has no name
+        and not may_cast(x)
     )
 
 
@@ -66,6 +67,9 @@ class FusedEdges(torch.autograd.Function):
     def backward(ctx: Any, gradient: Float[Tensor, "batch target"]) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
         x, weight, features, slopes, index = ctx.saved_tensors
         expansion: Expansion = ctx.expansion
+        if may_cast(x):  # the way back inside autocast of what was not cast on the way there
+            with torch.autocast(x.device.type, enabled=False):
+                return FusedEdges.backward(ctx, gradient)
         if torch.is_grad_enabled():
             dx, dw = gradients(expansion.sums(x, weight), (x, weight), ctx.needs_input_grad, gradient)
             return dx, dw, None
@@ -159,12 +163,12 @@ def _first_places(size: int, n_features: int, lead: int, k: int, device: torch.d
 def _tables(k: int, n_grid: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, float]:
     # Matrices from the rows (1, c, ..., c^(k-1), extended powers 1 to k) to the k + 1 values, and from the first k of
     # them to the derivatives in u; and the largest number below n_grid.
-    pieces = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
-    to_values = torch.zeros(k + 1, 2 * k, dtype=torch.float64)
+    pieces = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64, device="cpu"), k).pieces[0, 0]
+    to_values = pieces.new_zeros(k + 1, 2 * k)
     to_values[:, 0] = pieces[0]
     to_values[:, k:] = pieces[1:].T
-    to_slopes = (pieces[1:] * torch.arange(1, k + 1)[:, None]).T
-    top = torch.nextafter(torch.tensor(float(n_grid), dtype=dtype), torch.zeros((), dtype=dtype))
+    to_slopes = (pieces[1:] * torch.arange(1, k + 1, device="cpu")[:, None]).T
+    top = torch.nextafter(*torch.tensor([float(n_grid), 0.0], dtype=dtype, device="cpu"))
     return to_values.to(device, dtype), to_slopes.to(device, dtype).contiguous(), float(top)
 
 

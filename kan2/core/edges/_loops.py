@@ -38,11 +38,11 @@ def write_intervals(x, low, scale, n_grid, result):
 
 def coefficients(k: int, dtype: torch.dtype, order: int = 0) -> np.ndarray:
     """Returns the (power, local) coefficients of the k + 1 functions of an interval, or of a derivative of them."""
-    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64), k).pieces[0, 0]
+    table = BSplineBasis(torch.tensor([[0.0, 1.0]], dtype=torch.float64, device="cpu"), k).pieces[0, 0]
     for _ in range(min(order, k + 1)):
-        table = table[1:] * torch.arange(1, len(table))[:, None]
+        table = table[1:] * torch.arange(1, len(table), device="cpu")[:, None]
     # Beyond its order a spline has no derivative but zero.
-    return (table if len(table) else torch.zeros(1, k + 1)).to(dtype).numpy()
+    return (table if len(table) else table.new_zeros(1, k + 1)).to(dtype).numpy()
 
 
 # A first call, of what the loops of float64 need anyway, has numba set up what compiles and what reads the disk.
@@ -56,7 +56,8 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
 
     The first writes the features (batch, source * feature) of x (batch, source); the second writes the gradient of x
     for a gradient of the features. `lead` is the column of the first B-spline, 0 or 1; with `is_silu`, column 0 is
-    z s(z) with the logistic function s, with `is_straight` continued along its tangent. The rows of `base` are centre
+    z s(z) with the logistic function s, with `is_straight` continued along its tangent; `given` has z s(z) for the
+    first and s(z) for the second loop, or no rows, and then they compute them. The rows of `base` are centre
     and factor of z = (x - centre) factor, with `is_plain` equal to x, then for either end of the grid the end, the
     value and the slope there.
     """
@@ -64,7 +65,7 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
     one = pieces.dtype.type(1)
 
     @compile_loop
-    def write_features(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, features):
+    def write_features(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, given, features):
         n_batch, n_source = x.shape
         n_features = features.shape[1] // n_source
         for i in range(n_batch):
@@ -77,6 +78,8 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                     if is_straight and excess != 0:
                         end = 2 if excess < 0 else 5
                         features[i, at] = base[end + 1, s] + (x[i, s] - base[end, s]) * base[end + 2, s]
+                    elif len(given):
+                        features[i, at] = given[i, s]
                     else:
                         z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
                         features[i, at] = z / (one + math.exp(-z))
@@ -94,7 +97,7 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                         features[i, at + j] += excess * slope
 
     @compile_loop
-    def gather_gradient(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, gradient, result):
+    def gather_gradient(x, low, scale, base, is_plain, n_grid, is_straight, lead, is_silu, given, gradient, result):
         n_batch, n_source = x.shape
         n_features = gradient.shape[1] // n_source
         for i in range(n_batch):
@@ -113,7 +116,7 @@ def loops(k: int, dtype: torch.dtype) -> tuple[Callable[..., None], Callable[...
                         total += gradient[i, s * n_features] * base[4 if excess < 0 else 7, s]
                     else:
                         z = x[i, s] if is_plain else (x[i, s] - base[0, s]) * base[1, s]
-                        q = one / (one + math.exp(-z))
+                        q = given[i, s] if len(given) else one / (one + math.exp(-z))
                         total += gradient[i, s * n_features] * base[1, s] * q * (one + z * (one - q))
                 result[i, s] = total
 
