@@ -23,7 +23,7 @@ from kan2.core.linalg import diagonal_blocks
 from kan2.core.network import Network
 from kan2.training._equations import array
 from kan2.training._matrix_free import is_large
-from kan2.training.compact.equations import CompactEvaluator
+from kan2.training.compact.equations import RIDGE, CompactEvaluator
 from kan2.training.compact.evaluator import can_compact
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
@@ -108,7 +108,7 @@ def _trace(gram: Tensor, held: Tensor) -> float:
     root = gram.diagonal().clamp_min(torch.finfo(gram.dtype).tiny).rsqrt()
     total = gram * root[:, None] * root
     data = (gram - held) * root[:, None] * root
-    total.diagonal().add_(1e-13)
+    total.diagonal().add_(RIDGE)
     return float(torch.linalg.solve(total, data).diagonal().sum())
 
 

@@ -56,10 +56,10 @@ class Loops:
         rest = basis.n_intervals, expansion.is_straight, int(expansion.has_base), expansion.base_fun == "silu"
 
         def write_features(x: np.ndarray, features: np.ndarray) -> None:
-            write(x, *numbers, *rest, features)
+            write(x, *numbers, *rest, _given(F.silu, torch.from_numpy(x), expansion), features)
 
         def gather_gradient(x: np.ndarray, gradient: np.ndarray, result: np.ndarray) -> None:
-            gather(x, *numbers, *rest, gradient, result)
+            gather(x, *numbers, *rest, _given(torch.sigmoid, torch.from_numpy(x), expansion), gradient, result)
 
         def write_intervals(x: np.ndarray, result: np.ndarray) -> None:
             _loops.write_intervals(x, *numbers[:2], rest[0], result)
