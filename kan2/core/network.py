@@ -21,7 +21,7 @@ from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
 from kan2.core.spec import NetworkSpec
-from kan2.core.straight_line import can_unroll, unrolled
+from kan2.core.straight_line import evaluate
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
 from kan2.types import ArrayLike
@@ -217,8 +217,9 @@ class Network(nn.Module):
     def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored."""
         nodes, layers = self.features(x), self.layers
-        if can_unroll(layers):
-            return unrolled(layers)(nodes)
+        found = evaluate(layers, nodes)
+        if found is not None:
+            return found
         for layer in layers:
             nodes = layer(nodes)
         return nodes
