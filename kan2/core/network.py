@@ -156,7 +156,9 @@ class Network(nn.Module):
         Raises:
             ShapeError: the last axis does not match the inputs.
         """
-        x = to_tensor(x, "MultKAN").to(self.like)
+        # Not by attribute, which takes longer than the rest.
+        like = self._modules["layers"]._modules["0"]._parameters.get("node_scale")  # type: ignore[union-attr]
+        x = to_tensor(x, "MultKAN").to(self.like if like is None else like)
         n = len(self.spec.inputs)
         if x.ndim == 0 or x.shape[-1] != n:
             hint = " One variable is a column: reshape(-1, 1)." if n == 1 else ""
@@ -216,7 +218,7 @@ class Network(nn.Module):
 
     def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored."""
-        nodes, layers = self.features(x), self.layers
+        nodes, layers = self.features(x), self._modules["layers"]
         found = evaluate(layers, nodes)
         if found is not None:
             return found

@@ -10,7 +10,7 @@ Where derivatives of derivatives are asked for, or torch transforms the way back
 Reference: Griewank, Walther, Evaluating Derivatives (2008), sections 2.2 and 3.2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,8 +29,20 @@ from kan2.core.edges._double_backward import gradients
 from kan2.core.layer import KANLayer
 from kan2.core.spec import LayerSpec
 
+try:
+    from torch._C import _len_torch_dispatch_stack
+except ImportError:  # a torch without this count: nobody looks on
+
+    def _len_torch_dispatch_stack() -> int:
+        """Returns how many modes of torch look on at its operations."""
+        return 0
+
+
 MAX_TERMS = 128
 """Beyond this many terms, one operation for all of them is quicker than many small ones."""
+
+PARALLEL = 32_768
+"""From this many rows on torch shares an operation among threads."""
 
 AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
 
@@ -57,6 +69,13 @@ class Held:
         view = parameter.detach().numpy()
         return cls(place, name, parameter, parameter.data_ptr(), view, view.tobytes())
 
+    def is_current(self) -> bool:
+        """Tells whether the parameter is where it was and holds what it held."""
+        # Not by its version, which does not see what is written through `data`.
+        p = self.parameter
+        is_there = self.place.get(self.name) is p and p.data_ptr() == self.address and p.is_contiguous()
+        return is_there and self.view.tobytes() == self.content
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
@@ -70,6 +89,7 @@ class Program:
         numbers: their numbers.
         coefficients: what the tapes read.
         revision: that of the table of functions.
+        hooks: where hooks of the layers and their terms would be.
         tapes: the tapes that were needed so far, by what they were needed for.
     """
 
@@ -80,6 +100,7 @@ class Program:
     numbers: list[float]
     coefficients: list[float]
     revision: int
+    hooks: tuple[Any, ...]
     tapes: dict[object, Tape] = field(default_factory=dict)
 
     @classmethod
@@ -93,7 +114,8 @@ class Program:
         own: tuple[KANLayer, ...] = tuple(layers)  # type: ignore[arg-type]
         if sum(len(layer.spec.terms) for layer in own) > MAX_TERMS:
             return None
-        if any(layer.numeric is not None or _has_hooks(layer) for layer in own):
+        hooks = tuple(hooks for layer in own for hooks in _hooks(layer))
+        if any(layer.numeric is not None for layer in own) or any(hooks):
             return None
         held = [Held.of(place, name) for layer in own for place, name in _parameters(layer)]
         if any(h is None or h.parameter.dtype != held[0].parameter.dtype for h in held):  # type: ignore[union-attr]
@@ -106,23 +128,17 @@ class Program:
         # Steps are left out for numbers that are 0 or 1.
         takes_over = is_same and _pattern(before.coefficients) == _pattern(k)  # type: ignore[union-attr]
         tapes = before.tapes if takes_over else {}  # type: ignore[union-attr]
-        return cls(own, specs, layout, tuple(held), numbers, k, revision, tapes)  # type: ignore[arg-type]
+        return cls(own, specs, layout, tuple(held), numbers, k, revision, hooks, tapes)  # type: ignore[arg-type]
 
     def is_current(self, layers: nn.ModuleList) -> bool:
         """Tells whether these layers are those that were unrolled, with the numbers they had."""
         now = layers._modules.values()
-        if len(now) != len(self.layers) or self.revision != functions.revision():
+        if len(now) != len(self.layers) or self.revision != functions.revision() or any(self.hooks):
             return False
         for layer, own, spec in zip(now, self.layers, self.specs):
-            if layer is not own or own.spec is not spec or own._modules.get("numeric") is not None or _has_hooks(own):
+            if layer is not own or own.spec is not spec or own._modules.get("numeric") is not None:
                 return False
-        for h in self.held:
-            p = h.parameter
-            if h.place.get(h.name) is not p or p.data_ptr() != h.address or h.view.tobytes() != h.content:
-                return False
-            if not p.is_contiguous():
-                return False
-        return True
+        return all([h.is_current() for h in self.held])
 
     def wanting(self) -> list[bool]:
         """Returns for each parameter whether some number of it wants a gradient."""
@@ -170,6 +186,13 @@ class Program:
             free[shape] = [wanting[shape] and row[4] for row in rows]
         return [flag for flags in free for flag in flags]
 
+    def values(self, x: Float[Tensor, "batch source"], tape: Tape) -> Float[Tensor, "batch node"]:
+        """Evaluates a tape without gradients."""
+        if not _is_plain(x) or x.dtype not in (torch.float32, torch.float64):
+            return tape.gather(tape.run(x.unbind(-1), self.coefficients))
+        with np.errstate(all="ignore"):
+            return tape.gather(tape.run(_columns(x), self.coefficients))
+
     def by_layers(self, x: Float[Tensor, "batch source"], given: Sequence[Tensor]) -> Float[Tensor, "batch node"]:
         """Evaluates the layers by general tensor operations with given parameters."""
         parameters = iter(given)
@@ -189,15 +212,11 @@ def _parameters(layer: KANLayer) -> list[tuple[dict[str, Any], str]]:
     return [*terms, *((layer._parameters, name) for name in AFFINES)]
 
 
-def _has_hooks(layer: nn.Module) -> bool:
-    symbolic = layer._modules.get("symbolic")
-    return bool(
-        layer._forward_hooks
-        or layer._forward_pre_hooks
-        or layer._backward_hooks
-        or layer._backward_pre_hooks
-        or (symbolic is not None and _has_hooks(symbolic))
-    )
+def _hooks(layer: KANLayer) -> Iterator[Any]:
+    for module in (layer, layer._modules.get("symbolic")):
+        if module is not None:
+            yield from (module._forward_hooks, module._forward_pre_hooks)
+            yield from (module._backward_hooks, module._backward_pre_hooks)
 
 
 def _pattern(k: Sequence[float]) -> list[int]:
@@ -237,23 +256,35 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
     program = unrolled(layers)
     if program is None:
         return None
-    wanting = program.wanting() if torch.is_grad_enabled() else []
-    needs_inputs = bool(torch.is_grad_enabled() and x.requires_grad)
-    if not needs_inputs and not any(wanting):
-        tape = program.forward_tape()
-        return tape.gather(tape.run(x.unbind(-1), program.coefficients))
+    with_gradients = torch.is_grad_enabled()
+    wanting = program.wanting() if with_gradients else []
+    needs_inputs, needs_numbers = with_gradients and x.requires_grad, any(wanting)
     table = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    is_plain = type(x) is Tensor and unpack_dual(x).tangent is None and not torch.jit.is_tracing()
-    if not is_plain or x.dtype != program.held[0].parameter.dtype:
-        if any(wanting):
-            return None
-        # Plain operations, which torch differentiates.
+    if not needs_inputs and not needs_numbers:
+        found = program.values(table, program.forward_tape())
+    elif _is_plain(x) and unpack_dual(x).tangent is None and x.dtype == program.held[0].parameter.dtype:
+        tape = program.gradient_tape(needs_inputs, wanting)
+        given = [h.parameter for h in program.held]
+        found = Unrolled.apply(table, program, tape, tuple(wanting), *given)
+    elif needs_numbers:
+        return None
+    else:
+        # By plain operations, which torch differentiates in its own ways.
         tape = program.gradient_tape(True, wanting)
-        return tape.gather(tape.run(x.unbind(-1), program.coefficients))
-    tape = program.gradient_tape(needs_inputs, wanting)
-    given = [h.parameter for h in program.held]
-    found = Unrolled.apply(table, program, tape, tuple(wanting), *given)
+        found = tape.gather(tape.run(table.unbind(-1), program.coefficients))
     return found if x.ndim == 2 else found.reshape(*x.shape[:-1], found.shape[-1])  # type: ignore[union-attr]
+
+
+def _is_plain(x: Tensor) -> bool:
+    # Whether nobody but torch itself looks on: what NumPy does is seen by none.
+    return type(x) is Tensor and not torch.jit.is_tracing() and _len_torch_dispatch_stack() == 0
+
+
+def _columns(x: Float[Tensor, "batch source"]) -> list[Any]:
+    """Returns the columns as NumPy arrays, or as tensors where torch would share the work among threads."""
+    if x.shape[0] < PARALLEL or torch.get_num_threads() == 1:
+        return list(x.detach().numpy().T)
+    return list(x.unbind(-1))
 
 
 class Unrolled(torch.autograd.Function):
@@ -263,8 +294,10 @@ class Unrolled(torch.autograd.Function):
     def forward(
         ctx: Any, x: Float[Tensor, "batch source"], program: Program, tape: Tape, wanting: Any, *parameters: Tensor
     ) -> Float[Tensor, "batch node"]:
-        v = tape.run(x.unbind(-1), program.coefficients)
-        ctx.save_for_backward(x, *parameters, *(v[i] for i in tape.kept))
+        with np.errstate(all="ignore"):
+            v = tape.run(_columns(x), program.coefficients)
+        kept = (v[i] for i in tape.kept)
+        ctx.save_for_backward(x, *parameters, *(torch.from_numpy(c) if isinstance(c, np.ndarray) else c for c in kept))
         ctx.program, ctx.tape, ctx.wanting = program, tape, wanting
         return tape.gather(v)
 
@@ -275,12 +308,15 @@ class Unrolled(torch.autograd.Function):
         wanting: tuple[bool, ...] = ctx.wanting
         x, *others = ctx.saved_tensors
         parameters, kept = others[: len(wanting)], others[len(wanting) :]
-        if torch.is_grad_enabled() or in_transform():
+        if torch.is_grad_enabled() or in_transform() or type(gradient) is not Tensor:
             with torch.enable_grad():
                 return _differentiate(program, tape, wanting, ctx.needs_input_grad[0], x, parameters, gradient)
-        v = tape.restore(x.unbind(-1), kept)
-        adjoints, found = tape.back(v, program.coefficients, gradient)
-        of_x = _table(x, adjoints) if ctx.needs_input_grad[0] else None
+        columns, gradients = _columns(x), [column.contiguous() for column in gradient.unbind(-1)]
+        if not columns or isinstance(columns[0], np.ndarray):
+            kept, gradients = [c.numpy() for c in kept], [c.numpy() for c in gradients]
+        with np.errstate(all="ignore"):
+            adjoints, found = tape.back(tape.restore(columns, kept), program.coefficients, gradients)
+            of_x = _table(x, adjoints) if ctx.needs_input_grad[0] else None
         numbers, start = program.layout.pull_back(program.numbers, found) if any(wanting) else [], 0
         of_parameters: list[Tensor | None] = []
         for parameter, is_wanted in zip(parameters, wanting):
@@ -317,7 +353,7 @@ def _table(x: Float[Tensor, "batch source"], adjoints: Sequence[Any]) -> Float[T
         if adjoint is None:
             columns[:, i] = 0
         else:
-            np.multiply(adjoint[0].numpy(), adjoint[1], out=columns[:, i])
+            np.multiply(adjoint[0], adjoint[1], out=columns[:, i])
     return table
 
 

@@ -11,6 +11,7 @@ Reference: Griewank, Walther, Evaluating Derivatives (2008), section 3.2.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, pi, sqrt
+from operator import imul, itruediv
 from typing import Literal
 
 import torch
@@ -27,11 +28,13 @@ class Pullback:
         through: (g, u, y) -> g f'(u) / factor, a new tensor; what is not needed may be None.
         needs: which of u and y it reads.
         factor: a number.
+        is_arithmetic: whether the function and `through` are arithmetic alone, which serves NumPy arrays too.
     """
 
     through: Callable[[Tensor, Tensor, Tensor], Tensor]
     needs: Literal["", "u", "y", "uy"]
     factor: float = 1.0
+    is_arithmetic: bool = False
 
 
 def pullback(function: SymbolicFunction) -> Pullback | None:
@@ -66,13 +69,13 @@ def _tanh(g: Tensor, u: Tensor, y: Tensor) -> Tensor:
 
 
 PULLBACKS: dict[str, Pullback] = {
-    "x^2": Pullback(lambda g, u, y: g * u, "u", 2.0),
-    "x^3": Pullback(lambda g, u, y: (g * u).mul_(u), "u", 3.0),
-    "x^4": Pullback(lambda g, u, y: (g * u).mul_(u).mul_(u), "u", 4.0),
-    "x^5": Pullback(lambda g, u, y: (u * u).square_().mul_(g), "u", 5.0),
-    "1/x": Pullback(lambda g, u, y: (g * y).mul_(y), "y", -1.0),
-    "1/x^2": Pullback(lambda g, u, y: (g * y).div_(u), "uy", -2.0),
-    "1/x^3": Pullback(lambda g, u, y: (g * y).div_(u), "uy", -3.0),
+    "x^2": Pullback(lambda g, u, y: g * u, "u", 2.0, True),
+    "x^3": Pullback(lambda g, u, y: imul(g * u, u), "u", 3.0, True),
+    "x^4": Pullback(lambda g, u, y: imul(imul(g * u, u), u), "u", 4.0, True),
+    "x^5": Pullback(lambda g, u, y: imul((u * u) ** 2, g), "u", 5.0, True),
+    "1/x": Pullback(lambda g, u, y: imul(g * y, y), "y", -1.0, True),
+    "1/x^2": Pullback(lambda g, u, y: itruediv(g * y, u), "uy", -2.0, True),
+    "1/x^3": Pullback(lambda g, u, y: itruediv(g * y, u), "uy", -3.0, True),
     "sqrt": Pullback(lambda g, u, y: g / y, "y", 0.5),
     "1/sqrt": Pullback(lambda g, u, y: (g * y).div_(u), "uy", -0.5),
     "exp": Pullback(lambda g, u, y: g * y, "y"),
