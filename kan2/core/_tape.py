@@ -274,8 +274,8 @@ class Tape:
                 v[i] = None
         return v
 
-    def gather(self, v: list[Any]) -> Float[Tensor, "batch node"]:
-        """Returns the outputs as the columns of a table of their own."""
+    def gather(self, v: list[Any], is_new: bool = False) -> Float[Tensor, "batch node"]:
+        """Returns the outputs as the columns of a table of their own; a tensor `is_new` when it is no view."""
         first = v[self.outputs[0]]
         if isinstance(first, np.ndarray):
             if len(self.outputs) == 1:
@@ -284,8 +284,8 @@ class Tape:
             for place, i in enumerate(self.outputs):
                 table[:, place] = v[i]
             return torch.from_numpy(table)
-        if len(self.outputs) == 1:
-            return (first.clone() if self.copies[0] else first).unsqueeze(-1)
+        if len(self.outputs) == 1 and not self.copies[0] and not is_new:
+            return first.unsqueeze(-1)
         return torch.stack([v[i] for i in self.outputs], -1)
 
     def restore(self, columns: Sequence[Column], kept: Sequence[Column]) -> list[Any]:

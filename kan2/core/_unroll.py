@@ -151,12 +151,12 @@ class Layout:
                 found += own.evaluate(numbers)
         return [*found, 1.0, 0.0]
 
-    def pull_back(self, numbers: Sequence[float], found: list[float]) -> list[float]:
-        """Returns the gradients of the numbers for those of the coefficients, into which it writes."""
+    def pull_back(self, numbers: Sequence[float], found: list[float], free: Sequence[bool]) -> list[float]:
+        """Returns the gradients of the free numbers for those of the coefficients, into which it writes."""
         for sums in self.sums:
             for own in sums:
                 own.pull_back(numbers, found)
-        return found[: self.n_numbers]
+        return [g if is_free else 0.0 for g, is_free in zip(found[: self.n_numbers], free)]
 
     def wanted(self, free: Sequence[bool]) -> list[bool]:
         """Returns which coefficients want gradients, given which numbers do."""

@@ -321,7 +321,7 @@ class Unrolled(torch.autograd.Function):
         kept = (v[i] for i in tape.kept)
         ctx.save_for_backward(x, *parameters, *(torch.from_numpy(c) if isinstance(c, np.ndarray) else c for c in kept))
         ctx.program, ctx.tape, ctx.wanting = program, tape, wanting
-        return tape.gather(v)
+        return tape.gather(v, is_new=True)
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "batch node"]) -> tuple[Any, ...]:  # type: ignore[override]
@@ -342,7 +342,9 @@ class Unrolled(torch.autograd.Function):
             of_x = _table(x, adjoints) if ctx.needs_input_grad[0] else None
         if not parameters:
             return of_x, None, None, None
-        numbers, start, own = program.layout.pull_back(program.numbers, found), 0, iter(parameters)
+        # The first coefficients are the numbers, and want gradients where they are free.
+        numbers = program.layout.pull_back(program.numbers, found, tape.wanted)
+        start, own = 0, iter(parameters)
         of_parameters: list[Tensor] = []
         for h, is_wanted in zip(program.held, wanting):
             stop = start + h.view.size

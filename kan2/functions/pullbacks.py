@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, pi, sqrt
 from operator import imul, itruediv
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class Pullback:
         is_arithmetic: whether the function and `through` are arithmetic alone, which serves NumPy arrays too.
     """
 
-    through: Callable[[Tensor, Tensor, Tensor], Tensor]
+    through: Callable[[Any, Any, Any], Any]
     needs: Literal["", "u", "y", "uy"]
     factor: float = 1.0
     is_arithmetic: bool = False
@@ -60,11 +60,11 @@ def power_pullback(g: Tensor, u: Tensor, y: Tensor, exponent: float) -> Tensor:
     return g * u.pow(exponent - 1)
 
 
-def _asin(g: Tensor, u: Tensor, y: Tensor) -> Tensor:
+def _asin(g: Tensor, u: Tensor, y: Any) -> Tensor:
     return torch.rsub(u * u, 1.0).rsqrt_().mul_(g)
 
 
-def _tanh(g: Tensor, u: Tensor, y: Tensor) -> Tensor:
+def _tanh(g: Tensor, u: Any, y: Tensor) -> Tensor:
     return torch.ops.aten.tanh_backward(g, y)
 
 
