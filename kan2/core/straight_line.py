@@ -385,5 +385,3 @@ def _table(x: Float[Tensor, "batch source"], adjoints: Sequence[Any]) -> Float[T
         else:
             np.multiply(adjoint[0], adjoint[1], out=columns[:, i])
     return table
-
-
