@@ -218,7 +218,8 @@ class Network(nn.Module):
 
     def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored."""
-        nodes, layers = self.features(x), self._modules["layers"]
+        layers: LayerList = self._modules["layers"]  # type: ignore[assignment]
+        nodes = self.features(x)
         found = evaluate(layers, nodes)
         if found is not None:
             return found

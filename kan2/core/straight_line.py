@@ -1,19 +1,16 @@
 """Networks of symbolic edges as straight-line programs: one operation on a column after the other, none for nothing.
 
 A layer evaluates all its terms at once, which is right for wide layers; for a formula most of that is moving data.
-Here the layers are unrolled: what is the identity (a = 1, b = 0, one factor, ...) is left out, and every operation works
-on one column. Going back, the gradients of inputs and numbers are computed in one pass by hand. The numbers are looked
-at in every call, so that a changed number is never missed; the program stays as long as the same of them are 0 or 1.
+Here the layers are unrolled: what is the identity (a = 1, b = 0, one factor, ...) is left out, and every operation
+works on one column. Going back, the gradients of inputs and numbers are computed in one pass by hand.
 
 Where derivatives of derivatives are asked for, or torch transforms the way back, plain operations are differentiated.
 
 Reference: Griewank, Walther, Evaluating Derivatives (2008), sections 2.2 and 3.2.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,14 +18,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.forward_ad import unpack_dual
 
-from kan2 import functions
-from kan2.core._tape import Tape
-from kan2.core._unroll import Layout, Unrolling
 from kan2.core.bases.base import in_transform
-from kan2.core.edges._compiled_terms import can_loop
-from kan2.core.edges._double_backward import gradients
-from kan2.core.layer import KANLayer
-from kan2.core.spec import LayerSpec
+from kan2.core.edges import gradients
+from kan2.core.unrolled.program import Program, unrolled
+from kan2.core.unrolled.tape import Tape
 
 try:
     from torch._C import _len_torch_dispatch_stack
@@ -44,219 +37,12 @@ except ImportError:  # a torch without these: nobody looks on
         return False
 
 
-MAX_TERMS = 128
-"""Beyond this many terms, one operation for all of them is quicker than many small ones."""
-
 FEW_ROWS = 2_000
-"""Below this many rows the compiled loops train sums of 4 to 60 terms in 0.3 to 0.7 of the time; at 3,000, in 0.7 to 1.3."""
+"""From this many rows on a program trains what the compiled loops know; they take 0.2 to 0.7 of its time on 30 to 300
+rows of sums of 4 to 60 terms, as much on 1,000 to 3,000, three times as much on 10,000."""
 
 PARALLEL = 32_768
 """From this many rows on torch shares an operation among threads."""
-
-AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """One parameter as it was: what it holds is seen through `view`, which keeps its memory from being given away."""
-
-    place: dict[str, Any]
-    name: str
-    parameter: nn.Parameter
-    address: int
-    view: np.ndarray
-    content: bytes
-
-    @classmethod
-    def of(cls, place: dict[str, Any], name: str) -> "Held | None":
-        """Looks at a parameter; None where it is none, or not on the CPU."""
-        parameter = place.get(name)
-        if type(parameter) is not nn.Parameter or parameter.device.type != "cpu" or not parameter.is_contiguous():
-            return None
-        if parameter.dtype not in (torch.float32, torch.float64):
-            return None
-        view = parameter.detach().numpy()
-        return cls(place, name, parameter, parameter.data_ptr(), view, view.tobytes())
-
-    def is_current(self) -> bool:
-        """Tells whether the parameter is where it was and holds what it held."""
-        # Not by its version, which does not see what is written through `data`.
-        p = self.parameter
-        is_there = self.place.get(self.name) is p and p.data_ptr() == self.address and p.is_contiguous()
-        return is_there and self.view.tobytes() == self.content
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """The layers of a network, unrolled with the numbers they had.
-
-    Attributes:
-        layers: the layers.
-        specs: what they were.
-        layout: where their numbers are.
-        held: their parameters, in the order of the numbers.
-        numbers: their numbers.
-        coefficients: what the tapes read.
-        revision: that of the table of functions.
-        hooks: where hooks of the layers and their terms would be.
-        has_free: which parameters have numbers that training may change.
-        tapes: the tapes that were needed so far, by what they were needed for.
-    """
-
-    layers: tuple[KANLayer, ...]
-    specs: tuple[LayerSpec, ...]
-    layout: Layout
-    held: tuple[Held, ...]
-    numbers: list[float]
-    coefficients: list[float]
-    revision: int
-    hooks: tuple[Any, ...]
-    has_free: tuple[bool, ...]
-    tapes: dict[object, Tape] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, layers: nn.ModuleList, before: "Program | None" = None) -> "Program | None":
-        """Unrolls layers; None where `can_unroll` says no.
-
-        Args:
-            layers: the layers.
-            before: what was unrolled last, of which the tapes are taken over where they still serve.
-        """
-        own: tuple[KANLayer, ...] = tuple(layers)  # type: ignore[arg-type]
-        if sum(len(layer.spec.terms) for layer in own) > MAX_TERMS:
-            return None
-        hooks = tuple(hooks for layer in own for hooks in _hooks(layer))
-        if any(layer.numeric is not None for layer in own) or any(hooks):
-            return None
-        held = [Held.of(place, name) for layer in own for place, name in _parameters(layer)]
-        if any(h is None or h.parameter.dtype != held[0].parameter.dtype for h in held):  # type: ignore[union-attr]
-            return None
-        specs, revision = tuple(layer.spec for layer in own), functions.revision()
-        is_same = before is not None and before.specs == specs and before.revision == revision
-        layout = before.layout if is_same else Layout(specs)  # type: ignore[union-attr]
-        numbers = [n for h in held for n in h.view.ravel().tolist()]  # type: ignore[union-attr]
-        k = layout.coefficients(numbers)
-        has_free = tuple(flag for layer in own for flag in _has_free(layer))
-        # Steps are left out for numbers that are 0 or 1.
-        takes_over = is_same and _pattern(before.coefficients) == _pattern(k)  # type: ignore[union-attr]
-        tapes = before.tapes if takes_over else {}  # type: ignore[union-attr]
-        return cls(own, specs, layout, tuple(held), numbers, k, revision, hooks, has_free, tapes)  # type: ignore[arg-type]
-
-    def is_current(self, layers: nn.ModuleList) -> bool:
-        """Tells whether these layers are those that were unrolled, with the numbers they had."""
-        now = layers._modules.values()
-        if len(now) != len(self.layers) or self.revision != functions.revision() or any(self.hooks):
-            return False
-        for layer, own, spec in zip(now, self.layers, self.specs):
-            if layer is not own or own.spec is not spec or own._modules.get("numeric") is not None:
-                return False
-        return all([h.is_current() for h in self.held])
-
-    def wanting(self) -> tuple[bool, ...]:
-        """Returns for each parameter whether some number of it wants a gradient."""
-        return tuple([is_free and h.parameter.requires_grad for h, is_free in zip(self.held, self.has_free)])
-
-    def can_loop(self, x: Float[Tensor, "batch source"]) -> bool:
-        """Tells whether the compiled loops serve all layers for inputs like these."""
-        symbolic = [layer.symbolic for layer in self.layers if layer.symbolic is not None]
-        return all(can_loop(edges.terms, edges.affine, x) for edges in symbolic)
-
-    def forward_tape(self) -> Tape:
-        """Returns the tape for values alone."""
-        tape = self.tapes.get("values")
-        if tape is None:
-            wanted = [False] * len(self.coefficients)
-            unrolling = Unrolling(self.layout, self.coefficients, wanted, needs_inputs=False, goes_back=False)
-            tape = self.tapes["values"] = unrolling.tape()
-        return tape
-
-    def gradient_tape(self, needs_inputs: bool, wanting: Sequence[bool]) -> Tape:
-        """Returns the tape for gradients of the inputs and of some parameters."""
-        key = needs_inputs, tuple(wanting)
-        tape = self.tapes.get(key)
-        if tape is None:
-            free = self.layout.wanted(self._free(wanting))
-            unrolling = Unrolling(self.layout, self.coefficients, free, needs_inputs=needs_inputs, goes_back=True)
-            tape = self.tapes[key] = unrolling.tape()
-        return tape
-
-    def _free(self, wanting: Sequence[bool]) -> list[bool]:
-        # Parameter by parameter, as they are held.
-        free, flags = list[bool](), iter(wanting)
-        for layer, spec in zip(self.layers, self.specs):
-            if spec.terms:
-                rows = layer.symbolic.terms.free.tolist()  # type: ignore[union-attr]
-                affine, shape = next(flags), next(flags)
-                free += [affine and is_free for row in rows for is_free in row[:4]]
-                free += [shape and row[4] for row in rows]
-            for size in (spec.n_subnodes, spec.n_subnodes, spec.n_out, spec.n_out):
-                free += [next(flags)] * size
-        return free
-
-    def values(self, x: Float[Tensor, "batch source"]) -> Float[Tensor, "batch node"]:
-        """Evaluates without gradients."""
-        tape = self.forward_tape()
-        with np.errstate(all="ignore"):
-            return tape.gather(tape.run(_columns(x), self.coefficients))
-
-    def by_layers(
-        self, x: Float[Tensor, "batch source"], wanting: Sequence[bool], given: Sequence[Tensor]
-    ) -> Float[Tensor, "batch node"]:
-        """Evaluates the layers by general tensor operations, with some parameters given and the others as they were."""
-        own, parameters, start = iter(given), list[Tensor](), 0
-        for h, is_wanted in zip(self.held, wanting):
-            stop = start + h.view.size
-            parameters.append(next(own) if is_wanted else x.new_tensor(self.numbers[start:stop]).view(h.view.shape))
-            start = stop
-        every = iter(parameters)
-        for layer, spec in zip(self.layers, self.specs):
-            if spec.terms:
-                affine, shape = next(every), next(every)
-                subnodes = layer.symbolic.terms.sums(x, affine, shape, spec.n_subnodes)  # type: ignore[union-attr]
-            else:
-                subnodes = x.new_zeros(x.shape[0], spec.n_subnodes)
-            x = layer.nodes(subnodes, **{name: next(every) for name in AFFINES})
-        return x
-
-
-def _parameters(layer: KANLayer) -> list[tuple[dict[str, Any], str]]:
-    symbolic = layer._modules.get("symbolic")
-    terms = [] if symbolic is None else [(symbolic._parameters, name) for name in ("affine", "shape")]
-    return [*terms, *((layer._parameters, name) for name in AFFINES)]
-
-
-def _has_free(layer: KANLayer) -> list[bool]:
-    terms = [] if layer.symbolic is None else [layer.symbolic.terms.any_free, layer.symbolic.terms.has_free_shape]
-    return [*terms, *[True] * len(AFFINES)]
-
-
-def _hooks(layer: KANLayer) -> Iterator[Any]:
-    for module in (layer, layer._modules.get("symbolic")):
-        if module is not None:
-            yield from (module._forward_hooks, module._forward_pre_hooks)
-            yield from (module._backward_hooks, module._backward_pre_hooks)
-
-
-def _pattern(k: Sequence[float]) -> list[int]:
-    return [1 if number == 1.0 else 0 if number == 0.0 else 2 for number in k]
-
-
-_KEPT: WeakKeyDictionary[nn.ModuleList, Program] = WeakKeyDictionary()
-"""What was unrolled last for the layers of a network that lives: a memo, of which the network itself knows nothing."""
-
-
-def unrolled(layers: nn.ModuleList) -> Program | None:
-    """Returns layers unrolled with the numbers they have now; None where they are not symbolic, small and on the CPU."""
-    if torch.compiler.is_compiling() or in_transform():
-        return None
-    kept = _KEPT.get(layers)
-    if kept is None or not kept.is_current(layers):
-        found = Program.of(layers, kept)
-        if found is None:
-            _KEPT.pop(layers, None)
-            return None
-        kept = _KEPT[layers] = found
-    return kept
 
 
 def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch node"] | None:
@@ -282,7 +68,9 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
     if needs_numbers and len(table) < FEW_ROWS and program.can_loop(table):
         return None
     if is_plain and not needs_inputs and not needs_numbers:
-        found = program.values(table)
+        tape = program.forward_tape()
+        with np.errstate(all="ignore"):
+            found = tape.gather(tape.run(_columns(table), program.coefficients))
     elif is_plain:
         tape = program.gradient_tape(needs_inputs, wanting)
         given = [h.parameter for h, is_wanted in zip(program.held, wanting) if is_wanted]
@@ -298,8 +86,8 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
 
 def _is_plain(x: Tensor) -> bool:
     # Whether nobody looks on: what NumPy does is seen by none.
-    is_watched = torch.jit.is_tracing() or _len_torch_dispatch_stack() or unpack_dual(x).tangent is not None
-    return type(x) is Tensor and not is_watched
+    is_traced = torch.jit.is_tracing() or _len_torch_dispatch_stack()  # type: ignore[attr-defined]
+    return type(x) is Tensor and not is_traced and unpack_dual(x).tangent is None
 
 
 def _columns(x: Float[Tensor, "batch source"]) -> list[Any]:

@@ -10,7 +10,7 @@ import torch
 import kanpiler
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions
 from kan2.core import straight_line
-from kan2.core.straight_line import MAX_TERMS, unrolled
+from kan2.core.unrolled.program import MAX_TERMS, unrolled
 
 SOURCES = [
     "x",
