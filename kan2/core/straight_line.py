@@ -61,10 +61,10 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
     if program is None:
         return None
     with_gradients = torch.is_grad_enabled()
-    wanting = program.wanting() if with_gradients else (False,) * len(program.held)
+    wanting = program.wanting() if with_gradients else (False,) * len(program.has_free)
     needs_inputs, needs_numbers = with_gradients and x.requires_grad, any(wanting)
     table = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    is_plain = _is_plain(x) and x.dtype == program.held[0].parameter.dtype
+    is_plain = _is_plain(x) and x.dtype == program.held.parameters[0].dtype
     if needs_numbers and len(table) < FEW_ROWS and program.can_loop(table):
         return None
     if is_plain and not needs_inputs and not needs_numbers:
@@ -73,7 +73,7 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
             found = tape.gather(tape.run(_columns(table), program.coefficients))
     elif is_plain:
         tape = program.gradient_tape(needs_inputs, wanting)
-        given = [h.parameter for h, is_wanted in zip(program.held, wanting) if is_wanted]
+        given = [p for p, is_wanted in zip(program.held.parameters, wanting) if is_wanted]
         found = Unrolled.apply(table, program, tape, wanting, *given)
     elif needs_numbers:
         return None
@@ -93,7 +93,7 @@ def _is_plain(x: Tensor) -> bool:
 def _columns(x: Float[Tensor, "batch source"]) -> list[Any]:
     """Returns the columns as NumPy arrays, or as tensors where torch would share the work among threads."""
     if x.shape[0] < PARALLEL or torch.get_num_threads() == 1:
-        return list(x.detach().numpy().T)
+        return list((x.detach() if x.requires_grad else x).numpy().T)
     return list(x.unbind(-1))
 
 
@@ -134,8 +134,8 @@ class Unrolled(torch.autograd.Function):
         numbers = program.layout.pull_back(program.numbers, found, tape.wanted)
         start, own = 0, iter(parameters)
         of_parameters: list[Tensor] = []
-        for h, is_wanted in zip(program.held, wanting):
-            stop = start + h.view.size
+        for view, is_wanted in zip(program.held.views, wanting):
+            stop = start + view.size
             if is_wanted:
                 parameter = next(own)
                 of_parameters.append(parameter.new_tensor(numbers[start:stop]).view_as(parameter))

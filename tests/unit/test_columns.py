@@ -127,3 +127,21 @@ def test_one_scale_that_wants_a_gradient_gets_it():
     net.layers[0].node_bias.requires_grad_(True)
     net(torch.ones(2, 1)).sum().backward()
     assert net.layers[0].node_bias.grad.item() == 2
+
+
+def test_parameters_in_another_order_are_told_apart():
+    net, x = frozen("2*x + 1"), torch.ones(1, 1)
+    layer = net.layers[0]
+    for name in ("subnode_bias", "node_scale"):
+        parameter = getattr(layer, name)
+        delattr(layer, name)
+        setattr(layer, name, parameter)
+    layer.subnode_bias.data.fill_(5.0)
+    assert net(x).item() == by_layers(net, x).item() != 3
+
+
+def test_other_terms_in_a_layer_are_seen():
+    net, x = frozen("sin(x)"), torch.tensor([[0.5]], dtype=torch.float64)
+    net(x)
+    net.layers[0].symbolic = frozen("cos(x)").layers[0].symbolic
+    assert net(x).item() == pytest.approx(math.cos(0.5))

@@ -31,8 +31,10 @@ def test_equals_what_torch_finds(name):
     found = back.through(g, u if "u" in back.needs else nothing, y if "y" in back.needs else nothing)
     torch.testing.assert_close(back.factor * found, wanted, rtol=1e-13, atol=1e-13)
     if back.is_arithmetic:
-        array = back.through(g.numpy(), u.numpy(), row.torch(u.numpy()))
+        array = back.through(g.numpy(), u.numpy(), y.numpy())
         torch.testing.assert_close(back.factor * torch.from_numpy(array), wanted, rtol=1e-13, atol=1e-13)
+    if back.on_arrays is not None:
+        torch.testing.assert_close(torch.from_numpy(back.on_arrays(u.numpy())), y, rtol=1e-15, atol=0.0)
 
 
 @pytest.mark.parametrize("name", PULLBACKS)

@@ -77,7 +77,7 @@ def assert_same(net, x, rtol=1e-11, atol=1e-11):
         torch.testing.assert_close(a, b, rtol=rtol, atol=atol, equal_nan=True)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     net=networks(edges=("symbolic", "none")),
     is_frozen=st.booleans(),
@@ -155,11 +155,12 @@ def test_gradients_are_those_of_differences(kind):
     def evaluate(x, *_):
         return net(x)
 
-    x = inputs(2, rows=3)
+    x = inputs(2, rows=2)
     assert len(parameters) == 6
     assert is_unrolled(net(x))
-    check_gradients(evaluate, x, *parameters)
-    check_gradients(net.requires_grad_(False), x)
+    # Gradients of gradients do not depend on what columns are.
+    check_gradients(evaluate, x, *parameters, second=kind == "arrays")
+    check_gradients(net.requires_grad_(False), x, second=kind == "arrays")
 
 
 def test_derivatives_of_all_orders_meet_the_numbers():

@@ -8,6 +8,7 @@ Reference: Griewank, Walther, Evaluating Derivatives (2008), section 2.2.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,37 +29,61 @@ from kan2.core.unrolled.unroll import Unrolling
 MAX_TERMS = 128
 """Beyond this many terms, one operation for all of them is quicker than many small ones."""
 
-AFFINES = ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
+NUMBERS, AFFINES = ("affine", "shape"), ("subnode_scale", "subnode_bias", "node_scale", "node_bias")
+"""The parameters of the terms of a layer, and those of the layer, in the order of `Layout`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """One parameter as it was: what it holds is seen through `view`, which keeps its memory from being given away."""
+    """Parameters as they were: what they hold is seen through `views`, which keep the memory from being given away.
 
-    place: dict[str, Any]
-    name: str
-    parameter: nn.Parameter
-    address: int
-    view: np.ndarray
-    content: bytes
+    Attributes:
+        places: where the parameters were found, and which are there.
+        parameters: the parameters.
+        addresses: where their memory is.
+        views: their memory.
+        contents: what it held.
+    """
+
+    places: tuple[tuple[dict[str, Any], tuple[nn.Parameter, ...]], ...]
+    parameters: tuple[nn.Parameter, ...]
+    addresses: list[int]
+    views: tuple[np.ndarray, ...]
+    contents: list[bytes]
 
     @classmethod
-    def of(cls, place: dict[str, Any], name: str) -> "Held | None":
-        """Looks at a parameter; None where it is none, or not on the CPU."""
-        parameter = place.get(name)
-        if type(parameter) is not nn.Parameter or parameter.device.type != "cpu" or not parameter.is_contiguous():
+    def of(cls, layers: Sequence[KANLayer]) -> "Held | None":
+        """Looks at the parameters of layers; None where some are none, or not on the CPU, or not all of one type."""
+        places = []
+        for layer in layers:
+            edges = layer.symbolic
+            for names, module in (NUMBERS, edges), (AFFINES, layer):
+                if module is not None:
+                    places.append(module._parameters)
+                    if tuple(module._parameters) != names:
+                        return None
+        parameters = tuple(p for place in places for p in place.values())
+        if any(type(p) is not nn.Parameter or p.device.type != "cpu" or not p.is_contiguous() for p in parameters):
             return None
-        if parameter.dtype not in (torch.float32, torch.float64):
+        if {p.dtype for p in parameters} not in ({torch.float32}, {torch.float64}):
             return None
-        view = parameter.detach().numpy()
-        return cls(place, name, parameter, parameter.data_ptr(), view, view.tobytes())
+        views = tuple(p.detach().numpy() for p in parameters)
+        contents = [view.tobytes() for view in views]
+        where = tuple((place, tuple(place.values())) for place in places)
+        return cls(where, parameters, [p.data_ptr() for p in parameters], views, contents)
 
     def is_current(self) -> bool:
-        """Tells whether the parameter is where it was and holds what it held."""
-        # Not by its version, which does not see what is written through `data`.
-        p = self.parameter
-        is_there = self.place.get(self.name) is p and p.data_ptr() == self.address and p.is_contiguous()
-        return is_there and self.view.tobytes() == self.content
+        """Tells whether the parameters are where they were and hold what they held."""
+        # By functions of C over all of them, in every call. Not by their versions, which do not see what is written
+        # through `data`.
+        for place, parameters in self.places:
+            if len(place) != len(parameters) or not all(map(is_, place.values(), parameters)):
+                return False
+        return (
+            list(map(Tensor.data_ptr, self.parameters)) == self.addresses
+            and list(map(np.ndarray.tobytes, self.views)) == self.contents
+            and all(map(Tensor.is_contiguous, self.parameters))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +108,7 @@ class Program:
     specs: tuple[LayerSpec, ...]
     edges: tuple[SymbolicEdges | None, ...]
     layout: Layout
-    held: tuple[Held, ...]
+    held: Held
     numbers: list[float]
     coefficients: list[float]
     revision: int
@@ -105,20 +130,22 @@ class Program:
         hooks = tuple(hooks for layer in own for hooks in _hooks(layer))
         if any(layer.numeric is not None for layer in own) or any(hooks):
             return None
-        held = [Held.of(place, name) for layer in own for place, name in _parameters(layer)]
-        if any(h is None or h.parameter.dtype != held[0].parameter.dtype for h in held):  # type: ignore[union-attr]
+        if any(layer.symbolic is not None and layer.symbolic._spec != layer.spec.terms for layer in own):
+            return None
+        held = Held.of(own)
+        if held is None:
             return None
         specs, revision = tuple(layer.spec for layer in own), functions.revision()
         is_same = before is not None and before.specs == specs and before.revision == revision
         layout = before.layout if is_same else Layout(specs)  # type: ignore[union-attr]
-        numbers = [n for h in held for n in h.view.ravel().tolist()]  # type: ignore[union-attr]
+        numbers = [number for view in held.views for number in view.ravel().tolist()]
         k = layout.coefficients(numbers)
         has_free = tuple(flag for layer in own for flag in _has_free(layer))
         # Steps are left out for numbers that are 0 or 1.
         takes_over = is_same and _pattern(before.coefficients) == _pattern(k)  # type: ignore[union-attr]
         tapes = before.tapes if takes_over else {}  # type: ignore[union-attr]
         edges = tuple(layer.symbolic for layer in own)
-        return cls(own, specs, edges, layout, tuple(held), numbers, k, revision, hooks, has_free, tapes)  # type: ignore[arg-type]
+        return cls(own, specs, edges, layout, held, numbers, k, revision, hooks, has_free, tapes)  # type: ignore[arg-type]
 
     def is_current(self, layers: nn.ModuleList) -> bool:
         """Tells whether these layers are those that were unrolled, with the numbers they had."""
@@ -130,11 +157,11 @@ class Program:
                 return False
             if own._modules.get("symbolic") is not edges:
                 return False
-        return all(h.is_current() for h in self.held)
+        return self.held.is_current()
 
     def wanting(self) -> tuple[bool, ...]:
         """Returns for each parameter whether some number of it wants a gradient."""
-        return tuple([is_free and h.parameter.requires_grad for h, is_free in zip(self.held, self.has_free)])
+        return tuple([is_free and p.requires_grad for p, is_free in zip(self.held.parameters, self.has_free)])
 
     def can_loop(self, x: Float[Tensor, "batch source"]) -> bool:
         """Tells whether the compiled loops serve all layers for inputs like these."""
@@ -177,9 +204,9 @@ class Program:
     ) -> Float[Tensor, "batch node"]:
         """Evaluates the layers by general tensor operations, with some parameters given and the others as they were."""
         own, parameters, start = iter(given), list[Tensor](), 0
-        for h, is_wanted in zip(self.held, wanting):
-            stop = start + h.view.size
-            parameters.append(next(own) if is_wanted else x.new_tensor(self.numbers[start:stop]).view(h.view.shape))
+        for view, is_wanted in zip(self.held.views, wanting):
+            stop = start + view.size
+            parameters.append(next(own) if is_wanted else x.new_tensor(self.numbers[start:stop]).view(view.shape))
             start = stop
         every = iter(parameters)
         for layer, spec in zip(self.layers, self.specs):
@@ -190,12 +217,6 @@ class Program:
                 subnodes = x.new_zeros(x.shape[0], spec.n_subnodes)
             x = layer.nodes(subnodes, **{name: next(every) for name in AFFINES})
         return x
-
-
-def _parameters(layer: KANLayer) -> list[tuple[dict[str, Any], str]]:
-    symbolic = layer._modules.get("symbolic")
-    terms = [] if symbolic is None else [(symbolic._parameters, name) for name in ("affine", "shape")]
-    return [*terms, *((layer._parameters, name) for name in AFFINES)]
 
 
 def _has_free(layer: KANLayer) -> list[bool]:

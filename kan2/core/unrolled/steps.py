@@ -108,14 +108,10 @@ class Apply:
     def is_power(self) -> bool:
         return self.row is BUILT_IN["power"]
 
-    @property
-    def is_arithmetic(self) -> bool:
-        return self.slope is None and self.pullback is not None and self.pullback.is_arithmetic
-
     def run(self, v: list[Any], k: Coefficients) -> Column:
         u, is_array = v[self.source], isinstance(v[self.source], np.ndarray)
-        if self.is_arithmetic:
-            return self.row.torch(u)
+        if is_array and self.pullback is not None and self.pullback.on_arrays is not None:
+            return self.pullback.on_arrays(u)
         if is_array:
             u = torch.from_numpy(u)
         if self.slope is not None and not (torch.is_grad_enabled() and u.requires_grad):
@@ -132,7 +128,7 @@ class Apply:
         if self.slope is not None:
             way.give(i, g * v[self.slope], factor, is_own=True)
             return
-        if self.is_arithmetic and self.pullback is not None:
+        if self.pullback is not None and self.pullback.is_arithmetic:
             way.give(i, self.pullback.through(g, v[i], v[self.out]), factor * self.pullback.factor, is_own=True)
             return
         is_array = isinstance(g, np.ndarray)
