@@ -232,6 +232,13 @@ def test_sums_over_the_batch_are_taken_in_float64(kind):
     assert net.layers[0].symbolic.affine.grad[0, 2].item() == pytest.approx(2**20 * 0.1, rel=1e-7)
 
 
+@pytest.mark.parametrize("trainable", [True, False])
+def test_poles_have_the_sign_of_the_layers(trainable, kind):
+    net = kanpiler.compile("1/sinh(x*y)", trainable=trainable)
+    x = torch.tensor([[0.0, -1.0], [-1.0, 0.0]], dtype=torch.float64, requires_grad=trainable)
+    assert net(x).tolist() == by_layers(net, x).tolist() == [[math.inf], [math.inf]]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [1e-30, 1e30])
 def test_units_do_not_matter(dtype, size, kind):
@@ -248,8 +255,9 @@ def test_units_do_not_matter(dtype, size, kind):
 
 
 def test_training_keeps_the_program_and_sees_the_numbers():
-    net, x = moved(kanpiler.compile(FORMULA)), inputs(3)
+    net, x = kanpiler.compile(FORMULA), inputs(3)
     net(x)
+    net(moved(net).prepare(x))
     before = unrolled(net.layers)
     for _ in range(3):
         assert_same(moved(net), x)
@@ -260,6 +268,7 @@ def test_training_keeps_the_program_and_sees_the_numbers():
         net.layers[0].symbolic.affine[0, 2] = 1.0
         net.layers[0].symbolic.affine[0, 3] = 0.0
     assert_same(net, x)
+    assert_same(moved(net), x)
     net.layers[0].symbolic.requires_grad_(False)
     assert_same(net, x)
 
@@ -273,7 +282,7 @@ def test_numbers_changed_between_forward_and_backward_are_refused():
         y.sum().backward()
 
 
-@pytest.mark.parametrize("source", ["exp(x)", "x/y", "x", "sqrt(x*y)"])
+@pytest.mark.parametrize("source", ["exp(x)", "x/y", "x", "x + y", "sqrt(x*y)"])
 def test_outputs_may_be_written_into(source, kind):
     net = kanpiler.compile(source)
     x = inputs(len(net.spec.inputs))
