@@ -22,7 +22,7 @@ from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
 from kan2.core.parts import in_parts, part_rows
 from kan2.core.spec import NetworkSpec
-from kan2.core.straight_line import can_unroll, unrolled
+from kan2.core.straight_line import PARALLEL, evaluate
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
 from kan2.types import ArrayLike
@@ -157,7 +157,9 @@ class Network(nn.Module):
         Raises:
             ShapeError: the last axis does not match the inputs.
         """
-        x = to_tensor(x, "MultKAN").to(self.like)
+        # Not by attribute, which takes longer than the rest.
+        like = self._modules["layers"]._modules["0"]._parameters.get("node_scale")  # type: ignore[union-attr]
+        x = to_tensor(x, "MultKAN").to(self.like if like is None else like)
         n = len(self.spec.inputs)
         if x.ndim == 0 or x.shape[-1] != n:
             hint = " One variable is a column: reshape(-1, 1)." if n == 1 else ""
@@ -210,10 +212,7 @@ class Network(nn.Module):
 
     def features(self, x: ArrayLike) -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads: selected inputs and auxiliary variables."""
-        return self._features(self.prepare(x))
-
-    def _features(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch feature"]:
-        spec = self.spec
+        x, spec = self.prepare(x), self.spec
         if spec.features == spec.inputs:
             return x
         return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
@@ -223,14 +222,18 @@ class Network(nn.Module):
 
         Where no gradient is wanted, many rows go through it some at a time, so that memory does not grow with them.
         """
-        x = self.prepare(x)
-        rows = part_rows(self, x, max((layer.row_width for layer in self.spec.layers), default=1))
-        return in_parts(self._evaluate, x, rows) if rows else self._evaluate(x)
+        layers: LayerList = self._modules["layers"]  # type: ignore[assignment]
+        nodes = self.features(x)
+        if nodes.shape[:-1].numel() <= PARALLEL and (found := evaluate(layers, nodes)) is not None:
+            return found
+        rows = part_rows(self, nodes, max((layer.row_width for layer in self.spec.layers), default=1))
+        return in_parts(self._through, nodes, rows) if rows else self._through(nodes)
 
-    def _evaluate(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch output"]:
-        nodes, layers = self._features(x), self.layers
-        if can_unroll(layers):
-            return unrolled(layers)(nodes)
+    def _through(self, nodes: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch output"]:
+        layers: LayerList = self._modules["layers"]  # type: ignore[assignment]
+        found = evaluate(layers, nodes)
+        if found is not None:
+            return found
         for layer in layers:
             nodes = layer(nodes)
         return nodes

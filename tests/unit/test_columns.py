@@ -9,7 +9,8 @@ import torch
 
 import kanpiler
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions
-from kan2.core.straight_line import MAX_TERMS, Columns, can_unroll, read_numbers
+from kan2.core import straight_line
+from kan2.core.unrolled.program import MAX_TERMS, unrolled
 
 SOURCES = [
     "x",
@@ -33,7 +34,7 @@ def by_layers(net, x):
 def test_equals_the_layers(source, generator):
     net = kanpiler.compile(source, trainable=False)
     x = torch.rand(5, 4, len(net.spec.inputs), dtype=torch.float64, generator=generator) + 0.5
-    assert can_unroll(net.layers)
+    assert unrolled(net.layers) is not None
     torch.testing.assert_close(net(x), by_layers(net, x), rtol=1e-13, atol=1e-13)
     if source != "3":
         leaf = x.clone().requires_grad_()
@@ -53,20 +54,27 @@ def test_changed_numbers_are_seen():
 
 def test_what_is_not_unrolled():
     symbolic = kanpiler.compile("x*y")
-    assert not can_unroll(symbolic.layers)
-    with torch.no_grad():
-        assert can_unroll(symbolic.layers)
-        assert not can_unroll(MultKAN([2, 1]).layers)
-        assert not can_unroll(
-            kanpiler.compile("*".join(f"sin({i}*x)" for i in range(1, MAX_TERMS + 2)), verify=False).layers
-        )
-        seen = []
-        symbolic.layers[0].register_forward_hook(lambda *_: seen.append(1))
-        symbolic(torch.ones(1, 2))
-        assert seen == [1]
+    assert unrolled(symbolic.layers) is not None
+    assert unrolled(MultKAN([2, 1]).layers) is None
+    many = "*".join(f"sin({i}*x)" for i in range(1, MAX_TERMS + 2))
+    assert unrolled(kanpiler.compile(many, verify=False).layers) is None
+    assert unrolled(kanpiler.compile("x*y").to(torch.bfloat16).layers) is None
+    assert unrolled(kanpiler.compile("x*y").to("meta").layers) is None
 
 
-def test_gradients_to_numbers_take_the_layers():
+@pytest.mark.parametrize("kind", ["forward_pre", "forward", "full_backward_pre", "full_backward"])
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_hooks_of_layers_and_of_terms_are_called(kind, is_inside, monkeypatch):
+    monkeypatch.setattr(straight_line, "FEW_ROWS", 0)
+    net, x, seen = kanpiler.compile("x*y"), torch.ones(1, 2, dtype=torch.float64, requires_grad=True), []
+    assert net(x).item() == 1
+    layer = net.layers[0]
+    getattr(layer.symbolic if is_inside else layer, f"register_{kind}_hook")(lambda *_: seen.append(1))
+    net(x).sum().backward()
+    assert seen == [1]
+
+
+def test_numbers_get_gradients():
     net = kanpiler.compile("2*x*y")
     net(torch.ones(3, 2, dtype=torch.float64)).sum().backward()
     assert net.layers[0].symbolic.affine.grad.abs().sum() > 0
@@ -84,7 +92,7 @@ def test_copies_do_not_share_the_program():
 def test_type_of_the_network():
     net = kanpiler.compile("x/y + 1", trainable=False).float()
     assert net(torch.ones(2, 2)).dtype == torch.float32
-    assert Columns(net.layers, read_numbers(net.layers))(torch.ones(2, 2)).tolist() == [[2.0], [2.0]]
+    assert net(torch.ones(2, 2)).tolist() == [[2.0], [2.0]]
 
 
 def frozen(formula):
@@ -119,3 +127,21 @@ def test_one_scale_that_wants_a_gradient_gets_it():
     net.layers[0].node_bias.requires_grad_(True)
     net(torch.ones(2, 1)).sum().backward()
     assert net.layers[0].node_bias.grad.item() == 2
+
+
+def test_parameters_in_another_order_are_told_apart():
+    net, x = frozen("2*x + 1"), torch.ones(1, 1)
+    layer = net.layers[0]
+    for name in ("subnode_bias", "node_scale"):
+        parameter = getattr(layer, name)
+        delattr(layer, name)
+        setattr(layer, name, parameter)
+    layer.subnode_bias.data.fill_(5.0)
+    assert net(x).item() == by_layers(net, x).item() != 3
+
+
+def test_other_terms_in_a_layer_are_seen():
+    net, x = frozen("sin(x)"), torch.tensor([[0.5]], dtype=torch.float64)
+    net(x)
+    net.layers[0].symbolic = frozen("cos(x)").layers[0].symbolic
+    assert net(x).item() == pytest.approx(math.cos(0.5))

@@ -5,5 +5,6 @@ kernels (`_fused`, `_compiled` with `_loops`, `_compiled_terms` with `_term_loop
 module.
 """
 
+from kan2.core.edges._double_backward import gradients as gradients
 from kan2.core.edges.numeric import BasisEdges as BasisEdges
 from kan2.core.edges.symbolic import SymbolicEdges as SymbolicEdges

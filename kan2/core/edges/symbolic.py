@@ -87,6 +87,10 @@ class SymbolicEdges(nn.Module):
         affine, shape = self.numbers()
         return self.apply_functions(self.arguments(x, affine), shape) * affine[:, 2] + affine[:, 3]
 
+    def can_loop(self, x: Float[Tensor, "batch source"]) -> bool:
+        """Tells whether compiled loops serve these terms for inputs like these."""
+        return can_loop(self.terms, self.affine, x)
+
     def forward(self, x: Float[Tensor, "batch source"], n_targets: int) -> Float[Tensor, "batch target"]:
         terms, affine = self.terms, self.affine
         if can_loop(terms, affine, x):
