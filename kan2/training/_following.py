@@ -56,11 +56,15 @@ class GridFollower:
     Attributes:
         moves: in the present stage.
         kept: (objective, state) of the best state that grids have moved away from, if any.
+        rest: steps between two moves.
+        overhang: how far activations may leave a grid between steps, as a share of its range.
+        settles: whether grids get a margin when a stage ends.
     """
 
     def __init__(self, work: Network, problem: Problem, solver: Solver, is_on: bool) -> None:
         self.work, self.problem, self.solver, self.is_on = work, problem, solver, is_on
-        self.moves = Moves()
+        self.moves, self.rest, self.overhang = Moves(), REST, OVERHANG
+        self.settles = True
         self.kept: tuple[float, Snapshot] | None = None
         self._whole: Snapshot | None = None  # while grids move, the state to go to if that is cut short
 
@@ -113,14 +117,14 @@ class GridFollower:
             step: number of the step in the stage.
         """
         moves = self.moves
-        if not self.is_on or step - moves.last < REST:
+        if not self.is_on or step - moves.last < self.rest:
             return False
         activations = list(self._activations())
         if not all(bool(torch.isfinite(nodes.sum())) for _, nodes in activations):
             return False
         if moves.n >= LARGEST_MOVES or moves.n_idle >= LARGEST_IDLE:
             return False
-        if all(holds(*pair, OVERHANG, FAIR_USAGE) for pair in activations):
+        if all(holds(*pair, self.overhang, FAIR_USAGE) for pair in activations):
             return False
         # Activations may leave every grid that they are given, and each move costs what the steps before it won.
         lost = self._unreachable()
@@ -136,7 +140,7 @@ class GridFollower:
         Returns:
             whether any grid moved.
         """
-        if self.moves.is_settled or not self.is_on or not self.solver.lowers:
+        if self.moves.is_settled or not (self.is_on and self.settles and self.solver.lowers):
             return False
         self.moves.is_settled = True
         if all(holds(*pair, -MARGIN, 0.0) for pair in self._activations()):

@@ -1,16 +1,18 @@
 """Many cheap random starts of a small network, of which the best is trained on.
 
 Deep networks have local minima, and a start shows early whether it fell into one. The starts run in rounds: all take a
-few steps on a subsample with a coarse grid, the better part goes on, and so forth (*successive halving*).
+few steps on a subsample with a coarse grid, the better part goes on, and so forth (*successive halving*). The lowest on
+a coarse grid need not be that on a fine one: the last round has the grid of the training, and takes starts that have
+reached different minima.
 
 Reference: Jamieson, Talwalkar, Non-stochastic Best Arm Identification (2016), arXiv 1502.07943.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from typing import Any
 
 import torch
@@ -24,7 +26,13 @@ from kan2.training.loop import Options, Training
 from kan2.training.problem import Problem
 
 COARSE_GRID = 3
-ROUNDS = ((15, 0.4), (30, 0.4), (80, 0.0))  # steps, and the share of starts that goes on
+ROUNDS = ((10, 0.4), (25, 0.4))  # steps on the coarse grid, and the share of starts that goes on
+MOST = 8  # starts that go on
+FINAL_STEPS, FINALISTS = 30, 4  # of the last round
+SAME = 0.02  # objectives that differ by less than this share are taken for the same minimum
+# What follows from it, [2, 1, 1] on sin(3 (x - y^2)) and [4, 2, 1, 1] on the function of the KAN paper: 16 starts find
+# the lowest known minimum in 12 of 12 seeds, one start in 4. Grids that follow less often cost a third less time.
+REST, OVERHANG = 6, 0.1
 SAMPLES_A_PARAMETER = 5
 SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
 HOPELESS = 0.9  # mean square error in spreads of the targets from which a network explains nothing
@@ -38,6 +46,7 @@ def best_start(
     units: tuple[Tensor, Tensor] | None = None,
     options: Options = Options(steps=200),  # noqa: B008
     n_jobs: int | None = None,
+    grid: int | None = None,
 ) -> Network:
     """Returns the network that did best among random initialisations, the present one included.
 
@@ -49,6 +58,7 @@ def best_start(
         units: mean and standard deviation of the targets, where outputs are measured like them.
         options: of the training; its number of steps is the most that a round takes.
         n_jobs: number of processes, as in joblib; the result does not depend on it.
+        grid: number of grid intervals of the last round; by default those of the network.
     """
     generator = torch.Generator().manual_seed(seed)
     starts: list[_Start] = []
@@ -67,14 +77,19 @@ def best_start(
         starts.append(_Start(candidate))
     assert sample is not None
     for steps, share in ROUNDS:
-        if options.is_late:
-            break
-        known = replace(options, steps=min(steps, options.steps), callbacks=(), patience=None)
-        advance = partial(_advanced, problem=sample, options=known)
-        starts = _in_processes(advance, starts, n_jobs)
-        starts.sort(key=lambda start: start.objective)
-        starts = starts[: max(1, ceil(share * len(starts)))]
-    return starts[0].network
+        starts = _advanced(starts, sample, options, steps, None, n_jobs)
+        starts = starts[: min(MOST, max(1, ceil(share * len(starts))))]
+    finalists = [starts[0]]
+    for start in starts[1:]:
+        if len(finalists) < FINALISTS and start.objective > (1 + SAME) * finalists[-1].objective:
+            finalists.append(start)
+    wanted = [layer.spec.basis.grid for layer in work.layers if layer.numeric is not None]
+    fine = max(wanted, default=coarse) if grid is None else grid
+    if len(finalists) > 1 or fine > coarse:
+        size = max(300, SAMPLES_A_PARAMETER * work.n_parameters)
+        sample = problem.subsample(size, generator) if size > len(sample) else sample
+        finalists = _advanced(finalists, sample, options, FINAL_STEPS, fine, n_jobs)
+    return finalists[0].network
 
 
 @dataclass(frozen=True)
@@ -86,24 +101,38 @@ class _Start:
     damping: float = CALM
 
 
-def _in_processes(advance: Callable[[_Start], _Start], starts: list[_Start], n_jobs: int | None) -> list[_Start]:
+def _advanced(
+    starts: list[_Start], problem: Problem, options: Options, steps: int, grid: int | None, n_jobs: int | None
+) -> list[_Start]:
+    # The starts after some steps, the best first.
+    if options.is_late:
+        return starts
+    known = replace(options, steps=min(steps, options.steps), callbacks=(), patience=None)
+    advance = partial(_advance, problem=problem, options=known, grid=grid)
     if n_jobs is None or n_jobs == 1:
-        return list(map(advance, starts))
-    from joblib import Parallel, delayed  # slow to import, and seldom needed
+        found = list(map(advance, starts))
+    else:
+        from joblib import Parallel, delayed  # slow to import, and seldom needed
 
-    # Each start is a problem of its own, so the result is the same wherever it runs.
-    found: Any = Parallel(n_jobs=n_jobs)(delayed(advance)(start) for start in starts)
-    return list(found)
+        # Each start is a problem of its own, so the result is the same wherever it runs.
+        parallel: Any = Parallel(n_jobs=n_jobs)
+        found = list(parallel(delayed(advance)(start) for start in starts))
+    return sorted(found, key=lambda start: start.objective)
 
 
-def _advanced(start: _Start, problem: Problem, options: Options) -> _Start:
+def _advance(start: _Start, problem: Problem, options: Options, grid: int | None) -> _Start:
     own = problem.twin()
     solver = LevenbergMarquardt(start.network, own, start.damping)
-    solver.restart()
     run = Training(start.network, own, solver, options)
+    run.grids.rest, run.grids.overhang, run.grids.settles = REST, OVERHANG, False
+    if grid is None:
+        solver.restart()
+    else:
+        run.grids.begin_stage(grid)
     run.advance(options.steps)
     run.grids.end_stage(0.0)
-    return _Start(start.network, run.objective, solver.damping)
+    objective = run.objective
+    return _Start(start.network, objective if isfinite(objective) else inf, solver.damping)
 
 
 def stages(

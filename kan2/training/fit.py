@@ -230,7 +230,8 @@ def fit(
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):
         if not (resume and checkpoints.resume(run)) and restarts > 1:
-            best = best_start(work, problem, restarts, seed, units, options, n_jobs)
+            first = None if grids is None else grids[0]
+            best = best_start(work, problem, restarts, seed, units, options, n_jobs, first)
             work.layers, work.spec = best.layers, best.spec
         may_start_coarse = is_second_order and update_grid
         in_all = options.steps if grids is None else None
