@@ -13,15 +13,22 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from kan2 import functions
 from kan2.errors import EdgeError, SpecError
 from kan2.types import EdgeIndex
 
 
+class _Shared:
+    """What never changes: copies of a network share it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
 @dataclass(frozen=True)
-class SymbolicTerm:
+class SymbolicTerm(_Shared):
     """One symbolic function on an edge: c f(a x + b) + d.
 
     Attributes:
@@ -43,7 +50,7 @@ class SymbolicTerm:
 
 
 @dataclass(frozen=True)
-class BasisSpec:
+class BasisSpec(_Shared):
     """The numeric activations of a layer: w_b b(x) + sum_i c_i B_i(x).
 
     Attributes:
@@ -79,7 +86,7 @@ class BasisSpec:
 
 
 @dataclass(frozen=True)
-class LayerSpec:
+class LayerSpec(_Shared):
     """One layer: its sizes, its edges, its basis.
 
     Attributes:
@@ -181,7 +188,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(_Shared):
     """A whole network: layers, and the names of what goes in and comes out.
 
     Attributes:

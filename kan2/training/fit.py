@@ -33,6 +33,7 @@ from kan2.training._preparation import (
 from kan2.training._progress import shown
 from kan2.training._scaling import begin_, measured, ordinary_size
 from kan2.training._starts import best_start, stages
+from kan2.training._threads import few_threads
 from kan2.training.checkpoint import Checkpoints
 from kan2.training.distinct import distinct
 from kan2.training.fit_residual import Residual, fit_residual
@@ -228,10 +229,15 @@ def fit(
         model.data, model.objective = samples, Objective(loss, sample_weight, penalty)
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
-    with handed_over(run, hand_over), ordinary_size(work, None if units is None else units[1]):
+    size = work.n_parameters
+    work_of_step = len(problem) * size * (size if is_second_order else 1.0)
+    with (
+        few_threads(work_of_step),
+        handed_over(run, hand_over),
+        ordinary_size(work, None if units is None else units[1]),
+    ):
         if not (resume and checkpoints.resume(run)) and restarts > 1:
-            first = None if grids is None else grids[0]
-            best = best_start(work, problem, restarts, seed, units, options, n_jobs, first)
+            best = best_start(work, problem, restarts, seed, units, options, n_jobs, grids)
             work.layers, work.spec = best.layers, best.spec
         may_start_coarse = is_second_order and update_grid
         in_all = options.steps if grids is None else None

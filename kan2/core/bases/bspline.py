@@ -10,6 +10,7 @@ Reference: de Boor, A Practical Guide to Splines (2001), chapters IX and X.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Self
 
 import torch
@@ -181,9 +182,16 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
     is_uniform = widths.amax(1) - widths.amin(1) <= 1e-12 * widths.amax(1) + rounding
     if not has_numbers(all_knots) or bool(is_uniform.all()):
         # Uniform: one table serves all sources and intervals.
-        t, n_rows = torch.arange(-k, k + 2, dtype=torch.float64, device="cpu")[None], 1
-    else:
-        t, n_rows = all_knots.double().cpu(), n_intervals
+        return _uniform_table(k).to(all_knots)
+    return _table(all_knots.double().cpu(), n_intervals, k).to(all_knots)
+
+
+@lru_cache(maxsize=8)
+def _uniform_table(k: int) -> Float[Tensor, "grids intervals power local"]:
+    return _table(torch.arange(-k, k + 2, dtype=torch.float64, device="cpu")[None], 1, k)
+
+
+def _table(t: Float[Tensor, "source knots"], n_rows: int, k: int) -> Float[Tensor, "source intervals power local"]:
     source = t.shape[0]
     left = t[:, k : k + n_rows]
     width = t[:, k + 1 : k + 1 + n_rows] - left
@@ -201,4 +209,4 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
             new[:, :, :d, j] += (1 - offset)[..., None] * old
             new[:, :, 1:, j] -= rise[..., None] * old
         table = new
-    return table.to(all_knots)
+    return table
