@@ -10,14 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import sympy
 import torch
 from torch import Tensor
 
 from benchmarks._pykan import float64_by_default, quiet_in_empty_folder
 from benchmarks._timing import machine
+from case_studies._equations import with_units
 from case_studies._results import table
 from case_studies._toys import exp_of_bessel, three_layers
 from kan2 import Dataset, MultKAN, sample_function
+from kan2.expressions.parse import parse_expression
 
 SEEDS = (0, 1, 2, 3, 4)
 PYKAN_STEPS = 50
@@ -43,12 +46,30 @@ class Task:
     limit: float = 1.0
 
 
+FEYNMAN = ("I.12.11", "I.16.6", "I.26.2", "II.35.18", "III.9.52")
+"""Equations of the Feynman lectures that nothing was tuned on, in the ranges of their authors, from [n, 5, 1]."""
+
+
+def _equation(name: str) -> Task:
+    equation = next(e for e in with_units() if e.name == name)
+    names, (low, high) = list(equation.ranges), torch.tensor(list(equation.ranges.values()), dtype=torch.float64).T
+    f = sympy.lambdify(
+        [sympy.Symbol(n) for n in names], sympy.N(parse_expression(equation.formula, names), 17), "torch"
+    )
+
+    def on_cube(x: Tensor) -> Tensor:
+        return f(*(low + (high - low) * (x + 1) / 2).unbind(1))
+
+    return Task(f"{name}: {equation.formula}", on_cube, [len(names), 5, 1], [3, 10])
+
+
 TASKS = [
     Task("exp(sin(pi x) + y^2)", lambda x: torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2), [2, 5, 1], [3, 10]),
     Task("x y", lambda x: x[:, 0] * x[:, 1], [2, 2, 1], [3, 10]),
     Task("exp(J0(20 x) + y^2)", exp_of_bessel, [2, 1, 1], [3, 10, 20]),
     Task("exp((sin(pi r1^2) + sin(pi r2^2))/2)", three_layers, [4, 2, 1, 1], [3, 10]),
     Task("(u + v)/(1 + u v)", lambda x: (x[:, 0] + x[:, 1]) / (1 + x[:, 0] * x[:, 1]), [2, 1, 1], [3, 10], limit=0.9),
+    *map(_equation, FEYNMAN),
 ]
 
 

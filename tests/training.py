@@ -31,3 +31,8 @@ def value(model, x):
 def fitted(seed=0, **options):
     model = MultKAN([2, 1, 1], grid=4, seed=seed)
     return model, fit(model, HELLO, **{"steps": 15, **options})
+
+
+@torch.no_grad()
+def rmse_of(model, data):
+    return float((model(data.X) - data.y).square().mean().sqrt())

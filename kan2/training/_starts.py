@@ -26,8 +26,7 @@ from kan2.training.loop import Options, Training
 from kan2.training.problem import Problem
 
 COARSE_GRID = 3
-ROUNDS = ((10, 0.4), (25, 0.4))  # steps on the coarse grid, and the share of starts that goes on
-MOST = 8  # starts that go on
+COARSE_STEPS, SHARE, MOST = (10, 25), 0.5, 8  # of two rounds; the share of starts that goes on, and how many at most
 FINAL_STEPS, FINALISTS, JUDGING_GRID = 30, 4, 10  # of the last round, and its grid where training goes through some
 SAME = 0.02  # objectives that differ by less than this share are taken for the same minimum
 # What follows from it, [2, 1, 1] on sin(3 (x - y^2)) and [4, 2, 1, 1] on the function of the KAN paper: 16 starts find
@@ -73,13 +72,16 @@ def best_start(
                 layer.reset_parameters(generator=generator)
             begin_outputs_(candidate, units)
             fit_grids_(candidate, sample.features)
-        starts.append(_Start(candidate))
-    for steps, share in ROUNDS:
-        starts = _advanced(starts, sample, options, steps, None, n_jobs)
-        starts = starts[: min(MOST, max(1, ceil(share * len(starts))))]
-    finalists = [starts[0]]
-    for start in starts[1:]:
-        if len(finalists) < FINALISTS and start.objective > (1 + SAME) * finalists[-1].objective:
+        starts.append(_Start(candidate, i))
+    for steps in COARSE_STEPS:
+        starts = _advanced(starts, sample, options, steps, n_jobs=n_jobs)
+        kept = starts[: min(MOST, ceil(SHARE * len(starts)))]
+        # The network as it was given is among them to the end, so that more starts are never worse than that one.
+        starts = kept if any(start.index == 0 for start in kept) else [*kept, next(s for s in starts if s.index == 0)]
+    finalists: list[_Start] = []
+    for start in starts:
+        is_new = not finalists or start.objective > (1 + SAME) * finalists[-1].objective
+        if start.index == 0 or (is_new and len(finalists) < FINALISTS):
             finalists.append(start)
     wanted = [layer.spec.basis.grid for layer in work.layers if layer.numeric is not None] if grids is None else grids
     fine = min(max(wanted, default=coarse), JUDGING_GRID if grids is not None else inf)
@@ -87,24 +89,29 @@ def best_start(
         return finalists[0].network
     size = max(300, SAMPLES_A_PARAMETER * work.n_parameters)
     sample = problem.subsample(size, generator) if size > len(sample) else sample
-    judged = [replace(start, network=copy.deepcopy(start.network), index=i) for i, start in enumerate(finalists)]
+    judged = [replace(start, network=copy.deepcopy(start.network)) for start in finalists]
     best = _advanced(judged, sample, options, FINAL_STEPS, int(fine), n_jobs)[0]
     # Where training goes through grids, it starts from the first of them.
-    return best.network if grids is None else finalists[best.index].network
+    return best.network if grids is None else next(s.network for s in finalists if s.index == best.index)
 
 
 @dataclass(frozen=True)
 class _Start:
-    """One of the starts, between two rounds; `index` is its place among the finalists."""
+    """One of the starts, between two rounds; number 0 is the network as it was given."""
 
     network: Network
+    index: int
     objective: float = inf
     damping: float = CALM
-    index: int = 0
 
 
 def _advanced(
-    starts: list[_Start], problem: Problem, options: Options, steps: int, grid: int | None, n_jobs: int | None
+    starts: list[_Start],
+    problem: Problem,
+    options: Options,
+    steps: int,
+    grid: int | None = None,
+    n_jobs: int | None = None,
 ) -> list[_Start]:
     # The starts after some steps, the best first.
     if options.is_late:

@@ -143,7 +143,7 @@ class Training:
     def warn_where_hopeless(self) -> None:
         """Says that a run has failed if it ended further from the targets than their mean is; who stopped it knows."""
         loss = self.solver.evaluation.loss
-        if self.history.message in ("nothing to train", STOPPED, INTERRUPTED):
+        if self.history.message in ("nothing to train", STOPPED, INTERRUPTED, OUT_OF_TIME):
             return
         if self.problem.loss.is_squares and self.problem.has_targets and loss > HOPELESS:
             share = loss**0.5
