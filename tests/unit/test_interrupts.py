@@ -18,6 +18,7 @@ import treeconv
 from kan2 import MultKAN, sample_function
 from kan2.estimators import KANClassifier, KANRegressor
 from kan2.interrupts import Interruptible
+from kan2.training.compact.equations import CompactEvaluator
 from kan2.training.first_order import objective
 from kan2.training.problem import Problem
 from tests.training import same, state
@@ -41,7 +42,8 @@ class Countdown:
 
             return counted
 
-        patch.setattr(Problem, "evaluate", counting(Problem.evaluate))
+        for way in (Problem, CompactEvaluator):
+            patch.setattr(way, "evaluate", counting(way.evaluate))
         patch.setattr("kan2.training.first_order.objective", counting(objective))
 
 

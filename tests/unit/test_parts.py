@@ -185,6 +185,8 @@ def test_memory_of_chunks_is_flat():
     for n in (50_000, 250_000):
         x, seed = torch.zeros(n, 8, dtype=torch.float64), torch.ones(n, 1, dtype=torch.float64)
         chunked(model, x[:20_000], rows=4096).backward(seed[:20_000])
-        peaks.append(peak_mib(lambda x=x, seed=seed: chunked(model, x, rows=4096).backward(seed)) - n * 8 / 2**20)
+        # The least of three: what else the process does in the meantime only adds to it.
+        found = [peak_mib(lambda x=x, seed=seed: chunked(model, x, rows=4096).backward(seed)) for _ in range(3)]
+        peaks.append(min(found) - n * 8 / 2**20)
     # One checkpoint a chunk left 35 to 80 bytes a row behind, 7 to 16 MiB.
     assert peaks[1] < peaks[0] + 5

@@ -154,7 +154,7 @@ def test_a_film_is_written_only_when_it_is_saved(tmp_path):
 
     data = sample_function("x1*x2", [(-1, 1), (-1, 1)], n=100)
     film = Film(data, every=2)
-    MultKAN([2, [0, 1]], grid=3).fit(data, steps=6, callbacks=[film])
+    MultKAN([2, [0, 1]], grid=3).fit(data, steps=12, callbacks=[film])
     assert len(film.frames) >= 2
     assert not list(tmp_path.iterdir())
     film.save(tmp_path / "training.gif")

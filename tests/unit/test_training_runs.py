@@ -8,6 +8,8 @@ import torch
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, sample_function
 from kan2.training import History, fit
+from kan2.training.compact.equations import CompactEvaluator
+from kan2.training.problem import Problem
 from tests.training import HELLO, fitted, rmse, same, state
 
 
@@ -56,19 +58,18 @@ def test_an_interrupt_keeps_what_was_reached():
     assert history.rmse < history["rmse"][0]
 
 
-def test_an_interrupt_inside_a_step_leaves_no_trial_point(monkeypatch):
-    from kan2.training.problem import Problem
+@pytest.mark.parametrize("way", [Problem, CompactEvaluator])
+def test_an_interrupt_inside_a_step_leaves_no_trial_point(way, monkeypatch):
+    model, calls, evaluate = MultKAN([2, 1, 1], grid=4), [], way.evaluate
 
-    model, calls, evaluate = MultKAN([2, 1, 1], grid=4), [], Problem.evaluate
-
-    def interrupting(self, vector):
+    def interrupting(self, place):
         calls.append(1)
         if len(calls) == 12:
             raise KeyboardInterrupt
-        return evaluate(self, vector)
+        return evaluate(self, place)
 
-    monkeypatch.setattr(Problem, "evaluate", interrupting)
-    history = fit(model, HELLO)
+    monkeypatch.setattr(way, "evaluate", interrupting)
+    history = fit(model, HELLO, lamb=0.0 if way is CompactEvaluator else 1e-6)
     assert history.message == "interrupted"
     assert history.rmse == pytest.approx(rmse(model))
 

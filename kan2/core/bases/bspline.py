@@ -182,7 +182,7 @@ def _pieces(all_knots: Float[Tensor, "source knots"], k: int) -> Float[Tensor, "
     is_uniform = widths.amax(1) - widths.amin(1) <= 1e-12 * widths.amax(1) + rounding
     if not has_numbers(all_knots) or bool(is_uniform.all()):
         # Uniform: one table serves all sources and intervals.
-        return _uniform_table(k).to(all_knots)
+        return _uniform_table(k).to(all_knots, copy=True)
     return _table(all_knots.double().cpu(), n_intervals, k).to(all_knots)
 
 

@@ -24,9 +24,8 @@ WIDE, WIDEST = 300, 0.5
 of [20, 5, 1] (945 numbers) a factorisation takes 4 ms instead of 25."""
 LEAST_WIDE = 1e-9
 """Least damping in the form of the samples, which divides by it; the steps converge by this factor still."""
-RIDGE = 1e-10
-"""What stands for no damping, where the form of the samples says how many numbers a table determines: to one in a
-hundred, for directions that the samples tell as little about as this count by halves."""
+RIDGE = 1e-13
+"""What stands for no damping where the number of effective parameters is told."""
 
 
 class CompactEvaluator(CompactValues):
