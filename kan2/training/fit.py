@@ -239,8 +239,8 @@ def fit(
         if not (resume and checkpoints.resume(run)) and restarts > 1:
             best = best_start(work, problem, restarts, seed, units, options, n_jobs, grids)
             work.layers, work.spec = best.layers, best.spec
-        may_start_coarse = is_second_order and update_grid
         in_all = options.steps if grids is None else None
+        may_start_coarse = is_second_order and update_grid
         grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
         with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
             (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids, in_all)

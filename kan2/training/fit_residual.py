@@ -14,6 +14,7 @@ from kan2.core.network import Network
 from kan2.training._own_type import in_own_type, report_kept_residual
 from kan2.training._preparation import commit
 from kan2.training._progress import shown
+from kan2.training._threads import few_threads
 from kan2.training.history import History
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.loop import Options, Training, handed_over
@@ -71,6 +72,8 @@ def fit_residual(
             model.data = Dataset(points, model(points), model.spec.inputs)
         model.objective = Objective(residual=residual, residual_weights=weights)
 
-    with handed_over(run, hand_over), shown(run, progress, 1 if grids is None else len(grids)):
+    work_of_step = len(problem) * work.n_parameters**2
+    bar = shown(run, progress, 1 if grids is None else len(grids))
+    with few_threads(work_of_step), handed_over(run, hand_over), bar:
         run.run([None] if grids is None else grids)
     return run.history
