@@ -114,7 +114,8 @@ def fit(
         lr: learning rate of LBFGS and Adam, or a map from the number of a step to it.
         batch: samples a step for LBFGS and Adam.
         tolerance: LM leaves a grid when the loss falls by less than this share over five steps, not counting what
-            outliers add to a callable loss (ten times as much before the last grid); 0 uses all steps.
+            outliers add to a callable loss (ten times as much on the first of several grids, a hundred times on those
+            between it and the last one); 0 uses all steps.
         seed: seed of restarts, batches and the validation split.
         loss: "mse", "cross_entropy" (class numbers or probabilities; outputs are logits), a torch loss, or a callable
             loss(output, y) that returns a mean over samples; by default that of the last fit, at first "mse". Verbs
