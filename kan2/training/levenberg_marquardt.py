@@ -29,6 +29,7 @@ PROBE = 0.1  # how far along v the second derivative is measured
 # Largest accepted ratio 2 |a| / |v|. The bend pays for its evaluation: on [2, 5, 1] and asin(x1 sin(x2)) 400 steps end
 # at 2e-6 with it and at 4e-6 without, on [2, 2, 1] and x1 x2 at 1e-14 and at 1e-8.
 LARGEST_BEND = 1.5
+QUIETLY = np.errstate(all="ignore")  # a trial step may overflow; it is refused then
 
 
 class LevenbergMarquardt:
@@ -57,6 +58,7 @@ class LevenbergMarquardt:
         """Returns False: `evaluation` is where the network is after every step."""
         return False
 
+    @QUIETLY
     def restart(self) -> None:
         """Forgets the scaling and reads the network anew, after it has changed from outside."""
         self.vector = ParameterVector(self.model)
@@ -74,6 +76,7 @@ class LevenbergMarquardt:
             self._numbers = array(self.vector.read())
         self._squared_sizes = array(self.vector.sizes) ** 2
 
+    @QUIETLY
     def step(self) -> bool:
         """Makes one step that lowers the objective; returns False, the network unchanged, if there is none."""
         if not self.vector.size:
@@ -145,6 +148,7 @@ class LevenbergMarquardt:
             "sizes": self.vector.sizes,
         }
 
+    @QUIETLY
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes over what `state` returned."""
         self.restart()

@@ -27,7 +27,7 @@ from kan2.training.compact.equations import RIDGE, CompactEvaluator
 from kan2.training.compact.evaluator import can_compact
 from kan2.training.grids import Snapshot
 from kan2.training.history import INTERRUPTED
-from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
+from kan2.training.levenberg_marquardt import CALM, QUIETLY, LevenbergMarquardt
 from kan2.training.loop import ALL_STEPS, OUT_OF_TIME, STOPPED, Options, Training
 from kan2.training.losses import CrossEntropy
 from kan2.training.parameters import ParameterVector
@@ -70,6 +70,7 @@ def n_values(problem: Problem) -> float:
     return problem.count * (problem.y.shape[1] if problem.loss.is_squares else 1)
 
 
+@QUIETLY
 def score(work: Network, problem: Problem) -> Score:
     """Estimates the loss on new samples of a network that was trained on a problem.
 

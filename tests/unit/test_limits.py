@@ -10,6 +10,7 @@ import torch
 from kan2 import MultKAN, sample_function
 from kan2.errors import TrainingError
 from kan2.training._threads import few_threads
+from kan2.training.compact.equations import CompactEvaluator
 from kan2.training.loop import ALL_STEPS, OUT_OF_TIME
 from tests.training import rmse_of
 
@@ -120,6 +121,19 @@ def test_columns_that_cannot_be_told_apart():
     assert len(caught) <= 1
     assert history.rmse < 1e-2
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+
+
+def test_overflow_at_a_trial_point_is_no_storm_of_warnings(monkeypatch):
+    evaluate = CompactEvaluator.evaluate
+    found = []
+
+    def at_far_points_too(self, numbers):
+        found.append(evaluate(self, 1e200 * numbers).objective)
+        return evaluate(self, numbers)
+
+    monkeypatch.setattr(CompactEvaluator, "evaluate", at_far_points_too)
+    MultKAN([2, [0, 2], 1], seed=0).fit(data(), steps=3)
+    assert not all(map(math.isfinite, found))
 
 
 def test_dead_edges():
