@@ -22,6 +22,9 @@ from kan2.training.problem import CHUNK_ENTRIES, Evaluation
 WIDE, WIDEST = 300, 0.5
 """Numbers from which, and values of the table a number up to which, the form of the samples is taken. With 200 samples
 of [20, 5, 1] (945 numbers) a factorisation takes 4 ms instead of 25."""
+BENT = 4_000_000
+"""Entries of the Jacobian up to which steps are bent. Where a step is dear, bent ones creep on for little: [100, 1, 1]
+on 6,000 samples takes 99 of them to 4.0e-7, 31 straight ones to 4.5e-7."""
 LEAST_WIDE = 1e-9
 """Least damping in the form of the samples, which divides by it; the steps converge by this factor still."""
 RIDGE = 1e-13
@@ -100,7 +103,9 @@ class CompactEquations:
             found[term.layer] += term.bend.numpy()
         return found
 
-    def second(self, delta: np.ndarray, far: float) -> np.ndarray:
+    def second(self, delta: np.ndarray, far: float) -> np.ndarray | None:
+        if self.values.y.size * len(delta) > BENT:
+            return None
         near = self.values.evaluate(self.numbers + far * delta).residual
         change = (near - self.evaluation.residual) / far
         change -= self.push(delta)
