@@ -20,8 +20,8 @@ from kan2.training.compact.evaluator import CompactEvaluation, CompactValues, La
 from kan2.training.problem import CHUNK_ENTRIES, Evaluation
 
 WIDE, WIDEST = 300, 0.5
-"""Numbers from which, and values of the table a number up to which, the form of the samples is taken. With 200 samples
-of [20, 5, 1] (945 numbers) a factorisation takes 4 ms instead of 25."""
+"""Numbers from which, and values of the table a number up to which, the form of the samples is taken. A step, one try
+included, takes 8.5 ms instead of 20 on 200 samples of [20, 5, 1] (945 numbers), 18 instead of 530 of [20, 20, 1]."""
 BENT = 4_000_000
 """Entries of the Jacobian up to which steps are bent. Where a step is dear, bent ones creep on for little: [100, 1, 1]
 on 6,000 samples takes 99 of them to 4.0e-7, 31 straight ones to 4.5e-7."""
