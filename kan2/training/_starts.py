@@ -30,7 +30,7 @@ COARSE_STEPS, SHARE, MOST = (10, 25), 0.5, 8  # of two rounds; the share of star
 FINAL_STEPS, FINALISTS, JUDGING_GRID = 30, 4, 10  # of the last round, and its grid where training goes through some
 SAME = 0.02  # objectives that differ by less than this share are taken for the same minimum
 # What follows from it, [2, 1, 1] on sin(3 (x - y^2)) and [4, 2, 1, 1] on the function of the KAN paper: 16 starts find
-# the lowest known minimum in 12 of 12 seeds, one start in 4. Grids that follow less often cost a third less time.
+# the lowest known minimum in 12 of 12 seeds, one start in 3. Grids that follow less often cost a third less time.
 REST, OVERHANG = 6, 0.1
 SAMPLES_A_PARAMETER = 5
 SMALLEST_SAMPLE = 50  # samples below which a network does not start coarse
