@@ -37,6 +37,19 @@ def check_counts(grids: Any, **counts: Any) -> None:
             raise TrainingError(f"fit: expected {name} as a whole number >= 1, got {value!r}. Leave it out, or pass 1.")
 
 
+def check_jobs(n_jobs: Any) -> None:
+    """Checks the number of processes.
+
+    Raises:
+        TrainingError: it is neither None nor a whole number other than 0.
+    """
+    if n_jobs is None or (isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and int(n_jobs) != 0):
+        return
+    raise TrainingError(
+        f"fit: expected n_jobs as a number of processes, -1 for one on each core, got {n_jobs!r}. Leave it out for one."
+    )
+
+
 def check_strengths(**strengths: Any) -> None:
     """Checks the options of `fit` that weigh a term of the objective.
 

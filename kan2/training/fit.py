@@ -23,6 +23,7 @@ from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
     adopt_names,
     check_counts,
+    check_jobs,
     check_strengths,
     commit,
     read_loader,
@@ -156,6 +157,7 @@ def fit(
         True
     """
     check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
+    check_jobs(n_jobs)
     check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
     check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance, seconds=seconds)
     optimiser = Optimiser.of(opt, lr, batch, seed)

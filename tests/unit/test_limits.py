@@ -62,6 +62,12 @@ def test_steps_of_each_grid_that_was_asked_for():
     assert len(history) <= 1 + 3 * 8
 
 
+@pytest.mark.parametrize("n_jobs", [0, True])
+def test_processes_that_are_none(n_jobs):
+    with pytest.raises(TrainingError, match="expected n_jobs as a number of processes"):
+        MultKAN([2, 1]).fit(data(), restarts=2, n_jobs=n_jobs)
+
+
 def test_processes_change_nothing():
     found = [MultKAN([2, 2, 1], seed=0) for _ in range(2)]
     for model, n_jobs in zip(found, (None, 2)):
