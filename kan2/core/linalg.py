@@ -83,7 +83,7 @@ class DampedSystem:
 
     Example:
         >>> system = DampedSystem(torch.eye(2), np.ones(2, dtype=np.float32))
-        >>> system.solver(1.0)(np.ones(2, dtype=np.float32)).tolist()
+        >>> system.solver(1.0)(np.ones(2, dtype=np.float32)).round(5).tolist()
         [0.5, 0.5]
     """
 

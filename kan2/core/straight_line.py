@@ -54,8 +54,9 @@ def evaluate(layers: nn.ModuleList, x: Float[Tensor, "*batch source"]) -> Float[
 
     Example:
         >>> import kanpiler
-        >>> evaluate(kanpiler.compile("x*sin(y) + 1").layers, torch.tensor([[2.0, 0.0]], dtype=torch.float64))
-        tensor([[1.]], dtype=torch.float64, grad_fn=<UnrolledBackward>)
+        >>> with torch.no_grad():
+        ...     evaluate(kanpiler.compile("x*sin(y) + 1").layers, torch.tensor([[2.0, 0.0]]).double()).tolist()
+        [[1.0]]
     """
     program = unrolled(layers)
     if program is None:
