@@ -45,6 +45,7 @@ class _KANEstimator(BaseEstimator):
         steps: int = 100,
         lamb: float = 0.0,
         restarts: int = 1,
+        n_jobs: int | None = None,
         random_state: Any = 0,
     ) -> None:
         self.hidden = hidden
@@ -56,6 +57,7 @@ class _KANEstimator(BaseEstimator):
         self.steps = steps
         self.lamb = lamb
         self.restarts = restarts
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     def _network(
@@ -78,7 +80,8 @@ class _KANEstimator(BaseEstimator):
         def trained(hidden: Sequence[int | Sequence[int]], bound: float = inf) -> tuple[MultKAN, History]:
             # What promises no less than the bound is not worth the rest of its steps.
             model = self._network(hidden, X.shape[1], y.shape[1], outputs)
-            options = {"restarts": self.restarts, "sample_weight": weight, "seed": self._seed, "loss": loss}
+            options = {"restarts": self.restarts, "n_jobs": self.n_jobs, "sample_weight": weight}
+            options |= {"seed": self._seed, "loss": loss}
             options["callbacks"] = [lambda _, history: history.score is not None and history.score >= bound]
             return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
 
@@ -152,6 +155,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         steps: largest number of training steps.
         lamb: strength of the sparsity penalty, >= 0.
         restarts: number of random initialisations tried, >= 1.
+        n_jobs: processes that try them, as in joblib; the result does not depend on it.
         random_state: an int for the same network every time; a RandomState; None for another network at every fit.
 
     Attributes:
@@ -226,6 +230,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         steps: largest number of training steps.
         lamb: strength of the sparsity penalty, >= 0.
         restarts: number of random initialisations tried, >= 1.
+        n_jobs: processes that try them, as in joblib; the result does not depend on it.
         random_state: an int for the same network every time; a RandomState; None for another network at every fit.
 
         label_smoothing: share of every label that is spread over all classes, 0 to 1.
@@ -260,6 +265,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         steps: int = 100,
         lamb: float = 0.0,
         restarts: int = 1,
+        n_jobs: int | None = None,
         random_state: Any = 0,
         label_smoothing: float = 1e-2,
     ) -> None:
@@ -273,6 +279,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             steps=steps,
             lamb=lamb,
             restarts=restarts,
+            n_jobs=n_jobs,
             random_state=random_state,
         )
         self.label_smoothing = label_smoothing

@@ -9,6 +9,7 @@ import torch
 
 from kan2 import MultKAN, sample_function
 from kan2.errors import TrainingError
+from kan2.estimators import KANRegressor
 from kan2.training._threads import few_threads
 from kan2.training.compact.equations import CompactEvaluator
 from kan2.training.loop import ALL_STEPS, OUT_OF_TIME
@@ -73,6 +74,12 @@ def test_processes_change_nothing():
     for model, n_jobs in zip(found, (None, 2)):
         model.fit(data(), restarts=4, steps=5, n_jobs=n_jobs)
     assert all(torch.equal(a, b) for a, b in zip(found[0].parameters(), found[1].parameters()))
+
+
+def test_processes_of_the_estimators():
+    x, y = data().X.numpy(), data().y.numpy()[:, 0]
+    found = [KANRegressor((2,), steps=5, restarts=3, n_jobs=n_jobs).fit(x, y).predict(x) for n_jobs in (None, 2)]
+    assert (found[0] == found[1]).all()
 
 
 def test_more_starts_leave_a_poor_minimum():
