@@ -72,7 +72,7 @@ def run(full: bool = False, seeds: int | None = None) -> CaseResult:
 def with_variables(data: kan2.Dataset, definitions: dict[str, str], seed: int) -> kan2.MultKAN:
     """Trains one product of two sums of functions of m0, v, c and the variables offered."""
     model = kan2.MultKAN([5, [0, 1]], grid=3, seed=seed)
-    model.fit(kan2.augment(data, definitions), steps=40, restarts=8, seed=seed)
+    model.fit(kan2.augment(data, definitions), steps=60, restarts=16, seed=seed)
     return model
 
 
