@@ -76,7 +76,7 @@ def best_start(
     for steps in COARSE_STEPS:
         starts = _advanced(starts, sample, options, steps, n_jobs=n_jobs)
         kept = starts[: min(MOST, ceil(SHARE * len(starts)))]
-        # The network as it was given is among them to the end, so that more starts are never worse than that one.
+        # The network as it was given is among them to the end: whoever chose it may have had a reason.
         starts = kept if any(start.index == 0 for start in kept) else [*kept, next(s for s in starts if s.index == 0)]
     finalists: list[_Start] = []
     for start in starts:
@@ -85,6 +85,9 @@ def best_start(
             finalists.append(start)
     wanted = [layer.spec.basis.grid for layer in work.layers if layer.numeric is not None] if grids is None else grids
     fine = min(max(wanted, default=coarse), JUDGING_GRID if grids is not None else inf)
+    if options.is_late and grids is None:
+        # The coarse grid was not asked for, and is not to be what remains.
+        fit_grids_(finalists[0].network, problem.features, int(fine))
     if options.is_late or (len(finalists) == 1 and (fine == coarse or grids is not None)):
         return finalists[0].network
     size = max(300, SAMPLES_A_PARAMETER * work.n_parameters)

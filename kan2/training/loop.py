@@ -129,6 +129,10 @@ class Training:
                 go_on = self._train(is_last)
                 self._end_stage()
                 if not go_on:
+                    if in_all is not None and not is_last and self.history.message == OUT_OF_TIME:
+                        # The coarse grid was not asked for, and is not to be what remains.
+                        self._begin_stage(grids[-1])
+                        self._record()
                     break
         except KeyboardInterrupt:
             if len(self.history):

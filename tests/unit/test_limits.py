@@ -28,7 +28,8 @@ def test_no_time_leaves_the_network_where_it_starts(n, restarts):
     model = MultKAN([2, 3, 1], seed=0)
     history = model.fit(data(n), seconds=0, restarts=restarts)
     assert history.message == OUT_OF_TIME
-    assert len(history) <= 2
+    assert len(history) <= 3
+    assert [layer.spec.basis.grid for layer in model.layers] == [5, 5]
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
@@ -46,6 +47,14 @@ def test_seconds_hold(options):
     assert history.message == OUT_OF_TIME
     assert time.perf_counter() - start < 3.0
     assert rmse_of(model, data()) <= 1.001 * max(history["rmse"][0], history.rmse)
+
+
+@pytest.mark.parametrize("restarts", [1, 2, 8])
+@pytest.mark.parametrize("limit", [{"steps": 5}, {"steps": 30}, {"seconds": 0}, {"seconds": 0.05}])
+def test_the_network_keeps_its_own_grid(limit, restarts):
+    model = MultKAN([2, 2, 1], grid=7, seed=0)
+    model.fit(data(1000), restarts=restarts, **limit)
+    assert [layer.spec.basis.grid for layer in model.layers] == [7, 7]
 
 
 @pytest.mark.parametrize("n", [40, 150, 1000])
