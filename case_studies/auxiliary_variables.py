@@ -98,7 +98,8 @@ def _error_figure(errors: list[tuple[float, float]]) -> Figure:
     axes = figure.add_subplot()
     for i, (name, color) in enumerate((("beta, gamma", "C0"), ("eta, kappa", "C3"))):
         axes.semilogy([i] * len(errors), [pair[i] for pair in errors], "o", color=color, mfc="none")
-        axes.text(i, 2 * max(pair[i] for pair in errors), name, ha="center", fontsize=9)
+        top = i, max(pair[i] for pair in errors)
+        axes.annotate(name, top, (0, 8), textcoords="offset points", ha="center", fontsize=9)
     axes.set(xlim=(-0.6, 1.6), xticks=[], ylabel="test rmse of [5, [0, 1]]", title="one circle a seed")
     axes.margins(y=0.25)
     axes.title.set_fontsize(9)
