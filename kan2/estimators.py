@@ -18,7 +18,8 @@ from sympy import preorder_traversal
 from kan2.core.columns import is_array, samples_and_targets, with_columns
 from kan2.core.data import Columns
 from kan2.core.spec import default_names
-from kan2.errors import FormulaError
+from kan2.discovery.symbolify import auto_symbolic
+from kan2.errors import FormulaError, check_options, named_options
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.tables.frames import numbers
@@ -36,6 +37,7 @@ class _KANEstimator(BaseEstimator):
 
     model_: MultKAN
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,
@@ -112,6 +114,7 @@ class _KANEstimator(BaseEstimator):
 
     def _symbolic_model(self, loss: str, options: dict[str, Any]) -> MultKAN:
         """Returns the network pruned and symbolified, judged by the loss it was trained on."""
+        check_options("formula", options, auto_symbolic)
         check_is_fitted(self, "model_")
         model = copy.deepcopy(self.model_)  # what was pickled has forgotten its data
         model.data = model.samples(self.samples_, "formula")
@@ -265,6 +268,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
 
     classes_: np.ndarray
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,

@@ -18,6 +18,7 @@ from torch import nn
 
 from kan2.core.network import Network
 from kan2.core.spec import BasisSpec, NetworkSpec
+from kan2.errors import named_options
 
 if TYPE_CHECKING:
     from kan2 import plotting, serialize, structure
@@ -94,6 +95,7 @@ _OF_THE_CLASS = ("load", "from_tree", "_tree_of_data")
 class _Verb:
     """Stands in the class for a verb until somebody asks for it, and then puts the function in its place."""
 
+    @named_options
     def __init__(self, name: str) -> None:
         self.name = name
 

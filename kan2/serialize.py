@@ -20,7 +20,7 @@ from torch import nn
 from kan2 import functions
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
-from kan2.errors import Kan2Error, SerializationError
+from kan2.errors import Kan2Error, SerializationError, named_options
 from kan2.expressions.evaluate import evaluate
 from kan2.expressions.parse import parse_expression
 from kan2.functions import SymbolicFunction
@@ -28,6 +28,7 @@ from kan2.functions import SymbolicFunction
 FORMAT = "kan2 network 1"
 
 
+@named_options
 def save(model: Network, path: str | Path) -> None:
     """Writes a network to one file, all at once: a crash leaves the old file or the new one.
 
@@ -63,6 +64,7 @@ def save(model: Network, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+@named_options
 def load(cls: type[AnyNetwork], path: str | Path, map_location: torch.device | str | None = None) -> AnyNetwork:
     """Reads a network that `save` wrote; it is the same bit for bit.
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
+from kan2.errors import named_options
 
 
+@named_options
 def refine(model: AnyNetwork, grid: int, k: int | None = None) -> AnyNetwork:
     """Returns the network with another number of grid intervals.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from kan2.errors import SpecError, UnknownNameError, unknown_name
+from kan2.errors import SpecError, UnknownNameError, named_options, unknown_name
 from kan2.functions._later import Found, Later
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def get(name: str) -> SymbolicFunction:
         raise unknown_name("functions.get", "function", name, _TABLE) from None
 
 
+@named_options
 def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFunction:
     """Adds a row to the table, so that edges, formulas and symbolification can use it.
 

@@ -17,7 +17,7 @@ from kan2 import functions
 from kan2.core.definitions import resolve_auxiliary
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.errors import FormulaError
+from kan2.errors import FormulaError, named_options
 from kan2.expressions.constants import exact_form
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
 from kan2.symbolic.shifts import is_round_shift
@@ -28,6 +28,7 @@ LARGEST_EXACT = 1e12  # shifts of exponentials below this are written as integer
 LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
 
+@named_options
 def symbolic_formula(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> Any:
     """Returns the formula of a network whose edges are all symbolic.
 
@@ -106,6 +107,7 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     )
 
 
+@named_options
 def latex(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> str | list[str]:
     """Returns the formula of a network as LaTeX; functions with a LaTeX form of their own are written in it.
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from kan2.core.data import Columns
 from kan2.core.network import Network
-from kan2.errors import TrainingError
+from kan2.errors import TrainingError, named_options
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
@@ -50,6 +50,7 @@ from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
 
 
+@named_options
 @torch.enable_grad()
 def fit(
     model: Network,

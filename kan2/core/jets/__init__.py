@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kan2.core.jets._adjoint import hessian_of_few_outputs
 from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
-from kan2.errors import ShapeError, SpecError
+from kan2.errors import ShapeError, SpecError, named_options
 from kan2.types import ArrayLike
 
 FEW = 2  # outputs up to which Hessians are cheaper by adjoints than forward
@@ -40,6 +40,7 @@ class Jet:
     third: Float[Tensor, "batch output direction direction direction"] = None  # type: ignore[assignment]
 
 
+@named_options
 def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     """Returns the value of a network and its derivatives with respect to its inputs.
 
@@ -66,6 +67,7 @@ def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     return _unpack(propagate(model, x, None, order, Forms.full(x.shape[1], x.device)), x.shape[1])
 
 
+@named_options
 def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> Jet:
     """Returns the derivatives of t -> model(x + t v) at t = 0, without a full gradient or Hessian.
 
@@ -96,6 +98,7 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
     return _unpack(propagate(model, x, seed, order, Forms.full(1, x.device)), 1)
 
 
+@named_options
 def laplacian(model: Layered, x: ArrayLike) -> Float[Tensor, "batch output"]:
     """Returns the sum of the second derivatives with respect to all inputs, without the full Hessian.
 
