@@ -49,7 +49,7 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
     as_written = schedule(build_plan(normal, inputs))
     if goal is None:
         return as_written
-    if goal not in GOALS:
+    if not isinstance(goal, str) or goal not in GOALS:
         raise CompileError(f"compile: expected optimize among {', '.join(GOALS)}, got {goal!r}.")
     best, current = as_written, tuple(normal)
     for i in range(len(current)):

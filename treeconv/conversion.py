@@ -23,7 +23,7 @@ from treeconv.hierarchy import children
 from treeconv.probes import Group, Probes, View, freeze
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
 from treeconv.study import Study
-from treeconv.subject import ErrorLike, Subject
+from treeconv.subject import MIN_SAMPLES, ErrorLike, Subject, whole
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
 
@@ -220,7 +220,7 @@ def convert(
             noise is told from it.
         error: The model's root mean square error in the unit of the output, or one number an output; 0 for a model
             that is exact. Without `y` and `error` a plain function is taken as exact, and a fitted model to err by 2 %.
-        n_samples: How many of the samples are used at most.
+        n_samples: How many of the samples are used at most, at least 10.
 
     Returns:
         A `Tree`, which is a `networkx.DiGraph` (see `treeconv.tree` for its attributes); for several outputs a list.
@@ -239,6 +239,7 @@ def convert(
         >>> print(convert(lambda x: x[:, 0] * torch.sin(x[:, 1] + x[:, 2]), x).nodes[0]["kind"])
         product
     """
+    n_samples = whole("convert", "n_samples", n_samples, MIN_SAMPLES)
     subject = Subject.of(f, x, names, y, error)
     trees: list[Tree] = []
     for output in range(len(subject.functions)):

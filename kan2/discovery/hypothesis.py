@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from kan2 import options
 from kan2.core.bases import data_ranges
 from kan2.core.data import Dataset
 from kan2.core.network import Network
@@ -84,6 +85,8 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
         True
     """
     where = "try_variables"
+    options.network(where, model, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
     samples, weight = _samples(model, data, where)
     larger = augment(model, definitions)
     # The new splines are zero, so that where they begin is free: on the samples, whatever their unit.
@@ -119,6 +122,8 @@ def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = Non
         (False, True)
     """
     where = "try_function"
+    options.network(where, model, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
     samples, weight = _samples(model, data, where)
     return _compare(fix_symbolic(model, edge, function, samples), copy.deepcopy(model), samples, weight, steps, where)
 

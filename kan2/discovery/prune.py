@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from kan2 import options
 from kan2.analysis.attribution import attribute, edge_statistics
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
@@ -22,7 +23,7 @@ from kan2.edits.choose import assemble
 from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training.objective import objective_of
 from kan2.training.refit import train_on
@@ -74,7 +75,7 @@ def auto_prune(
         the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.
 
     Raises:
-        TrainingError: weights beside a loss that takes none.
+        TrainingError: weights beside a loss that takes none, or a number is of the wrong type or out of range.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -84,6 +85,10 @@ def auto_prune(
         >>> auto_prune(model).spec.n_edges
         2
     """
+    options.network("auto_prune", model, error=TrainingError)
+    max_growth = options.number("auto_prune", "max_growth", max_growth, 1, error=TrainingError)
+    floor = options.number("auto_prune", "floor", floor, 0, error=TrainingError)
+    steps = options.whole("auto_prune", "steps", steps, 0, error=TrainingError)
     samples, objective = objective_of(model, data, "auto_prune", sample_weight=sample_weight)
     model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)

@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2 import options
 from kan2.analysis.attribution import finite_samples
 from kan2.core.layer import chunked
 from kan2.core.linalg import lstsq
@@ -103,6 +104,9 @@ def relevance(
         >>> relevance(MultKAN([2, 1]), data).relevant
         ('x1',)
     """
+    options.network("relevance", model)
+    folds, draws = options.whole("relevance", "folds", folds, 2), options.whole("relevance", "draws", draws, 3)
+    steps, seed = options.whole("relevance", "steps", steps, 0), options.seed("relevance", seed)
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
         raise TrainingError(
@@ -281,6 +285,8 @@ def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Fl
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
+    options.network("feature_interaction", model)
+    output = options.whole("feature_interaction", "output", output, 0, len(model.spec.outputs) - 1)
     x = finite_samples(model, data, "feature_interaction").double()
     with torch.no_grad():
         # Second derivatives have units of their own, which float32 may not hold.

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, Generic
 
+from kan2 import options
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.discovery._compose import compose
@@ -26,10 +27,11 @@ from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
+from kan2.errors import TrainingError
 from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.snap import snap_constants
-from kan2.symbolic.suggest import Suggestions
+from kan2.symbolic.suggest import Suggestions, checked_library, checked_weight
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import rmse, rounding, size_in_spreads
 from kan2.types import EdgeIndex
@@ -79,7 +81,8 @@ def auto_symbolic(
 
     Raises:
         DataError: there are no targets to train on.
-        TrainingError: weights beside a loss that takes none.
+        TrainingError: weights beside a loss that takes none, or a number is of the wrong type or out of range.
+        UnknownNameError: a function of the library is unknown.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -88,6 +91,14 @@ def auto_symbolic(
         >>> print(auto_symbolic(model).report.pareto.recommended.formula)
         exp(-2*x)
     """
+    where = "auto_symbolic"
+    options.network(where, model, error=TrainingError)
+    library, weight_simple = checked_library(where, library), checked_weight(where, weight_simple)
+    max_growth = options.number(where, "max_growth", max_growth, 1, error=TrainingError)
+    tries = options.whole(where, "tries", tries, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
+    snap = options.flag(where, "snap", snap, error=TrainingError)
+    accuracy = options.number(where, "accuracy", accuracy, 0, error=TrainingError)
     samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
     if objective.is_squares and (equal := constant(model, samples, objective)) is not None:
         return _without_search(equal, samples, objective, rmse(model, samples, objective.sample_weight), snap)

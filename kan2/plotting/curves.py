@@ -10,6 +10,7 @@ from torch import Tensor
 from kan2.analysis.attribution import finite_trace
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.options import network, whole
 from kan2.types import EdgeIndex
 
 N_SAMPLES = 256  # points that stand for data where there are none
@@ -73,6 +74,7 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         n: number of points, >= 2.
 
     Raises:
+        DataError: n is no whole number >= 2.
         EdgeError: there is nothing on this edge.
 
     Example:
@@ -81,7 +83,9 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         >>> x.tolist()
         [0.0, 1.0, 2.0]
     """
-    model.spec.check_edge(edge, "get_fun")
+    network("get_fun", model)
+    n = whole("get_fun", "n", n, 2)
+    edge = model.spec.check_edge(edge, "get_fun")
     index, target, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)
     return x[:, source], y[:, target, source]
@@ -98,5 +102,6 @@ def get_range(model: Network, edge: EdgeIndex, data: Any = None) -> tuple[float,
     Raises:
         EdgeError: there is nothing on this edge.
     """
+    network("get_range", model)
     x, y = get_fun(model, edge, data)
     return float(x[0]), float(x[-1]), float(np.nanmin(y)), float(np.nanmax(y))

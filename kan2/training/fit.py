@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.options import network
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
@@ -25,6 +26,9 @@ from kan2.training._preparation import (
     check_counts,
     check_jobs,
     check_strengths,
+    check_the_rest,
+    checked_grids,
+    checked_weights,
     commit,
     read_loader,
     split,
@@ -156,10 +160,18 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
-    check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
+    network("fit", model, error=TrainingError)
+    grids, residual_weights = checked_grids(grids), checked_weights(residual_weights)
+    optional = {"batch": batch, "patience": patience}
+    check_counts(restarts=restarts, checkpoint_every=checkpoint_every, **_used(optional))
     check_jobs(n_jobs)
     check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
-    check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance, seconds=seconds)
+    optional = {"smoothing": smoothing, "seconds": seconds}
+    check_strengths(roughness=roughness, tolerance=tolerance, **_used(optional))
+    check_the_rest(
+        seed_=seed, lr=lr, validation=validation, callbacks=callbacks, checkpoint=checkpoint, residual=residual,
+        update_grid=update_grid, progress=progress, resume=resume,
+    )  # fmt: skip
     optimiser = Optimiser.of(opt, lr, batch, seed)
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
@@ -248,3 +260,7 @@ def fit(
         with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
             (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids, in_all)
     return run.history
+
+
+def _used(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
