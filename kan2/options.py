@@ -163,9 +163,9 @@ def listed(where: str, name: str, value: Any, what: str, example: str, *, error:
         error: class of the refusal.
 
     Example:
-        >>> listed("prune_input", "active", "x", "names or numbers of features", "['x']")
+        >>> listed("prune_input", "active", "x", "features", "['x']")
         Traceback (most recent call last):
-        kan2.errors.DataError: prune_input: expected active as a list of names or numbers of features, got 'x'. Pass active=['x'].
+        kan2.errors.DataError: prune_input: expected active as a list of features, got 'x'. Pass active=['x'].
     """
     is_list = isinstance(value, Sequence | set | frozenset | range) and not isinstance(value, str | bytes)
     if is_list or (isinstance(value, np.ndarray) and value.ndim > 0):
@@ -230,9 +230,9 @@ def callables(where: str, name: str, value: Any, *, error: Refusal = DataError) 
     """Returns a list of functions.
 
     Example:
-        >>> callables("fit", "callbacks", print)
+        >>> callables("fit", "callbacks", 3)
         Traceback (most recent call last):
-        kan2.errors.DataError: fit: expected callbacks as a list of functions, got <built-in function print>. Pass callbacks=[function].
+        kan2.errors.DataError: fit: expected callbacks as a list of functions, got 3. Pass callbacks=[function].
     """
     members = listed(where, name, value, "functions", "[function]", error=error)
     for member in members:
@@ -289,9 +289,11 @@ def device(where: str, value: Any, *, error: Refusal = DataError) -> torch.devic
     if value is None:
         return None
     try:
-        if not isinstance(value, str | torch.device) and not is_whole(value, 0):
+        if is_whole(value, 0):
+            value = f"cuda:{int(value)}"  # as torch reads a number
+        if not isinstance(value, str | torch.device):
             raise TypeError("neither text nor a torch.device")
-        found = torch.device(value if not is_whole(value) else int(value))
+        found = torch.device(value)
         torch.empty(0, device=found)
     # What torch raises depends on what it was built with: AssertionError where it has no CUDA at all.
     except (RuntimeError, TypeError, AssertionError, NotImplementedError, ValueError) as problem:

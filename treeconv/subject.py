@@ -153,7 +153,7 @@ def whole(where: str, name: str, value: Any, low: int) -> int:
         >>> whole("convert", "n_samples", np.int64(100), 10)
         100
     """
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= low:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low:
         return int(value)
     raise SampleError(f"{where}: expected {name} as a whole number >= {low}, got {value!r}.")
 
@@ -165,7 +165,8 @@ def number(where: str, name: str, value: Any, low: float = -np.inf, high: float 
         >>> number("anatomy", "threshold", 0, 0, 1)
         0.0
     """
-    if isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value) and low <= value <= high:
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    if is_real and np.isfinite(float(value)) and low <= float(value) <= high:
         return float(value)
     bounds = "" if low == -np.inf else f" from {low:g} to {high:g}"
     raise SampleError(f"{where}: expected {name} as a finite number{bounds}, got {value!r}.")

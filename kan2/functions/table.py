@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from kan2.errors import SpecError, UnknownNameError, unknown_name
-from kan2.options import choice, flag, is_number, number, whole
 from kan2.functions._later import Found, Later
+from kan2.options import choice, flag, is_number, number, whole
 
 if TYPE_CHECKING:
     import sympy

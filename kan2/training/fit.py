@@ -172,6 +172,9 @@ def fit(
         seed_=seed, lr=lr, validation=validation, callbacks=callbacks, checkpoint=checkpoint, residual=residual,
         update_grid=update_grid, progress=progress, resume=resume,
     )  # fmt: skip
+    # Numbers of NumPy become plain ones, which generators of torch ask for.
+    seed, restarts, checkpoint_every = int(seed), int(restarts), int(checkpoint_every)
+    batch, patience = (None if value is None else int(value) for value in (batch, patience))
     optimiser = Optimiser.of(opt, lr, batch, seed)
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
