@@ -6,6 +6,7 @@ for, and must explain as much on samples kept aside. Whole nodes go first, then 
 edges, until no edge can go.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
@@ -30,6 +31,7 @@ from kan2.training.refit import train_on
 from kan2.training.spread import rmse
 from kan2.types import EdgeIndex
 
+LOG = logging.getLogger("kan2.discovery")
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
@@ -103,6 +105,7 @@ def auto_prune(
             found = whole
             for smaller in _smaller(whole, Criteria(near, limit, steps, weight, objective.penalty)):
                 found = smaller
+                LOG.info("auto_prune: width %s with %d edges is enough", found.width, found.spec.n_edges)
                 # What was accepted for squares to the targets is worth keeping as it is when Ctrl-C comes.
                 best = found if objective.is_squares else whole
             best = whole
@@ -114,6 +117,8 @@ def auto_prune(
             if not judge.is_worse(found):
                 best = found
                 break
+            LOG.info("auto_prune: %d edges explain less on samples kept aside, tried more strictly", found.spec.n_edges)
+    LOG.info("auto_prune: %d of %d edges stay, width %s", best.spec.n_edges, model.spec.n_edges, best.width)
     best.data, best.objective, best.report = samples, objective, PruneReport(block.interrupted)
     return best
 
@@ -224,7 +229,9 @@ def try_without(model: AnyNetwork, edges: list[EdgeIndex], criteria: Criteria) -
     trial = without(model, edges, criteria.data)
     if trial is None:
         return None
-    return trial if criteria.refit(trial) <= criteria.limit else None
+    error = criteria.refit(trial)
+    LOG.debug("without %s: error %.3g, %.3g allowed", edges, error, criteria.limit)
+    return trial if error <= criteria.limit else None
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ for tests that redraw a feature; Friedman, Popescu, Predictive Learning via Rule
 """
 
 import copy
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import exp, sqrt
@@ -38,6 +39,7 @@ from kan2.training.fit import fit
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import moments
 
+LOG = logging.getLogger("kan2.discovery")
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
 LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that leaves enough samples
@@ -139,6 +141,7 @@ def relevance(
             held = held[:size]
             errors.append(_errors(network, features, targets, weight, held, objective, draws, generator) / spread)
             block.has_result = True
+            LOG.info("relevance: fold %d of %d is judged", len(errors), folds)
     return replace(_judged(model.spec.features, torch.stack(errors)), interrupted=block.interrupted)
 
 

@@ -7,6 +7,7 @@ pruned network is never disconnected. Numeric and symbolic edges are treated ali
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.1.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Generic
 
@@ -19,6 +20,8 @@ from kan2.edits.choose import assemble, check_nodes, choose
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError, unknown_name
 from kan2.options import is_whole, listed, network, number
+
+LOG = logging.getLogger("kan2.edits")
 
 
 def prune(
@@ -177,6 +180,8 @@ class _Scores(Generic[AnyNetwork]):
         new = simplify(assemble(self.model, layers))
         if not protect:
             check_connected(self.model, new, self.where)
+        before, after = self.model.spec.n_edges, new.spec.n_edges
+        LOG.info("%s: %d of %d edges stay, width %s", self.where, after, before, new.width)
         return new
 
     def best_path(self, output: int) -> list[tuple[int, int, int]]:

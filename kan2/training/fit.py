@@ -5,6 +5,7 @@ of data is `fit_residual`, to which `fit(residual=...)` hands over.
 """
 
 import copy
+import logging
 import math
 import os
 import time
@@ -50,6 +51,8 @@ from kan2.training.penalties import Penalty
 from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
+
+LOG = logging.getLogger("kan2.training")
 
 
 @torch.enable_grad()
@@ -248,6 +251,7 @@ def fit(
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     size = work.n_parameters
+    LOG.info("fit: width %s, %d numbers, %d samples, %s", work.width, size, len(problem), optimiser.name)
     work_of_step = len(problem) * size * (size if is_second_order else 1.0)
     with (
         few_threads(work_of_step),
@@ -262,6 +266,7 @@ def fit(
         grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
         with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
             (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids, in_all)
+    run.log_end()
     return run.history
 
 
