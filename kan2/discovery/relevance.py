@@ -107,7 +107,6 @@ def relevance(
         ('x1',)
     """
     options.network("relevance", model)
-    folds, draws = options.whole("relevance", "folds", folds, 2), options.whole("relevance", "draws", draws, 3)
     steps, seed = options.whole("relevance", "steps", steps, 0), options.seed("relevance", seed)
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
@@ -120,11 +119,12 @@ def relevance(
     weight = weight.to(samples.X.device).double()
     counted = (weight > 0).nonzero().squeeze(1)
     n = len(counted)
-    if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
+    if n < FEWEST or not options.is_whole(folds, 2, n // 5) or not options.is_whole(draws, 3):
         raise DataError(
             f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n}, "
-            f"{folds} folds, {draws} draws."
+            f"{folds!r} folds, {draws!r} draws."
         )
+    folds, draws = int(folds), int(draws)
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
