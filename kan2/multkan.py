@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from kan2 import options
 from kan2.core.network import Network
 from kan2.core.spec import BasisSpec, NetworkSpec
-from kan2.errors import named_options
+from kan2.errors import SpecError, named_options
 
 if TYPE_CHECKING:
     from kan2 import plotting, serialize, structure
@@ -131,7 +132,7 @@ class MultKAN(Network):
         device: where they live.
 
     Raises:
-        SpecError: width, arities, grid or order contradict each other or are out of range.
+        SpecError: width, arities, grid or order contradict each other, or a value is of the wrong type or out of range.
         UnknownNameError: no such basis or base function.
 
     Example:
@@ -160,6 +161,11 @@ class MultKAN(Network):
         device: torch.device | str | None = None,
     ) -> None:
         nn.Module.__init__(self)
+        where = "MultKAN"
+        seed = options.seed(where, seed, error=SpecError)
+        noise_scale = options.number(where, "noise_scale", noise_scale, 0, error=SpecError)
+        grid_range = options.interval(where, "grid_range", grid_range, error=SpecError)
+        dtype, device = options.dtype(where, dtype, error=SpecError), options.device(where, device, error=SpecError)
         spec = NetworkSpec.from_width(
             width,
             mult_arity,

@@ -22,6 +22,10 @@ from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.core.verbs import verb
 from kan2.errors import DataError, SpecError, check_options, named_options
 from kan2.interrupts import Interruptible
+from kan2.options import dtype as checked_dtype
+from kan2.options import names as checked_names
+from kan2.options import seed as checked_seed
+from kan2.options import whole
 from kan2.training.fit import fit
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
@@ -99,6 +103,8 @@ def tree(
         'product'
     """
     _check_options(options)
+    seed = checked_seed("tree", seed)
+    names = None if names is None else checked_names("tree", "names", names)
     samples = as_dataset(data if y is None else (data, y), names, target)
     if (n := len(samples)) < 20:
         raise DataError(f"tree: expected at least 20 samples, got {n}. Collect more, or convert a model you have.")
@@ -189,11 +195,15 @@ def from_tree(
     names, root = tuple(tree.graph.get("names", ())), tree.graph.get("root")
     if root not in tree or any(data.get("kind") not in KINDS for _, data in tree.nodes(data=True)):
         raise SpecError("from_tree: expected a tree made by treeconv.convert, got another graph.")
-    if separable not in ("sum", "product"):
+    if not isinstance(separable, str) or separable not in ("sum", "product"):
         raise SpecError(f"from_tree: expected separable='sum' or 'product', got {separable!r}.")
+    hidden = None if hidden is None else whole("from_tree", "hidden", hidden, 1, 100_000, error=SpecError)
+    seed = checked_seed("from_tree", seed, error=SpecError)
+    dtype = checked_dtype("from_tree", dtype, error=SpecError)
+    basis = BasisSpec(grid=grid, k=k)
     nodes = _plan(tree, root, hidden, separable)
     depth = nodes[-1].level
-    layers = _schedule(nodes, names, depth, BasisSpec(grid=grid, k=k))
+    layers = _schedule(nodes, names, depth, basis)
     model = cls.from_spec(NetworkSpec(layers, inputs=names), dtype=dtype)
     model.reset_parameters(seed=seed)
     return model

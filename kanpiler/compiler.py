@@ -3,6 +3,7 @@
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -23,6 +24,8 @@ from kanpiler.parse import Program, parse
 from kanpiler.schedule import Schedule
 from kanpiler.splines import emit_splines
 from kanpiler.verify import verify as verify_network
+
+LOG = logging.getLogger("kanpiler")
 
 
 def _check_options(inputs: Any, edges: Any, approximate: Any, verify: Any, trainable: Any, grid: Any) -> None:
@@ -147,6 +150,7 @@ def compile(
                     "functions. Leave one of the two out."
                 )
             intervals = check_domain(domain, program.inputs)
+            LOG.info("compile: %d parts have no exact network and are trained", len(parts))
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
@@ -156,8 +160,10 @@ def compile(
     for trouble in stages.trouble():
         warn(f"compile: {trouble.message}", DomainWarning)
     network = emit(stages.schedule, stages.program.outputs, trainable)
+    LOG.info("compile: width %s, %d edges", network.width, network.spec.n_edges)
     if verify:
         verify_network(network, stages.program.expressions, stages.program.inputs, stages.intervals)
+        LOG.info("compile: the network agrees with the formula")
     return (
         network
         if edges == "symbolic"

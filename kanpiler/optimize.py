@@ -6,6 +6,7 @@ they are written; asked to optimise, it tries rewritings that are equal for all 
 Reference: https://docs.sympy.org/latest/tutorials/intro-tutorial/simplification.html
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ GOALS: dict[str, Callable[[Schedule], tuple[int, ...]]] = {
     "edges": lambda s: (s.n_edges, s.n_nodes, s.depth),
 }
 SECONDS = 2.0
+LOG = logging.getLogger("kanpiler")
 
 _REWRITINGS: tuple[Callable[[Any], Any], ...] = (
     sympy.factor_terms,
@@ -49,7 +51,7 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
     as_written = schedule(build_plan(normal, inputs))
     if goal is None:
         return as_written
-    if goal not in GOALS:
+    if not isinstance(goal, str) or goal not in GOALS:
         raise CompileError(f"compile: expected optimize among {', '.join(GOALS)}, got {goal!r}.")
     best, current = as_written, tuple(normal)
     for i in range(len(current)):
@@ -61,6 +63,7 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
             trial = schedule(build_plan(formulas, inputs))
             if GOALS[goal](trial) < GOALS[goal](best):
                 best, current = trial, formulas
+                LOG.debug("compile: output %d is smaller as %s", i, candidate)
     return best
 
 

@@ -82,6 +82,8 @@ def _default_outputs(n: int, inputs: tuple[str, ...]) -> list[str]:
 def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
     if isinstance(inputs, str):
         inputs = inputs.replace(",", " ").split()
+    if not isinstance(inputs, Iterable):
+        raise ParseError(f"compile: expected inputs as a list of names, got {inputs!r}. None takes all symbols.")
     names = tuple(i.name if isinstance(i, sympy.Symbol) else i for i in inputs)
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise ParseError(f"compile: expected different names as inputs, got {names!r}.")

@@ -19,12 +19,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.data import Columns, warn_of_rows
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.core.tensors import warn_of_rows
 from kan2.core.trace import LayerTrace
 from kan2.core.verbs import verb
 from kan2.errors import DataError, unknown_name
+from kan2.options import flag, is_whole, network
 
 CHUNK_ENTRIES = 2**24  # edge values held at a time
 
@@ -93,17 +95,21 @@ def attribute(
         >>> attribute(MultKAN.from_spec(NetworkSpec((layer,))), torch.tensor([[0.0, 1.0], [1.0, 5.0]])).inputs
         {'x1': 1.0, 'x2': 0.0}
     """
+    network("attribute", model)
+    shares = flag("attribute", "shares", shares)
+    if not isinstance(outputs, str) and not is_whole(outputs):
+        raise unknown_name("attribute", "output", outputs, ["mean", "max", *model.spec.outputs])
     if isinstance(outputs, str) and outputs not in ("mean", "max", *model.spec.outputs):
         raise unknown_name("attribute", "output", outputs, ["mean", "max", *model.spec.outputs])
     n_outputs = len(model.spec.outputs)
-    if isinstance(outputs, int) and not 0 <= outputs < n_outputs:
+    if not isinstance(outputs, str) and not 0 <= outputs < n_outputs:
         raise unknown_name("attribute", "output", outputs, map(str, range(n_outputs)))
     records = finite_trace(model, data, "attribute")
     scores = output_scores(model, records, [edge_statistics(r.layer, r.inputs) for r in records], shares)
     if outputs in ("mean", "max"):
         scores = [[t.mean(0) if outputs == "mean" else t.amax(0) for t in part] for part in scores]
     else:
-        index = outputs if isinstance(outputs, int) else model.spec.outputs.index(outputs)
+        index = model.spec.outputs.index(outputs) if isinstance(outputs, str) else int(outputs)
         scores = [[t[index] for t in part] for part in scores]
     edges, subnodes, nodes = (tuple(part) for part in scores)
     return Attribution(edges, subnodes, nodes, model.spec.features)

@@ -9,6 +9,7 @@ from kan2.core.data import Columns
 from kan2.core.network import Network
 from kan2.core.verbs import verb
 from kan2.errors import ShapeError
+from kan2.options import network
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def compare(model: Network, other: Network, data: Any = None, *, target: Columns
         hidden nodes 3 -> 3, edges 9 -> 9, parameters 81 -> 81
         outputs moved by 0 rms, 0 at most, 0.00% of spread
     """
+    for one in (model, other):
+        network("compare", one)
     if model.spec.inputs != other.spec.inputs or len(model.spec.outputs) != len(other.spec.outputs):
         raise ShapeError(
             f"compare: expected networks of the same inputs and as many outputs, got {', '.join(model.spec.inputs)} -> "

@@ -11,6 +11,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from kan2 import options
 from kan2.core.data import Columns, DataLike, Dataset, as_dataset
 from kan2.core.spec import default_names
 from kan2.core.tensors import to_tensor
@@ -46,6 +47,8 @@ def augment(
         >>> data.features.tolist()
         [[3.0, 4.0, 25.0]]
     """
+    definitions = options.definitions("augment", definitions)
+    names = None if names is None else options.names("augment", "names", names)
     result = as_dataset(data, names, target)
     for name, text in definitions.items():
         if name in result.feature_names:
@@ -93,16 +96,23 @@ def sample_function(
         >>> data.X.shape, data.inputs
         (torch.Size([10, 2]), ('x', 'y'))
     """
+    where = "sample_function"
+    n, n_test = options.whole(where, "n", n), options.whole(where, "n_test", n_test, 0)
+    noise, seed = options.number(where, "noise", noise, 0), options.seed(where, seed)
     if not isinstance(ranges, Mapping):
+        ranges = options.listed(where, "ranges", ranges, "pairs (low, high)", "[(-1, 1)]")
         ranges = dict(zip(default_names("x", len(ranges)), ranges))
-    if n < 1 or n_test < 0 or not ranges:
-        raise DataError(f"sample_function: expected n >= 1, n_test >= 0 and a range for each input, got {n}, {n_test}.")
-    inputs = tuple(ranges)
+    if not ranges:
+        raise DataError("sample_function: expected a range for each input, got none. Pass {'x': (-1, 1)}.")
+    inputs = options.names(where, "ranges", list(ranges))
+    ranges = {name: options.interval(where, f"the range of {name}", ends) for name, ends in ranges.items()}
     if not callable(f):
+        if not isinstance(f, str | sympy.Expr):
+            raise DataError(f"sample_function: expected a function, a formula or a SymPy expression, got {f!r}.")
         expression = parse_expression(f, names=inputs) if isinstance(f, str) else f
         f = _as_callable(expression, inputs)
     generator = torch.Generator().manual_seed(seed)
-    low, high = torch.tensor([list(map(float, r)) for r in ranges.values()], dtype=torch.float64).T
+    low, high = torch.tensor(list(ranges.values()), dtype=torch.float64).T
     x = low + (high - low) * torch.rand(n + n_test, len(inputs), dtype=torch.float64, generator=generator)
     with torch.no_grad():
         y = _values(f, x)

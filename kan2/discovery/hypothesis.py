@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from kan2 import options
 from kan2.core.bases import data_ranges
 from kan2.core.data import Columns, Dataset
 from kan2.core.network import Network
@@ -89,6 +90,8 @@ def try_variables(
         True
     """
     where = "try_variables"
+    options.network(where, model, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
     samples, weight = _samples(model, data, where)
     larger = augment(model, definitions)
     # The new splines are zero, so that where they begin is free: on the samples, whatever their unit.
@@ -128,6 +131,8 @@ def try_function(
         (False, True)
     """
     where = "try_function"
+    options.network(where, model, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
     samples, weight = _samples(model, data, where)
     return _compare(fix_symbolic(model, edge, function, samples), copy.deepcopy(model), samples, weight, steps, where)
 

@@ -16,6 +16,7 @@ for tests that redraw a feature; Friedman, Popescu, Predictive Learning via Rule
 """
 
 import copy
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import exp, sqrt
@@ -25,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2 import options
 from kan2.analysis.attribution import finite_samples
 from kan2.core.data import Columns
 from kan2.core.layer import chunked
@@ -39,6 +41,7 @@ from kan2.training.fit import fit
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import moments
 
+LOG = logging.getLogger("kan2.discovery")
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
 LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that leaves enough samples
@@ -114,6 +117,8 @@ def relevance(
         >>> relevance(MultKAN([2, 1]), data).relevant
         ('x1',)
     """
+    options.network("relevance", model)
+    steps, seed = options.whole("relevance", "steps", steps, 0), options.seed("relevance", seed)
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
         raise TrainingError(
@@ -125,11 +130,12 @@ def relevance(
     weight = weight.to(samples.X.device).double()
     counted = (weight > 0).nonzero().squeeze(1)
     n = len(counted)
-    if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
+    if n < FEWEST or not options.is_whole(folds, 2, n // 5) or not options.is_whole(draws, 3):
         raise DataError(
             f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n}, "
-            f"{folds} folds, {draws} draws."
+            f"{folds!r} folds, {draws!r} draws."
         )
+    folds, draws = int(folds), int(draws)
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
@@ -146,6 +152,7 @@ def relevance(
             held = held[:size]
             errors.append(_errors(network, features, targets, weight, held, objective, draws, generator) / spread)
             block.has_result = True
+            LOG.info("relevance: fold %d of %d is judged", len(errors), folds)
     return replace(_judged(model.spec.features, torch.stack(errors)), interrupted=block.interrupted)
 
 
@@ -301,6 +308,8 @@ def feature_interaction(
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
+    options.network("feature_interaction", model)
+    output = options.whole("feature_interaction", "output", output, 0, len(model.spec.outputs) - 1)
     x = finite_samples(model, data, "feature_interaction").double()
     with torch.no_grad():
         # Second derivatives have units of their own, which float32 may not hold.

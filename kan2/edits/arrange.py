@@ -40,8 +40,8 @@ def swap(model: AnyNetwork, layer: int, i: int, j: int) -> AnyNetwork:
         >>> swap(model, 1, 1, 2).spec.layers[0].arities
         (3, 2)
     """
-    check_hidden(model, layer, "swap")
-    check_nodes(model, layer, (i, j), "swap")
+    layer = check_hidden(model, layer, "swap")
+    i, j = check_nodes(model, layer, (i, j), "swap")
     spec = model.spec.layers[layer - 1]
     if (i < spec.n_sum) != (j < spec.n_sum):
         raise EdgeError(
@@ -64,7 +64,8 @@ def reorder(model: AnyNetwork, layer: int, order: Sequence[int]) -> AnyNetwork:
     Raises:
         EdgeError: no such layer, or not such an order.
     """
-    check_hidden(model, layer, "reorder")
+    layer = check_hidden(model, layer, "reorder")
+    order = check_nodes(model, layer, order, "reorder")
     spec = model.spec.layers[layer - 1]
     kinds = [node >= spec.n_sum for node in order]
     if sorted(order) != list(range(spec.n_out)) or kinds != sorted(kinds):

@@ -17,6 +17,7 @@ from kan2.core.network import AnyNetwork
 from kan2.edits.choose import NodeChoice, assemble, choose
 from kan2.edits.rewire import rewire, terms_of
 from kan2.errors import named_options
+from kan2.options import network
 
 Pair = tuple[int, int]
 
@@ -37,6 +38,7 @@ def simplify(model: AnyNetwork) -> AnyNetwork:
         >>> simplify(MultKAN.from_spec(NetworkSpec((hidden, output)))).width
         [[1, 0], [1, 0], [1, 0]]
     """
+    network("simplify", model)
     layers: list[KANLayer] = []
     plans: list[list[NodeChoice]] = []
     constants: dict[int, float] = {}

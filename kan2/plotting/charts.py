@@ -10,7 +10,8 @@ from kan2.core.data import Columns
 from kan2.core.network import Network
 from kan2.core.verbs import verb
 from kan2.discovery.pareto import ParetoRow, ParetoTable
-from kan2.errors import named_options
+from kan2.errors import DataError, named_options
+from kan2.options import network
 from kan2.plotting.curves import finite_range, layer_inputs
 from kan2.training.history import History
 from kan2.types import EdgeIndex
@@ -43,7 +44,8 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None, *, target: Colu
     """
     from kan2.plotting._figure import new_figure
 
-    model.spec.check_edge(edge, "plot_edge")
+    network("plot_edge", model)
+    edge = model.spec.check_edge(edge, "plot_edge")
     index, target, source = edge
     layer, inputs = model.layers[index], layer_inputs(model, data, "plot_edge")[index]
     low, high = finite_range(inputs)
@@ -87,6 +89,7 @@ def plot_scores(model: Network, data: Any = None, *, target: Columns | None = No
     """
     from kan2.plotting._figure import new_figure
 
+    network("plot_scores", model)
     scores = attribute(model, data)
     panels = [("features", list(scores.features), _array(scores.nodes[0]))]
     for i, nodes in enumerate(scores.nodes[1:-1], start=1):
@@ -113,6 +116,8 @@ def plot_history(history: History) -> "Figure":
     Args:
         history: what `fit` returned.
     """
+    if not isinstance(history, History):
+        raise DataError(f"plot_history: expected the History that fit returned, got {type(history).__name__}.")
     from kan2.plotting._figure import new_figure
 
     figure = new_figure(5.5, 3.6, layout="constrained")
@@ -145,6 +150,11 @@ def plot_pareto(table: ParetoTable) -> "Figure":
     """
     from kan2.plotting._figure import new_figure
 
+    if not isinstance(table, ParetoTable) or not table.rows:
+        raise DataError(
+            f"plot_pareto: expected a table of networks that were tried, got {type(table).__name__}. Pass "
+            "model.report.pareto of a network that auto_symbolic made."
+        )
     figure = new_figure(5.5, 3.6, layout="constrained")
     axes = figure.add_subplot()
     # Errors of zero are drawn at the rounding error.

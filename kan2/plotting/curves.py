@@ -12,6 +12,7 @@ from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.core.verbs import verb
+from kan2.options import network, whole
 from kan2.types import EdgeIndex
 
 N_SAMPLES = 256  # points that stand for data where there are none
@@ -79,6 +80,7 @@ def get_fun(
         target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
+        DataError: n is no whole number >= 2.
         EdgeError: there is nothing on this edge.
 
     Example:
@@ -87,7 +89,9 @@ def get_fun(
         >>> x.tolist()
         [0.0, 1.0, 2.0]
     """
-    model.spec.check_edge(edge, "get_fun")
+    network("get_fun", model)
+    n = whole("get_fun", "n", n, 2)
+    edge = model.spec.check_edge(edge, "get_fun")
     index, target, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)
     return x[:, source], y[:, target, source]
@@ -108,5 +112,6 @@ def get_range(
     Raises:
         EdgeError: there is nothing on this edge.
     """
+    network("get_range", model)
     x, y = get_fun(model, edge, data)
     return float(x[0]), float(x[-1]), float(np.nanmin(y)), float(np.nanmax(y))

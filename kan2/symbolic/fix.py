@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kan2 import functions
+from kan2 import functions, options
 from kan2.core.data import Columns
 from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork
@@ -51,7 +51,15 @@ def fix_symbolic(
         UnknownNameError: no such function.
     """
     row = functions.get(function)
-    model.spec.check_edge(edge, "fix_symbolic", may_be_empty=True)
+    options.network("fix_symbolic", model, error=EdgeError)
+    edge = model.spec.check_edge(edge, "fix_symbolic", may_be_empty=True)
+    fit = options.flag("fix_symbolic", "fit", fit, error=EdgeError)
+    shape = None if shape is None else options.number("fix_symbolic", "shape", shape, error=EdgeError)
+    if affine is not None:
+        if isinstance(affine, torch.Tensor):
+            affine = affine.tolist()
+        affine = options.listed("fix_symbolic", "affine", affine, "four numbers", "(a, b, c, d)", error=EdgeError)
+        affine = [options.number("fix_symbolic", "each of affine", value, error=EdgeError) for value in affine]
     if affine is None and fit:
         table = suggest_all(model, [edge], data, library=[row.name])[edge]
         if not len(table):
@@ -84,7 +92,8 @@ def unfix_symbolic(
     Raises:
         EdgeError: no such edge, it is not symbolic, or its function is nowhere finite.
     """
-    model.spec.check_edge(edge, "unfix_symbolic")
+    options.network("unfix_symbolic", model, error=EdgeError)
+    edge = model.spec.check_edge(edge, "unfix_symbolic")
     index, target, source = edge
     layer = model.layers[index]
     if not any((t.target, t.source) == (target, source) for t in layer.spec.terms):

@@ -24,6 +24,7 @@ from kan2.core.network import AnyNetwork, Network
 from kan2.core.verbs import verb
 from kan2.errors import FormulaError
 from kan2.expressions.constants import SimpleNumber, decimal_candidates
+from kan2.options import number
 from kan2.symbolic.gauge import fix_gauge
 from kan2.symbolic.natural import EPS, minimise, standard_errors
 from kan2.symbolic.shifts import tied_shifts, with_round_shifts
@@ -97,6 +98,7 @@ def uncertainties(
         DataError: there are no samples.
     """
     _check("uncertainties", model)
+    accuracy = number("uncertainties", "accuracy", accuracy, 0)
     problem, accuracy = _problem("uncertainties", model, data, sample_weight, accuracy)
     return _constants(model, problem, _floor(problem, accuracy))
 
@@ -151,6 +153,8 @@ def snap_constants(
         DataError: there are no samples.
     """
     _check("snap_constants", model)
+    accuracy = number("snap_constants", "accuracy", accuracy, 0)
+    max_chance = number("snap_constants", "max_chance", max_chance, 0, 1)
     model = fix_gauge(model).double()
     problem, accuracy = _problem("snap_constants", model, data, sample_weight, accuracy)
     assert isinstance(problem.loss, SquaredError)

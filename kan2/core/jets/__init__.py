@@ -17,7 +17,9 @@ from torch import Tensor
 
 from kan2.core.jets._adjoint import hessian_of_few_outputs
 from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
+from kan2.core.tensors import to_tensor
 from kan2.errors import ShapeError, SpecError, named_options
+from kan2.options import is_whole
 from kan2.types import ArrayLike
 
 FEW = 2  # outputs up to which Hessians are cheaper by adjoints than forward
@@ -59,7 +61,7 @@ def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
         >>> jet(model, torch.zeros(10, 2)).hessian.shape
         torch.Size([10, 1, 2, 2])
     """
-    if order not in (0, 1, 2, 3):
+    if not is_whole(order, 0, 3):
         raise SpecError(f"jet: expected an order of 0, 1, 2 or 3, got {order!r}.")
     x = _table(model, x, "jet")
     if order == 2 and len(model.spec.outputs) <= FEW and model.spec.features == model.spec.inputs:
@@ -85,10 +87,10 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
         >>> directional(MultKAN([2, 1]), torch.zeros(10, 2), [1.0, 0.0]).gradient.shape
         torch.Size([10, 1, 1])
     """
-    if order not in (0, 1, 2, 3):
+    if not is_whole(order, 0, 3):
         raise SpecError(f"directional: expected an order of 0, 1, 2 or 3, got {order!r}.")
     x = _table(model, x, "directional")
-    direction = torch.as_tensor(v).to(x)
+    direction = to_tensor(v, "directional").to(x)
     if direction.shape not in (x.shape, x.shape[1:]):
         raise ShapeError(
             f"directional: expected a direction of shape {tuple(x.shape[1:])} or {tuple(x.shape)}, "
