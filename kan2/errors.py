@@ -54,6 +54,14 @@ class SerializationError(Kan2Error, ValueError):
     """A file is not a saved kan2 model, or was saved by an incompatible version."""
 
 
+class FileError(SerializationError, OSError):
+    """A file cannot be read or written here: it is no plain file, may not be touched, or the disk is full."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
 class DataWarning(UserWarning):
     """Some samples were left out, because numbers that belong to them are not finite."""
 
