@@ -57,6 +57,10 @@ class SerializationError(Kan2Error, ValueError):
 class FileError(SerializationError, OSError):
     """A file cannot be read or written here: it is no plain file, may not be touched, or the disk is full."""
 
+    def __str__(self) -> str:
+        # OSError would print number and name of the file alone.
+        return str(self.args[0]) if self.args else ""
+
 
 class MissingFileError(FileError, FileNotFoundError):
     """There is no such file or folder."""

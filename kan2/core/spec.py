@@ -228,9 +228,10 @@ class NetworkSpec(_Shared):
             if len(given) != n:
                 raise SpecError(f"NetworkSpec: expected {n} {what}, got {len(given)}: {', '.join(given)}.")
         known = [*self.inputs, *(name for name, _ in self.auxiliary)]
-        if len(set(known)) != len(known):
+        names = set(known)
+        if len(names) != len(known):
             raise SpecError(f"NetworkSpec: expected different names, got {', '.join(known)}.")
-        if unknown := [name for name in self.features if name not in known]:
+        if unknown := [name for name in self.features if name not in names]:
             raise SpecError(
                 f"NetworkSpec: expected features among inputs and auxiliary variables ({', '.join(known)}), "
                 f"got {', '.join(unknown)}."

@@ -97,9 +97,7 @@ class Formula:
             type(node.op), (ast.Mult, ast.Div)
         )
         if isinstance(node.op, ast.Pow):
-            return self._apply(
-                _OPERATIONS[ast.Pow], self._build(node.left, depth), self._build(node.right, depth)
-            )
+            return self._apply(_OPERATIONS[ast.Pow], self._build(node.left, depth), self._build(node.right, depth))
         steps: list[tuple[Callable[[Any, Any], Any], Value]] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp) and isinstance(left.op, first | second):
