@@ -1,6 +1,6 @@
 """What the JSON of a network description may hold; `NetworkSpec.from_json` makes the description of it.
 
-Nothing is built here, so that a text can be checked, and compared with the numbers beside it, at the cost of its length.
+Nothing is built here, so that a text can be checked, and compared with the numbers beside it, in little time.
 
 Reference: `NetworkSpec.to_json`, which writes it.
 """
@@ -84,14 +84,9 @@ def network_fields(data: Any) -> dict[str, Any]:
     return found
 
 
-def skeleton(fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields of a network whose tensors have the same names and shapes, with functions that all know."""
+def with_known_functions(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields with the identity for every function: a spec of the same shape that needs no table."""
     layers = [
-        {
-            **layer,
-            "numeric": "all" if layer["numeric"] else (),
-            "terms": tuple({**term, "function": "x"} for term in layer["terms"]),
-        }
-        for layer in fields["layers"]
+        {**layer, "terms": tuple({**term, "function": "x"} for term in layer["terms"])} for layer in fields["layers"]
     ]
     return {**fields, "layers": tuple(layers)}

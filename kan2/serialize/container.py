@@ -148,4 +148,4 @@ def checksum(metadata: Mapping[str, str], tensors: Iterable[tuple[str, str, tupl
 
 def as_bytes(tensor: Tensor) -> memoryview:
     """Returns the bytes of a contiguous tensor on the CPU."""
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data

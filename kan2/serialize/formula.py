@@ -34,7 +34,8 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _LARGEST: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"Max": torch.maximum, "Min": torch.minimum}
 
-Value = float | Callable[[dict[str, Tensor]], Tensor]
+Part = Callable[[dict[str, Tensor]], Tensor]
+Value = float | Part
 """A part of a formula: a number, or what makes a tensor of the variables."""
 
 
@@ -62,9 +63,9 @@ class Formula:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._refusal("another text, or one nested too deeply") from None
         value = self._build(tree, 0)
-        if isinstance(value, float):
+        if not callable(value):
             raise self._refusal("a constant")
-        self._value = value
+        self._value: Part = value
 
     def __call__(self, *values: Tensor) -> Tensor:
         return self._value(dict(zip(self.variables, values)))
@@ -127,10 +128,11 @@ class Formula:
         if name not in ELEMENTARY or len(arguments) != 1:
             raise self._refusal(f"a call of {name!r} with {len(arguments)} arguments")
         expression, argument = _elementary(name), arguments[0]
-        if isinstance(argument, float):
+        if not callable(argument):
             point = torch.tensor(argument, dtype=torch.float64, device="cpu")
             return self._number(lambda: float(evaluate(expression, {"u": point})))
-        return lambda values: evaluate(expression, {"u": argument(values)})
+        inner: Part = argument
+        return lambda values: evaluate(expression, {"u": inner(values)})
 
     def _number(self, compute: Callable[[], Any]) -> float:
         try:
@@ -164,9 +166,9 @@ def _elementary(name: str) -> Any:
 
 
 def _at(value: Value, values: dict[str, Tensor]) -> Any:
-    return value if isinstance(value, float) else value(values)
+    return value(values) if callable(value) else value
 
 
 def _tensor(value: Value, values: dict[str, Tensor]) -> Tensor:
     like = next(iter(values.values()))
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device) if isinstance(value, float) else value(values)
+    return value(values) if callable(value) else torch.as_tensor(value, dtype=like.dtype, device=like.device)

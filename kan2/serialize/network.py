@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from kan2 import functions
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
-from kan2.core.spec_json import network_fields
+from kan2.core.spec_json import network_fields, with_known_functions
 from kan2.core.strict_json import JSONError, list_of, read_json, string
 from kan2.errors import Kan2Error, OptionError, SerializationError
 from kan2.serialize import container, place
 from kan2.serialize.container import Entry, Header
-from kan2.serialize.layout import check_layout, check_numbers, dtype_of
+from kan2.serialize.layout import check_layout, check_numbers, check_types, dtype_of
 from kan2.serialize.own_functions import describe, is_built_in, read_rows, registered
 
 FORMAT = "kan2 network 1"
@@ -68,7 +68,7 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
             raise SerializationError("a spec that reads back as another one.")
         read_rows(metadata["functions"], is_old=False)
         entries = {name: Entry.of(tensor) for name, tensor in tensors.items()}
-        check_layout(type(model), network_fields(read_json(metadata["spec"])), entries, is_old=False)
+        check_types(entries)
         check_numbers(tensors)
     except (Kan2Error, JSONError, TypeError, ValueError) as error:
         if str(error).startswith("save:"):
@@ -155,7 +155,8 @@ def _read(cls: type[AnyNetwork], header: Header, file: Any) -> AnyNetwork:
         if term["function"] not in names:
             functions.get(term["function"])  # another name of a row, or the refusal
     frozen = set(list_of(string)(read_json(metadata["frozen"])))
-    check_layout(cls, fields, header.entries, lacks_homes)
+    check_layout(fields, header.entries, lacks_homes)
+    spec = NetworkSpec.from_fields(with_known_functions(fields) if rows else fields)
     data = file.read(header.n_data)
     if len(data) < header.n_data:
         raise SerializationError("a file that was cut off while it was read.")
@@ -163,7 +164,7 @@ def _read(cls: type[AnyNetwork], header: Header, file: Any) -> AnyNetwork:
     tensors = _tensors(header, data)
     check_numbers(tensors)
     with registered(rows):
-        model = cls.from_spec(NetworkSpec.from_fields(fields))
+        model = cls.from_spec(NetworkSpec.from_fields(fields) if rows else spec)
         for i, layer in enumerate(model.layers):
             layer.to(dtype_of(header.entries, i))
         _assign(model, tensors)

@@ -1,4 +1,4 @@
-"""Where files lie: opened only if they are plain files, replaced all at once, with what was left of killed writers gone.
+"""Where files lie: opened only if they are plain files, replaced all at once, without leftovers of killed writers.
 
 A new file is written beside the old one under a name of its own and then takes its place. The writer holds a lock on
 it, which ends with the process, however that ends; so the next writer can tell what is left over from what is in use.

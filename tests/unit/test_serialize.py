@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from strategies import networks, samples
 
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions, serialize
-from kan2.serialize import place
 from kan2.errors import SerializationError
 from kan2.functions import SymbolicFunction
+from kan2.serialize import place
 
 
 @pytest.fixture
