@@ -68,7 +68,8 @@ def _constant(text: str) -> float:
 
 def _need(holds: bool, value: Any, expected: str) -> None:
     if not holds:
-        raise NoTreeError(f"{reprlib.repr(value)} in place of {expected}")
+        shown = reprlib.repr(value)
+        raise NoTreeError(f"{shown if len(shown) < 100 else shown[:100] + '...'} in place of {expected}")
 
 
 def _is_number(value: Any) -> bool:

@@ -325,9 +325,9 @@ def test_an_inverse_comes_along_where_it_is_known(path):
     row = SymbolicFunction("times-two", lambda u: 2 * u, lambda u: 2 * u, 3, inverse="only-here")
     functions.register(row)
     try:
-        MultKAN.from_spec(
-            NetworkSpec((LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "times-two"),)),))
-        ).save(path)
+        MultKAN.from_spec(NetworkSpec((LayerSpec(1, 1, numeric=(), terms=(SymbolicTerm(0, 0, "times-two"),)),))).save(
+            path
+        )
     finally:
         withdraw(row)
     model = MultKAN.load(path)
