@@ -65,6 +65,18 @@ class NumberError(DataError):
     kind = "something else"
 
 
+class FileError(SerializationError, OSError):
+    """A file cannot be read or written here: it is no plain file, may not be touched, or the disk is full."""
+
+    def __str__(self) -> str:
+        # OSError would print number and name of the file alone.
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
 class DataWarning(UserWarning):
     """Some samples were left out, because numbers that belong to them are not finite."""
 

@@ -249,6 +249,13 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
     return function
 
 
+def withdraw(function: SymbolicFunction) -> None:
+    """Takes back a row that was registered, if it still stands in the table."""
+    if _TABLE.get(function.name) is function:
+        del _TABLE[function.name]
+        _replaced.append(function.name)
+
+
 def add_built_in(rows: list[SymbolicFunction]) -> dict[str, SymbolicFunction]:
     """Adds rows of the package, whose gradients are tested, and returns them by name."""
     added = {row.name: row for row in rows}
