@@ -137,7 +137,7 @@ def _describe(row: SymbolicFunction) -> dict[str, Any]:
     try:
         variables = ["x"] if row.shape is None else ["x", "p"]
         point = {name: torch.full((1,), 0.7, dtype=torch.float64) for name in variables}
-        evaluate(parse_expression(text, names=variables), point)
+        evaluate(parse_expression(text, names=variables, sympy_text=True), point)
     except Kan2Error as error:
         raise SerializationError(
             f"save: expected functions that can be written as formulas of elementary functions, got {row.name!r} with "
@@ -163,7 +163,7 @@ def _restore(row: dict[str, Any]) -> None:
             )
         return
     variables = ["x"] if row["shape"] is None else ["x", "p"]
-    expression = parse_expression(row["sympy"], names=variables)
+    expression = parse_expression(row["sympy"], names=variables, sympy_text=True)
     symbols = [sympy.Symbol(name) for name in variables]
     low, high = row["domain"]
     functions.register(

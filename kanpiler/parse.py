@@ -162,4 +162,5 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
-    return expression.xreplace({s: sympy.Symbol(s.name) for s in symbols})  # type: ignore[attr-defined]
+    plain = {s: sympy.Symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
+    return expression.xreplace({s: same for s, same in plain.items() if s != same})

@@ -118,8 +118,8 @@ class _Watch:
         """Sets the alarm for the limit that is over first."""
         if self.has_timer:
             first = min(limit.next_alarm for limit in self.limits)
-            # Never 0, which would switch the timer off.
-            signal.setitimer(signal.ITIMER_PROF, max(1e-3, first - time.thread_time()))
+            # Never 0, which would switch the timer off, nor more than a timer holds.
+            signal.setitimer(signal.ITIMER_PROF, min(max(1e-3, first - time.thread_time()), 1e6))
         else:
             sys.setprofile(self.look)
 
