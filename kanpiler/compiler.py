@@ -97,8 +97,8 @@ def _budget(seconds: float) -> Iterator[None]:
             yield
     except TimeoutError:
         raise UnsupportedExpression(
-            f"compile: the formula takes more than {seconds:g} s of processor time. Compile its parts, or pass a larger "
-            "seconds=."
+            f"compile: the formula takes more than {seconds:g} s of processor time. Compile its parts, or pass a "
+            "larger seconds=."
         ) from None
 
 
@@ -206,8 +206,8 @@ def compile(
     if lost and not troubles:
         text = _short(program.expressions[lost[0]])
         warn(
-            f"compile: {text} is real and finite at no sample{' of the domain' * bool(stages.intervals)}, so nothing was "
-            "compared. Look at the signs below roots and logarithms, or declare another domain.",
+            f"compile: {text} is real and finite at no sample{' of the domain' * bool(stages.intervals)}, so nothing "
+            "was compared. Look at the signs below roots and logarithms, or declare another domain.",
             DomainWarning,
         )
     return (

@@ -163,4 +163,7 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
     plain = {s: sympy.Symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
-    return expression.xreplace({s: same for s, same in plain.items() if s != same})
+    # Without this filter SymPy would build the whole expression anew.
+    changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
+    same: Any = expression.xreplace(changed)
+    return same

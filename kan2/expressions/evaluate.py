@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kan2.errors import UnknownNameError
-from kan2.expressions.tokens import ExpressionError
+from kan2.expressions.token import ExpressionError
 
 
 def _gamma(u: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class _TimeUp(BaseException):
     """Not an `Exception`, so that no handler inside SymPy swallows it."""
 
 
-class time_limit:  # noqa: N801  (reads as a statement)
+class time_limit:
     """Raises `TimeoutError` when this thread has computed for so many seconds in the block.
 
     Time in which the thread sleeps or other programs run does not count. The limit is noticed at the next line of
@@ -177,8 +177,8 @@ def _look(self: _Watch, frame: FrameType, event: str, _arg: object) -> None:
 
 def _again(self: _Watch, unraisable: Any) -> None:
     # Python drops exceptions in finalizers, in callbacks of weak references and of the garbage collector, and in
-    # generators that are just being closed. The limit would be lost with it; so it is raised again soon, or at the end of
-    # the block.
+    # generators that are just being closed. The limit would be lost with it; so it is raised again soon, or at the
+    # end of the block.
     lost = next((limit for limit in self.limits if limit.up is unraisable.exc_value), None)
     if lost is None:
         self.hook(unraisable)

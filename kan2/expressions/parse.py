@@ -19,7 +19,8 @@ from typing import Any
 import sympy
 
 from kan2.expressions.limits import time_left, time_limit
-from kan2.expressions.tokens import MAX_DEPTH, WORDS, ExpressionError, Token, complain, tokenize
+from kan2.expressions.token import WORDS, ExpressionError, Token, complain
+from kan2.expressions.tokens import MAX_DEPTH, tokenize
 from kan2.expressions.vocabulary import BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
 
 __all__ = ["MAX_DEPTH", "MAX_TEXT", "ExpressionError", "parse_expression"]
@@ -108,7 +109,9 @@ class _Builder:
             for start, candidate in offsets.items():
                 if start < (error.offset or column):
                     token = candidate
-            raise self.fail(token, f"expected a formula, got a syntax error near {token.text!r}.{_near(token)}") from None
+            raise self.fail(
+                token, f"expected a formula, got a syntax error near {token.text!r}.{_near(token)}"
+            ) from None
         except (RecursionError, MemoryError):
             raise ExpressionError(TOO_DEEP) from None
         try:
@@ -199,6 +202,10 @@ class _Builder:
                 self.bound.append(self.at[name.col_offset].text)
         arguments = [self.build(argument, depth) for argument in node.args]
         del self.bound[n_bound:]
+        for limit in arguments[1:] if binds else ():
+            parts = limit if isinstance(limit, tuple) else (limit,)
+            if not all(isinstance(part, sympy.Expr) for part in parts) or not parts[0].is_Symbol or len(parts) > 3:
+                raise self.fail(token, f"expected (variable, low, high) with numbers or formulas in {token.text}.")
         for value in arguments:
             _check_size(self, token, value)
             if token.text in ORDERED and getattr(value, "is_number", False) and not abs(value) <= MAX_ORDER:

@@ -11,142 +11,33 @@ References:
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NoReturn
 
-from kan2.errors import Kan2Error
+from kan2.expressions.characters import (
+    LINE_ENDS,
+    NO_LETTERS,
+    RAISED,
+    ROOTS,
+    SAME,
+    SUPERSCRIPTS,
+    fraction_of,
+    looks_of,
+    plain_characters,
+    unknown_character,
+)
+from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, GREEK
+from kan2.expressions.words import BETWEEN, GLUED, NOT_NUMBERS, suggest
 
 MAX_DEPTH = 100
 
 
-class ExpressionError(Kan2Error, ValueError):
-    """Text is not a formula that can be read safely."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """A piece of a formula.
-
-    Attributes:
-        kind: "number", "name" or "op".
-        text: as Python spells it.
-        start: column in the user's text.
-        is_call: whether a name is called.
-    """
-
-    kind: str
-    text: str
-    start: int
-    is_call: bool = False
-
-    @property
-    def ends_value(self) -> bool:
-        """Whether a value may end with this token."""
-        is_name = self.kind == "name" and not self.is_call and self.text not in WORDS
-        return self.kind == "number" or self.text == ")" or is_name
-
-    @property
-    def starts_value(self) -> bool:
-        """Whether a value may start with this token."""
-        return self.kind == "number" or self.text == "(" or (self.kind == "name" and self.text not in _INFIX)
-
-
-_INFIX = {"and", "or", "if", "else"}
-WORDS = _INFIX | {"not", "True", "False"}
-"""Words of conditions, which are no names."""
-
-_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
-_RAISED = "".join(_SUPERSCRIPTS)
-_FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞↉"
-_NO_LETTERS = _RAISED + _FRACTIONS + "⅟"
-_ROOTS = {"√": 2, "∛": 3, "∜": 4}
-_SAME = {
-    **dict.fromkeys("·×∙⋅•∗✕⨯", "*"),
-    **dict.fromkeys("÷∕⁄", "/"),
-    **dict.fromkeys("−‐‑‒–", "-"),
-    **{"≤": "<=", "≥": ">=", "≠": "!=", "∧": "and", "∨": "or"},
-}
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    rf"|(?P<raised>[{_RAISED}]+)|(?P<name>(?:(?![{_NO_LETTERS}])[^\W\d])(?:(?![{_NO_LETTERS}])\w)*)"
+    rf"|(?P<raised>[{RAISED}]+)|(?P<name>(?:(?![{NO_LETTERS}])[^\W\d])(?:(?![{NO_LETTERS}])\w)*)"
     r"|(?P<op>\*\*|<=|>=|==|!=|//|[-+*/^(),|<>%])|(?P<root>[√∛∜])"
 )
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])[0-9a-fA-F_]*(?!\w)")
-
-_REMEDIES = {
-    "=": "Use == to compare, or give the right-hand side only",
-    "!": "Write factorial(...), or != to compare",
-    "±": "Write two formulas, one with + and one with -",
-    "∓": "Write two formulas, one with + and one with -",
-    "°": "Write *pi/180 for degrees",
-    "'": "Write diff(f, x) for a derivative, or another name",
-    "′": "Write diff(f, x) for a derivative, or another name",
-    "—": "Write - for minus",
-    "∑": "Write Sum(formula, (k, low, high))",
-    "∏": "Write Product(formula, (k, low, high))",
-    "∫": "Write Integral(formula, (x, low, high))",
-    "∂": "Write diff(formula, x)",
-    "⌊": "Write floor(...)",
-    "⌋": "Write floor(...)",
-    "⌈": "Write ceil(...)",
-    "⌉": "Write ceil(...)",
-    "[": "Use ( and )",
-    "]": "Use ( and )",
-    "{": "Use ( and )",
-    "}": "Use ( and )",
-    ";": "Give one formula",
-    "#": "Leave comments out",
-    "&": "Write and between conditions",
-    "~": "Write not before a condition",
-    "@": "Write * for products",
-    "‰": "Write /1000",
-    "ⁿ": "Write **n",
-}
-_BETWEEN = {
-    "mod": "Write mod(a, b) or a % b",
-    "rem": "Write mod(a, b) or a % b",
-    "div": "Write floor(a/b), or a/b for the quotient",
-    "xor": "Write (a and not b) or (b and not a)",
-    "over": "Write a/b",
-    "times": "Write a*b",
-    "plus": "Write a + b",
-    "minus": "Write a - b",
-    "max": "Write max(a, b)",
-    "min": "Write min(a, b)",
-    "pow": "Write a**b",
-    **dict.fromkeys("in is for as while with then".split(), "Write * where a product is meant"),
-}
-"""Words that stand between two values as an operation or as Python, and would be read as a factor."""
-
-_NOT_NUMBERS = {
-    **dict.fromkeys(("nan", "null", "none", "undefined"), "not a number"),
-    **dict.fromkeys(("inf", "infinity", "oo", "zoo"), "not a finite number"),
-}
-_MEANT = {
-    "tg": "tan", "ctg": "cot", "cotg": "cot", "cosec": "csc", "sh": "sinh", "ch": "cosh", "th": "tanh", "lb": "log2",
-    "lg": "log10 or log2", "log_2": "log2", "log_10": "log10", "arctg": "atan", "fabs": "abs", "pow": "**", "power": "**",
-    "round": "floor(x + 1/2)", "int": "floor or sign(x)*floor(abs(x))", "trunc": "sign(x)*floor(abs(x))",
-    "rem": "mod", "fmod": "mod", "arcsinh": "asinh", "expm1": "exp(x) - 1", "log1p": "log(1 + x)", "deg": "180/pi*x",
-}  # fmt: skip
-_GLUED = re.compile(
-    r"(?:a?(?:sin|cos|tan)h?|arc(?:sin|cos|tan)|exp|log|ln|sqrt|cbrt|abs)(?=[0-9xyz])([0-9]*[A-Za-z]?)", re.ASCII
-)
-
-# Small letters first; a Greek letter with a name of its own is told apart by that name.
-_LOOKALIKES = str.maketrans(
-    "аеорсухіјѕԁһӏԛԝАВЕКМНОРСТУХІЈЅοανρικυγχΑΒΕΖΗΙΚΜΝΟΡΤΥΧıɑɡℓ",
-    "aeopcyxijsdhlqwABEKMHOPCTYXIJSoavpikuyxABEZHIKMNOPTYXiagl",
-)
-
-
-def complain(text: str, start: int, width: int, message: str) -> ExpressionError:
-    """Builds the error that shows the place."""
-    left = max(0, start - 40)
-    excerpt = "".join(" " if c in _LINE_ENDS + "\t" else c for c in text[left : start + 40])
-    return ExpressionError(f"parse_expression: {message}\n  {excerpt}\n  {' ' * (start - left)}{'^' * max(1, width)}")
 
 
 def tokenize(text: str, names: Collection[str] | None, sympy_text: bool = False) -> list[Token]:
@@ -171,8 +62,8 @@ class _Tokenizer:
     def __init__(self, text: str, names: Collection[str] | None, sympy_text: bool) -> None:
         self.original, self.sympy_text = text, sympy_text
         self.names = frozenset(names or ())
-        self.text = _plain_characters(text, self.names)
-        self.line_ends = {i for i, character in enumerate(self.text) if character in _LINE_ENDS}
+        self.text = plain_characters(text, self.names)
+        self.line_ends = {i for i, character in enumerate(self.text) if character in LINE_ENDS}
 
     def tokens(self) -> list[Token]:
         return self.multiply(self.bars(self.roots(self.cut())))
@@ -207,7 +98,7 @@ class _Tokenizer:
                 tokens += self.split_name(word, start)
                 continue
             elif kind == "root":
-                tokens.append(Token("root", str(_ROOTS[word]), start))
+                tokens.append(Token("root", str(ROOTS[word]), start))
                 continue
             elif word == "//":
                 self.refuse(start, 2, "expected a formula, got //. Write floor(a/b).")
@@ -224,19 +115,19 @@ class _Tokenizer:
     def other(self, tokens: list[Token], position: int) -> int:
         """Reads a character that is no token of its own."""
         character = self.text[position]
-        if character in _SAME:
-            word = _SAME[character]
+        if character in SAME:
+            word = SAME[character]
             tokens.append(Token("name" if word.isalpha() else "op", word, position))
         elif character == "∞":
             tokens.append(Token("name", "oo", position))
-        elif _fraction(character) is not None:
+        elif fraction_of(character) is not None:
             tokens += self.fraction(character, position, tokens)
         else:
-            self.refuse(position, 1, _unknown_character(self.original[position]))
+            self.refuse(position, 1, unknown_character(self.original[position]))
         return position + 1
 
     def fraction(self, character: str, start: int, tokens: list[Token]) -> list[Token]:
-        above, below = _fraction(character) or (0, 0)
+        above, below = fraction_of(character) or (0, 0)
         if tokens and tokens[-1].ends_value:
             self.refuse(start, 1, f"a {character} right after a value can be read in two ways. Write *{above}/{below},"
                                   f" **({above}/{below}) or + {above}/{below}.")  # fmt: skip
@@ -259,8 +150,8 @@ class _Tokenizer:
         if re.match(r"_", rest):
             self.refuse(start, len(word) + 1, "expected digits on both sides of _ in a number. Write * for a product.")
         if re.match(r"[jJ](?!\w)", rest) and rest[0] not in self.names:
-            self.refuse(start, len(word) + 1, f"{word}{rest[0]} is an imaginary number in Python. Write {word}*{rest[0]}"
-                                              " for a product.")  # fmt: skip
+            self.refuse(start, len(word) + 1, f"{word}{rest[0]} is imaginary in Python. Write {word}*{rest[0]} for a"
+                                              " product.")  # fmt: skip
         if re.match(r"[eE](?!\w)", rest) and rest[0] not in self.names:
             self.refuse(start, len(word) + 1, f"expected digits after {word}{rest[0]}, as in {word}{rest[0]}3. For "
                                               f"Euler's number write {word}*exp(1).")  # fmt: skip
@@ -278,11 +169,13 @@ class _Tokenizer:
         is_apart = bool(self.text[:start]) and self.text[start - 1].isspace()
         following = rest.lstrip()
         if not following or following[0] in "+-)*/,|^%" or (not is_apart and rest[:1].isspace()):
-            self.refuse(start, 1, "a % here can be read in two ways. Write mod(a, b) for a remainder, /100 for percent.")
+            self.refuse(
+                start, 1, "a % here can be read in two ways. Write mod(a, b) for a remainder, /100 for percent."
+            )
 
     def raised(self, word: str, start: int, end: int, tokens: list[Token]) -> list[Token]:
         """Reads superscripts: a whole power, or the index of a root."""
-        digits = "".join(_SUPERSCRIPTS[character] for character in word)
+        digits = "".join(SUPERSCRIPTS[character] for character in word)
         if not re.fullmatch("[+-]?[0-9]+", digits):
             self.refuse(start, len(word), "expected a whole number as superscript.")
         if self.text[end : end + 1] == "√" and not (tokens and tokens[-1].ends_value):
@@ -306,8 +199,8 @@ class _Tokenizer:
         strange = next((c for c in word if unicodedata.category(c) in ("No", "Nl") and not "₀" <= c <= "₉"), "")
         strange = strange or (word[0] if "₀" <= word[0] <= "₉" else "")
         if strange and word not in self.names:
-            self.refuse(start + word.index(strange), 1, f"expected a formula, got the character {strange!r}. Write plain "
-                                                        "digits.")  # fmt: skip
+            self.refuse(start + word.index(strange), 1, f"expected a formula, got the character {strange!r}. Write "
+                                                        "plain digits.")  # fmt: skip
         if word in self.names or word in CONSTANTS or "π" not in word or "π" in self.names:
             return [Token("name", word, start)]
         first, _, rest = word.partition("π")
@@ -321,21 +214,21 @@ class _Tokenizer:
         is_juxtaposed = bool(previous and previous.ends_value) or bool(
             following and following.starts_value and following.text not in WORDS
         )
-        if low in _BETWEEN and is_juxtaposed and not (following and following.text == "(" and not (
+        if low in BETWEEN and is_juxtaposed and not (following and following.text == "(" and not (
             previous and previous.ends_value
         )):  # fmt: skip
-            raise self.fail(token, f"{name!r} between values can be read in two ways. {_BETWEEN[low]}.")
-        if low in _NOT_NUMBERS and name != "oo" and name not in FUNCTIONS:
-            raise self.fail(token, f"{name!r} is {_NOT_NUMBERS[low]}. Declare it as an input to use it as a variable.")
+            raise self.fail(token, f"{name!r} between values can be read in two ways. {BETWEEN[low]}.")
+        if low in NOT_NUMBERS and name != "oo" and name not in FUNCTIONS:
+            raise self.fail(token, f"{name!r} is {NOT_NUMBERS[low]}. Declare it as an input to use it as a variable.")
         if name == "e" or (name == "E" and not self.sympy_text):
             written = "exp(x)" if following and following.text in ("**", "(") else "exp(1) for Euler's number"
             raise self.fail(token, f"{name!r} can be read in two ways: write {written}, or declare {name} as an input.")
-        if (glued := _GLUED.fullmatch(name)) and not self.is_function(name):
+        if (glued := GLUED.fullmatch(name)) and not self.is_function(name):
             argument = glued.group(1)
             function = name.removesuffix(argument)
             product = re.sub(r"([0-9])([A-Za-z])", r"\1*\2", argument)
-            raise self.fail(token, f"{name!r} can be read in two ways: write {function}({product}), or declare {name} as"
-                                   " an input.")  # fmt: skip
+            raise self.fail(token, f"{name!r} can be read in two ways: write {function}({product}), or declare {name} "
+                                   "as an input.")  # fmt: skip
 
     # -- tokens --------------------------------------------------------------------------------------------------
 
@@ -424,10 +317,12 @@ class _Tokenizer:
             self.check_name(token, previous, following)
         is_call = following is not None and following.text == "(" and not is_declared and name not in CONSTANTS
         if is_call and name not in FUNCTIONS:
-            raise self.fail(token, f"unknown function {name!r}.{_suggest(name)} For a product write {name}*(...).")
+            raise self.fail(token, f"unknown function {name!r}.{suggest(name)} For a product write {name}*(...).")
         if not is_call and self.is_function(name) and name not in ALSO_VARIABLES:
             power = following is not None and following.text == "**"
-            raise self.fail(token, f"expected an argument, as in {name}(x){' or ' + name + '(x)**2' * power if power else ''}.")
+            raise self.fail(
+                token, f"expected an argument, as in {name}(x){' or ' + name + '(x)**2' * power if power else ''}."
+            )
         return Token("name", name, token.start, is_call)
 
     def check_product(self, token: Token, previous: Token, before: list[Token]) -> None:
@@ -464,61 +359,22 @@ def _is_divided(tokens: list[Token]) -> bool:
     return False
 
 
-def _plain_characters(text: str, names: Collection[str]) -> str:
-    """Replaces digits of other scripts, full-width and mathematical letters by the plain ones, one for one."""
-    if text.isascii():
-        return text
-    declared = set("".join(names))
-
-    def plain(character: str) -> str:
-        if character.isascii() or character in declared:
-            return character
-        if unicodedata.category(character) == "Nd":
-            return str(unicodedata.digit(character))
-        if "\uff01" <= character <= "\uff5e" or "\U0001d400" <= character <= "\U0001d7ff" or character == "\u3000":
-            same = unicodedata.normalize("NFKC", character)
-            return same if len(same) == 1 else character
-        return character
-
-    return "".join(map(plain, text))
-
-
-def _fraction(character: str) -> tuple[int, int] | None:
-    parts = unicodedata.normalize("NFKC", character).split("\u2044")
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
-
-
-def _unknown_character(character: str) -> str:
-    kind = unicodedata.category(character)
-    if kind in ("Cf", "Cc", "Mn", "Me", "Mc", "Co", "Cs", "Cn"):
-        name = unicodedata.name(character, "a control character")
-        return f"expected a formula, got the invisible character U+{ord(character):04X} ({name}). Delete it."
-    remedy = f" {_REMEDIES[character]}." if character in _REMEDIES else ""
-    return f"expected a formula, got the character {character!r}.{remedy}"
-
-
 def _raised_function(name: str, digits: str) -> str:
     other = f", or {name}(x)**-1 or a{name}(x)" if digits == "-1" and f"a{name}" in FUNCTIONS else ""
     return f"expected an argument, as in {name}(x){other or f'**{digits}'}."
-
-
-def _looks(name: str) -> set[str]:
-    """The plain names that a name can be taken for."""
-    same = unicodedata.normalize("NFKC", name)
-    return {same, same.translate(_LOOKALIKES), GREEK.get(same, same)}
 
 
 def _check_lookalikes(tokenizer: "_Tokenizer", tokens: Sequence[Token]) -> None:
     """Refuses two names that look the same, such as a Latin a and a Cyrillic one."""
     if tokenizer.text.isascii() and all(name.isascii() for name in tokenizer.names):
         return
-    seen: dict[str, str] = {look: name for name in tokenizer.names for look in _looks(name)}
+    seen: dict[str, str] = {look: name for name in tokenizer.names for look in looks_of(name)}
     seen |= {name: name for name in tokenizer.names}
     constants = {} if tokenizer.names else {name: name for name in FUNCTIONS if name not in ALSO_VARIABLES}
     for token in tokens:
         if token.text in tokenizer.names or GREEK.get(token.text) in tokenizer.names or token.text in CONSTANTS:
             continue
-        for look in _looks(token.text):
+        for look in looks_of(token.text):
             other = seen.get(look, constants.get(look, token.text))
             if other != token.text:
                 codes = " ".join(f"U+{ord(c):04X}" for c in token.text if not c.isascii()) or "plain letters"
@@ -526,13 +382,3 @@ def _check_lookalikes(tokenizer: "_Tokenizer", tokens: Sequence[Token]) -> None:
                     token, f"{token.text!r} ({codes}) looks like {other!r}, another name. Use one spelling of it."
                 )
             seen[look] = token.text
-
-
-def _suggest(name: str) -> str:
-    lowered = {known.lower(): known for known in sorted(FUNCTIONS, reverse=True)}
-    if name.lower() in _MEANT:
-        return f" Write {_MEANT[name.lower()]}."
-    close = [lowered[match] for match in get_close_matches(name.lower(), lowered, n=2, cutoff=0.6)]
-    return f" Did you mean {' or '.join(close)}?" if close else ""
-
-
