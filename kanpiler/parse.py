@@ -164,4 +164,8 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
-    return expression.xreplace({s: sympy.Symbol(s.name) for s in symbols})  # type: ignore[attr-defined]
+    plain = {s: sympy.Symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
+    # Without this filter SymPy would build the whole expression anew.
+    changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
+    same: Any = expression.xreplace(changed)
+    return same

@@ -21,7 +21,8 @@ from kan2.core.strict_json import JSONError, read_json
 from kan2.core.widths import default_names as default_names
 from kan2.core.widths import parse_width as parse_width
 from kan2.errors import EdgeError, SpecError, UnknownNameError
-from kan2.options import flag, is_number, is_whole, listed, names, text, whole
+from kan2.options import flag, is_number, is_whole, listed, text, whole
+from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
 
 
@@ -237,7 +238,7 @@ class NetworkSpec(_Shared):
             raise SpecError(f"NetworkSpec: expected layers as a list of LayerSpecs, got {bad[0]!r} in it.")
         object.__setattr__(self, "layers", tuple(layers))
         for kind in ("inputs", "outputs", "features"):
-            object.__setattr__(self, kind, names("NetworkSpec", kind, getattr(self, kind), error=SpecError))
+            object.__setattr__(self, kind, checked_names("NetworkSpec", kind, getattr(self, kind), error=SpecError))
         auxiliary = listed("NetworkSpec", "auxiliary", self.auxiliary, "pairs (name, formula)", "(('r', 'x*y'),)",
                            error=SpecError)  # fmt: skip
         for pair in auxiliary:
@@ -344,7 +345,7 @@ class NetworkSpec(_Shared):
             8
         """
         for kind, given in (("inputs", inputs), ("outputs", outputs)):
-            names("MultKAN", kind, given, error=SpecError)
+            checked_names("MultKAN", kind, given, error=SpecError)
         flag("MultKAN", "affine_trainable", affine_trainable, error=SpecError)
         layers = tuple(
             LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
