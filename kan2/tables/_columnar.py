@@ -221,8 +221,8 @@ def _check_size(size: int, name: str, limit: int | None) -> None:
     limit = MAX_BYTES if limit is None else limit
     if size > limit:
         raise DataError(
-            f"read: expected at most {limit:,} bytes, got {size:,} of {name} when it is unpacked. Name fewer columns in "
-            "columns=, or pass max_bytes= to read more."
+            f"read: expected at most {limit:,} bytes, got {size:,} of {name} when it is unpacked. Name fewer columns "
+            "in columns=, or pass max_bytes= to read more."
         )
 
 

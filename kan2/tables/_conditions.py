@@ -8,11 +8,13 @@ Reference: Kleene, Introduction to Metamathematics (1952), section 64.
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from kan2.errors import DataError, unknown_name
+from kan2.tables._arrow import kernels
 from kan2.tables.frames import numbers
 
 _TOKEN = re.compile(
@@ -68,7 +70,7 @@ class _Reader:
         self.table = table
 
     def read(self, tokens: list[_Token]) -> Any:
-        from pyarrow import compute
+        compute = kernels()
 
         for word, join in (("or", compute.or_kleene), ("and", compute.and_kleene)):
             parts = _split(tokens, word)
@@ -88,13 +90,13 @@ class _Reader:
         return self.comparison(tokens)
 
     def comparison(self, tokens: list[_Token]) -> Any:
-        from pyarrow import compute
+        compute = kernels()
 
         places = [i for i, level in _levels(tokens) if level == 0 and tokens[i].kind == "compare"]
         if not places:
             raise _no_condition(f"got {_text(tokens)!r}, which compares nothing")
         bounds = [-1, *places, len(tokens)]
-        sides = [tokens[a + 1 : b] for a, b in zip(bounds, bounds[1:])]
+        sides = [tokens[a + 1 : b] for a, b in pairwise(bounds)]
         signs = [_SPELLING.get(tokens[i].text, tokens[i].text) for i in places]
         result = None
         for left, sign, right in zip(sides, signs, sides[1:]):
@@ -104,7 +106,8 @@ class _Reader:
 
     def compared(self, left: list[_Token], sign: str, right: list[_Token]) -> Any:
         import pyarrow
-        from pyarrow import compute
+
+        compute = kernels()
 
         if not left or not right:
             raise _no_condition(f"got nothing on one side of {sign}")
@@ -118,12 +121,17 @@ class _Reader:
         a, b = self.values(left), self.values(right)
         unknown = np.isnan(a) | np.isnan(b)
         a, b = np.broadcast_to(a, (len(self.table),)), np.broadcast_to(b, (len(self.table),))
-        told = getattr(compute, _FUNCTIONS[sign])(pyarrow.array(np.ascontiguousarray(a)), pyarrow.array(np.ascontiguousarray(b)))
-        return compute.if_else(pyarrow.array(np.broadcast_to(unknown, a.shape)), pyarrow.scalar(None, pyarrow.bool_()), told)
+        told = getattr(compute, _FUNCTIONS[sign])(
+            pyarrow.array(np.ascontiguousarray(a)), pyarrow.array(np.ascontiguousarray(b))
+        )
+        return compute.if_else(
+            pyarrow.array(np.broadcast_to(unknown, a.shape)), pyarrow.scalar(None, pyarrow.bool_()), told
+        )
 
     def against_text(self, side: list[_Token], sign: str, text: str) -> Any:
         import pyarrow
-        from pyarrow import compute
+
+        compute = kernels()
 
         if len(side) != 1 or side[0].kind not in ("column", "word"):
             raise _no_condition(f"got {_text(side)!r} beside the text {text!r}; text is compared with a column alone")
@@ -155,7 +163,9 @@ class _Reader:
         symbols: dict[str, str] = {}
         for i, token in enumerate(side):
             is_call = i + 1 < len(side) and side[i + 1].kind == "open" and token.text in FUNCTIONS
-            if token.kind == "column" or (token.kind == "word" and token.text in self.table.column_names and not is_call):
+            if token.kind == "column" or (
+                token.kind == "word" and token.text in self.table.column_names and not is_call
+            ):
                 name = self.known(token)
                 symbols.setdefault(name, f"column_{len(symbols)}")
                 pieces.append(symbols[name])
@@ -193,7 +203,7 @@ def _levels(tokens: list[_Token]) -> list[tuple[int, int]]:
 
 def _split(tokens: list[_Token], word: str) -> list[list[_Token]]:
     cuts = [-1, *(i for i, level in _levels(tokens) if level == 0 and tokens[i] == _Token("word", word)), len(tokens)]
-    return [tokens[a + 1 : b] for a, b in zip(cuts, cuts[1:])]
+    return [tokens[a + 1 : b] for a, b in pairwise(cuts)]
 
 
 def _closing(tokens: list[_Token]) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kan2.errors import DataError, unknown_name
+from kan2.tables._arrow import kernels
 from kan2.tables._cells import MISSING
 from kan2.tables._dialect import SPACES, Dialect, Options, fallback, fields, sniff
 from kan2.tables._sources import MAX_LINE, Lines, Source, long_line, wrong_encoding
@@ -65,11 +66,11 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, raw: Sequence[st
         return list(names)
     if isinstance(columns, str):
         columns = [columns]
-    by_raw = dict(zip(raw, names))
+    by_raw, known = dict(zip(raw, names)), set(names)
     found = []
     for column in columns:
-        name = column if column in names else by_raw.get(column, name_and_unit(str(column))[0])
-        if name not in names:
+        name = column if column in known else by_raw.get(column, name_and_unit(str(column))[0])
+        if name not in known:
             raise unknown_name("read", "column", column, names)
         found.append(name)
     return list(dict.fromkeys(found))
@@ -92,7 +93,8 @@ def _attempt(
     from pyarrow import csv as arrow
 
     # The first column is always read: it shows comments between the rows.
-    included = list(dict.fromkeys([*wanted, dialect.names[0]]))
+    is_all = len(wanted) == len(dialect.names)
+    included = [] if is_all else list(dict.fromkeys([*wanted, dialect.names[0]]))
     stream = _stream(source, dialect, options, way)
     try:
         table = arrow.read_csv(
@@ -135,14 +137,15 @@ def _is_odd(value: bytes) -> bool:
 
 def _has_comments(column: Any, comment: str) -> bool:
     import pyarrow
-    from pyarrow import compute
 
-    if not pyarrow.types.is_string(column.type) and not pyarrow.types.is_binary(column.type):
+    compute = kernels()
+
+    is_text = pyarrow.types.is_string(column.type)
+    if is_text:
+        column = compute.ascii_ltrim_whitespace(column)
+    elif not pyarrow.types.is_binary(column.type):
         return False
-    pattern = comment if pyarrow.types.is_string(column.type) else comment.encode()
-    return bool(compute.any(compute.starts_with(compute.utf8_ltrim_whitespace(column), pattern=pattern)).as_py()) if (
-        pyarrow.types.is_string(column.type)
-    ) else bool(compute.any(compute.starts_with(column, pattern=pattern)).as_py())
+    return bool(compute.any(compute.starts_with(column, pattern=comment if is_text else comment.encode())).as_py())
 
 
 def _another(source: Source, dialect: Dialect, options: Options, way: _Way, message: str) -> _Way:
@@ -257,5 +260,3 @@ def _ragged_error(source: Source, dialect: Dialect, line: int, got: list[str], t
         f"read: expected {len(dialect.names)} values a row, as in the first one, got {len(got)} in line {line} of "
         f"{source.name}: {shown!r} (values between {known}). {remedy}"
     )
-
-

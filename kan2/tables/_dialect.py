@@ -1,4 +1,4 @@
-"""How a text file writes its table, found in its first 64 kB: encoding, delimiter, decimal sign, comments, header, units.
+"""How a text file writes its table, found in its first 64 kB: encoding, delimiter, decimal sign, header, units.
 
 What can be read in two ways is refused, with the argument that decides it.
 
@@ -68,7 +68,7 @@ class Dialect:
         comments: lines of comment at the top, without their sign.
         start: number of characters before the first row of values.
         first_line: number of the line in which that row begins, from 1.
-        has_quotes: whether the sample has quotation marks.
+        has_quotes: whether the values in the sample have quotation marks.
         raw_names: as they are in the file.
     """
 
@@ -147,8 +147,8 @@ def sniff(stream: BinaryIO, name: str, options: Options) -> Dialect:
     check_names(names, name)
     first = records[n_before]
     return Dialect(
-        encoding, bom, delimiter, decimal, tuple(names), units, tuple(comments), first.start, first.line, '"' in text,
-        tuple(raw),
+        encoding, bom, delimiter, decimal, tuple(names), units, tuple(comments), first.start, first.line,
+        '"' in text[first.start :], tuple(raw),
     )  # fmt: skip
 
 
@@ -173,10 +173,12 @@ def fields(line: str, delimiter: str) -> list[str]:
 def check_names(names: Sequence[str], where: str) -> None:
     """Refuses names of columns that occur twice."""
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        told = [f"{name!r} (columns {', '.join(str(i) for i, n in enumerate(names, 1) if n == name)})" for name in repeated]
+        told = [
+            f"{name!r} (columns {', '.join(str(i) for i, n in enumerate(names, 1) if n == name)})" for name in repeated
+        ]
         raise DataError(
-            f"read: expected different names of columns, got {'; '.join(told[:5])} in {where}. Rename them in the file, "
-            "or pass names= with one for each column."
+            f"read: expected different names of columns, got {'; '.join(told[:5])} in {where}. Rename them in the "
+            "file, or pass names= with one for each column."
         )
 
 
@@ -230,7 +232,7 @@ def _encoding(prefix: bytes, is_whole: bool, name: str, given: str | None) -> tu
 
 
 def fallback(data: bytes) -> str:
-    """Returns the encoding of text that is not UTF-8: Windows' Latin-1, or the plain one where bytes are unknown to it."""
+    """Returns the encoding of text that is not UTF-8: that of Windows, or Latin-1 where it does not know a byte."""
     try:
         data.decode("cp1252")
     except UnicodeDecodeError:
@@ -306,7 +308,9 @@ def _decimal(rows: list[list[str]], delimiter: str, name: str) -> str:
     kinds = Counter(kind_of(cell) for row in rows for cell in row)
     if kinds[Kind.GROUPED] or not (kinds[Kind.COMMA] or kinds[Kind.EITHER]):
         return "."
-    n_points = sum(re.fullmatch(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*", cell) is not None for row in rows for cell in row)
+    n_points = sum(
+        re.fullmatch(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*", cell) is not None for row in rows for cell in row
+    )
     if n_points > kinds[Kind.COMMA]:
         return "."
     if kinds[Kind.COMMA]:

@@ -1,4 +1,4 @@
-"""Frames of other packages, as pyarrow tables: pandas, polars, pyarrow, xarray, NumPy, and what offers Arrow's interface.
+"""Frames of other packages, as pyarrow tables: pandas, polars, xarray, NumPy, and what has Arrow's interface.
 
 Reference: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
 """
@@ -89,8 +89,10 @@ def _array(column: Any, name: str) -> Any:
         except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, TypeError, OverflowError) as error:
             text = " ".join(str(error).split())[:120].rstrip(".")
             kind = getattr(column, "dtype", type(column).__name__)
-            remedy = "Pass its real and imaginary part as two columns." if "complex" in str(kind) else (
-                "Give it one kind of values, or leave it out: columns=."
+            remedy = (
+                "Pass its real and imaginary part as two columns."
+                if "complex" in str(kind)
+                else ("Give it one kind of values, or leave it out: columns=.")
             )
             raise DataError(
                 f"read: expected a column of numbers, text or dates, got {kind} in {name!r} ({text}). {remedy}"
@@ -114,7 +116,7 @@ def _by_position(source: Any) -> dict[str, Any]:
     if isinstance(source, dict):
         raise DataError("read: expected columns by name, got a dict without names that are text.")
     if hasattr(source, "to_frame"):
-        return {"x1": source}
+        return {getattr(source, "name", None) or "x1": source}
     if hasattr(source, "detach"):
         source = source.detach().cpu()
     try:
@@ -139,8 +141,8 @@ def _of_grid(source: Any, limit: int | None) -> tuple[dict[str, Any], dict[str, 
     limit = MAX_BYTES if limit is None else limit
     if 8 * rows * max(1, len(names)) > limit:
         raise DataError(
-            f"read: expected at most {limit:,} bytes, got a grid of {rows:,} points with {len(names)} columns. Select a "
-            "part of it, or pass max_bytes= to read more."
+            f"read: expected at most {limit:,} bytes, got a grid of {rows:,} points with {len(names)} columns. Select "
+            "a part of it, or pass max_bytes= to read more."
         )
     columns = {
         str(n): np.asarray(source[n].broadcast_like(source).transpose(*dims)).reshape(-1) if dims else

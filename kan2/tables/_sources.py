@@ -1,4 +1,4 @@
-"""Where the bytes of a table come from: paths, standard input, file objects; unpacked on the way, and never without a limit.
+"""Where the bytes of a table come from: paths, standard input, file objects; unpacked on the way, within a limit.
 
 A compressed file says nothing true about its size, so what comes out is counted as it comes. Nothing is unpacked that
 grows a hundredfold beyond the first 64 MiB, unless the caller names a limit of their own: text of numbers shrinks by a
@@ -62,11 +62,18 @@ class Source:
 class Limited(io.RawIOBase):
     """Unpacked bytes, counted; raises DataError beyond the limit, or where they grow absurdly."""
 
-    def __init__(self, stream: Any, name: str, limit: int, packed: BinaryIO | None) -> None:
-        self._stream, self._name, self._limit, self._packed, self._count = stream, name, limit, packed, 0
+    def __init__(self, stream: Any, name: str, limit: int, packed: BinaryIO, ratio: bool) -> None:
+        self._stream, self._name, self._limit, self._packed, self._ratio = stream, name, limit, packed, ratio
+        self._count = 0
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._packed.close()  # which the stream leaves open
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         try:
@@ -81,7 +88,7 @@ class Limited(io.RawIOBase):
             raise DataError(
                 f"read: expected at most {self._limit:,} bytes, got more in {self._name}. Pass max_bytes= to read more."
             )
-        if self._packed is not None and self._count > max(_FREE, _RATIO * self._packed.tell()):
+        if self._ratio and self._count > max(_FREE, _RATIO * self._packed.tell()):
             raise DataError(
                 f"read: expected a table, got {self._name}, which grows to more than {_RATIO} times its size when it "
                 f"is unpacked ({self._count:,} bytes and more). If it is meant to, pass max_bytes= with a limit."
@@ -103,7 +110,8 @@ def open_source(source: Any, max_bytes: int | None) -> Source:
     if isinstance(source, str | os.PathLike) and source != "-":
         path = _checked_path(source)
         if not path.is_file():  # a pipe or a device
-            return _spooled(_opened(path), path.name, limit)
+            with _opened(path) as stream:
+                return _spooled(stream, path.name, limit)
         suffix = path.suffix.lower()
         inner = Path(path.stem).suffix.lower() if suffix in _SUFFIXES else suffix
         return _packed(path.name, inner, lambda: _opened(path), path, limit, max_bytes is None)
@@ -116,7 +124,8 @@ def _checked_path(source: Any) -> Path:
     text = os.fspath(source)
     text = os.fsdecode(text)
     if "\n" in text or len(text) > 4096:
-        raise DataError("read: expected a path, got text of several lines. Pass io.StringIO(text) to read the text.")
+        what = "several lines" if "\n" in text else f"{len(text):,} characters"
+        raise DataError(f"read: expected a path, got text of {what}. Pass io.StringIO(text) to read the text.")
     if text.split("://")[0] in ("http", "https", "ftp", "s3", "gs"):
         raise DataError(f"read: expected a path, got the address {text!r}. Fetch the file first.")
     path = Path(text).expanduser()
@@ -166,12 +175,16 @@ def _spooled(stream: Any, name: str, limit: int, ratio: bool = True) -> Source:
             end = block.rfind(b"\n")
             in_line = in_line + len(block) if end < 0 else len(block) - end
             if count > limit:
-                raise DataError(f"read: expected at most {limit:,} bytes, got more in {name}. Pass max_bytes= to read more.")
+                raise DataError(
+                    f"read: expected at most {limit:,} bytes, got more in {name}. Pass max_bytes= to read more."
+                )
             if in_line > 16 * MAX_LINE:
                 raise long_line(name)
             kept.write(block)
     except (OSError, UnicodeError, AttributeError, TypeError) as error:
-        raise DataError(f"read: expected a file object that can be read, got {type(stream).__name__}: {error}.") from None
+        raise DataError(
+            f"read: expected a file object that can be read, got {type(stream).__name__}: {error}."
+        ) from None
 
     def again() -> BinaryIO:
         kept.seek(0)
@@ -204,9 +217,7 @@ class _Shared(io.RawIOBase):
         return len(block)
 
 
-def _packed(
-    name: str, suffix: str, raw: Callable[[], BinaryIO], path: Path | None, limit: int, ratio: bool
-) -> Source:
+def _packed(name: str, suffix: str, raw: Callable[[], BinaryIO], path: Path | None, limit: int, ratio: bool) -> Source:
     with raw() as stream:
         start = stream.read(16)
     kind = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
@@ -222,7 +233,7 @@ def _packed(
 
     def unpacked() -> BinaryIO:
         packed = raw()
-        return io.BufferedReader(Limited(_unpack(packed, kind), name, limit, packed if ratio else None), _CHUNK)
+        return io.BufferedReader(Limited(_unpack(packed, kind), name, limit, packed, ratio), _CHUNK)
 
     with unpacked() as stream:
         head = stream.read(16)
@@ -246,8 +257,8 @@ def _unpack(packed: BinaryIO, kind: str) -> Any:
 def long_line(name: str) -> DataError:
     """Returns the error for a line without an end."""
     return DataError(
-        f"read: expected lines of at most {MAX_LINE // 2**20} MB, got a longer one in {name}. Is it a table of text, with "
-        "one row a line?"
+        f"read: expected lines of at most {MAX_LINE // 2**20} MB, got a longer one in {name}. Is it a table of text, "
+        "with one row a line?"
     )
 
 

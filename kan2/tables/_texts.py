@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from kan2.errors import DataError
+from kan2.tables._arrow import kernels
 from kan2.tables._cells import COMMA, GROUPED_COMMA, GROUPED_DOT, GROUPED_SPACE, PLAIN, Kind, kind_of
 
 _LOOK = 200  # values that are looked at before a column is gone through
@@ -37,7 +38,8 @@ def numbers_in_text(table: Any, decimal: str, is_given: bool, where: str) -> Any
 
 def _converted(column: Any, decimal: str, is_given: bool, where: str, table: Any, i: int) -> list[Any] | None:
     import pyarrow
-    from pyarrow import compute
+
+    compute = kernels()
 
     head = [text.strip() for text in column.drop_null().slice(0, _LOOK).to_pylist()]
     if not head or not all(any(p.fullmatch(text) for p in _PATTERNS) for text in head):
@@ -51,8 +53,8 @@ def _converted(column: Any, decimal: str, is_given: bool, where: str, table: Any
         example = next(text.strip() for text in texts if _mark(text.strip(), decimal) != "plain")
         raise DataError(
             f"read: expected numbers that can be read in one way, got such as {example!r} in column "
-            f"{table.column_names[i]!r} of {where}. Pass decimal='.' or decimal=',', or write the numbers without signs "
-            "between thousands."
+            f"{table.column_names[i]!r} of {where}. Pass decimal='.' or decimal=',', or write the numbers without "
+            "signs between thousands."
         )
     comma = "comma" in marks or (not marks - {"either"} and decimal == ",")
     clean = compute.replace_substring_regex(column, pattern=_BETWEEN, replacement="")

@@ -7,6 +7,7 @@ Reference: BIPM, The International System of Units, 9th edition, section 5.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 _PREFIXED = "m g s A K mol cd Hz N Pa J W C V F Ω ohm Ohm S Wb T H lm lx Bq Gy Sv L l eV bar pc cal B"
@@ -17,9 +18,7 @@ Da u in inch inches ft feet yd mi mile miles mph kn lb lbs oz psi atm mmHg inHg 
 minute minutes hour hours meter metre meters metres kelvin gram grams kilogram kilograms joule joules volt volts ampere
 watt watts newton newtons pascal hertz tesla coulomb mole moles kg
 """
-SYMBOLS = frozenset(
-    [prefix + symbol for symbol in _PREFIXED.split() for prefix in _PREFIXES] + _WHOLE.split()
-)
+SYMBOLS = frozenset([prefix + symbol for symbol in _PREFIXED.split() for prefix in _PREFIXES] + _WHOLE.split())
 """Symbols of units, those of the SI with their prefixes."""
 
 _FACTOR = re.compile(r"(?P<symbol>[^\d\s^*+\-−⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)(?:(?:\^|\*\*)?(?:[+\-−]?\d+|⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))?")
@@ -71,8 +70,8 @@ def split_names(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         (['t', 'v [m/s]', 'v [km/h]'], {'t': 's', 'v [m/s]': 'm/s', 'v [km/h]': 'km/h'})
     """
     pairs = [name_and_unit(text) for text in texts]
-    bare = [name for name, _ in pairs]
-    names = [name if bare.count(name) == 1 else text.strip() for (name, _), text in zip(pairs, texts)]
+    count = Counter(name for name, _ in pairs)
+    names = [name if count[name] == 1 else text.strip() for (name, _), text in zip(pairs, texts)]
     return names, {name: unit for name, (_, unit) in zip(names, pairs) if unit}
 
 

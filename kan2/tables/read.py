@@ -27,7 +27,15 @@ _BY_SUFFIX = {
     ".ndjson": "json",
 }  # fmt: skip
 _BY_CONTENT = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "arrow"}
-_ALIASES = {"tsv": "csv", "txt": "csv", "text": "csv", "feather": "arrow", "ipc": "arrow", "jsonl": "json", "ndjson": "json"}
+_ALIASES = {
+    "tsv": "csv",
+    "txt": "csv",
+    "text": "csv",
+    "feather": "arrow",
+    "ipc": "arrow",
+    "jsonl": "json",
+    "ndjson": "json",
+}
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "whitespace": " ", r"\s+": " ", "comma": ",",
                "semicolon": ";"}  # fmt: skip
 
@@ -153,7 +161,7 @@ def _options(
     if delimiter is not None:
         given = delimiter
         delimiter = _DELIMITERS.get(delimiter, delimiter)
-        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in "\r\n\"" or ord(delimiter) > 127:
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"' or ord(delimiter) > 127:
             raise DataError(f"read: expected a delimiter of one character such as ',' or ';', got {given!r}.")
     if decimal is not None and decimal not in (".", ","):
         raise DataError(f"read: expected decimal '.' or ',', got {decimal!r}.")

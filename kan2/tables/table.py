@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kan2.errors import DataError, unknown_name
+from kan2.tables._arrow import kernels
 from kan2.tables._units import name_and_unit
 from kan2.tables.frames import numbers
 
@@ -88,7 +89,13 @@ class Table:
     def _repr_html_(self) -> str:
         rows = []
         for name in self.columns[:50]:
-            cells = [name, self.units.get(name, ""), self._kind(name), str(self.missing(name) or ""), self._example(name)]
+            cells = [
+                name,
+                self.units.get(name, ""),
+                self._kind(name),
+                str(self.missing(name) or ""),
+                self._example(name),
+            ]
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
         head = "".join(f"<th>{title}</th>" for title in ("column", "unit", "type", "missing", "first values"))
         more = len(self.columns) - 50
@@ -99,7 +106,8 @@ class Table:
     def missing(self, name: str) -> int:
         """Returns how many values of a column are missing, or nan."""
         import pyarrow
-        from pyarrow import compute
+
+        compute = kernels()
 
         column = self.arrow[self._name(name, "missing")]
         if pyarrow.types.is_floating(column.type):
@@ -151,7 +159,8 @@ class Table:
             DataError: no row is left; names the column that misses most.
         """
         import pyarrow
-        from pyarrow import compute
+
+        compute = kernels()
 
         looked_at = list(self.columns) if columns is None else list(self.select(columns).columns)
         kept = pyarrow.chunked_array([np.ones(len(self), dtype=bool)])
@@ -168,14 +177,17 @@ class Table:
         return replace(self, arrow=arrow)
 
     def describe(self) -> "Table":
-        """Returns a table of one row a column: unit, type, missing values, and of numbers their range, mean and spread."""
+        """Returns a table of one row a column: unit, type, missing values, of numbers also range, mean and spread."""
         import pyarrow
 
         rows = []
         for name in self.columns:
             row: dict[str, Any] = {
-                "column": name, "unit": self.units.get(name, ""), "type": self._kind(name), "missing": self.missing(name),
-            }  # fmt: skip
+                "column": name,
+                "unit": self.units.get(name, ""),
+                "type": self._kind(name),
+                "missing": self.missing(name),
+            }
             values = self[name] if row["type"] in ("number", "truth value") else np.empty(0)
             values = values[np.isfinite(values)]
             for title, statistic in (("min", np.min), ("max", np.max), ("mean", np.mean), ("std", np.std)):
@@ -188,11 +200,11 @@ class Table:
         return {name: self[name] for name in self.columns if self._kind(name) in ("number", "truth value")}
 
     def _name(self, name: str, where: str) -> str:
-        if name in self.columns:
+        if isinstance(name, str) and self.arrow.schema.get_field_index(name) >= 0:
             return name
         # As it is written in the file, with its unit.
         bare, unit = name_and_unit(name) if isinstance(name, str) else ("", "")
-        if bare in self.columns and self.units.get(bare) == unit:
+        if unit and self.units.get(bare) == unit:
             return bare
         raise unknown_name(where, "column", name, self.columns)
 
