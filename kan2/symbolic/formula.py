@@ -19,6 +19,7 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.errors import FormulaError, named_options
 from kan2.expressions.constants import exact_form
+from kan2.expressions.symbols import symbol
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
 from kan2.symbolic.shifts import is_round_shift
 from kan2.symbolic.verify import verified
@@ -95,7 +96,7 @@ def formulas(
     splines = [edge.index for edge in spec.edges() if edge.is_numeric]
     if splines:
         raise FormulaError(_about_splines(model, splines))
-    symbols = {name: sympy.Symbol(name) for name in spec.inputs}
+    symbols = {name: symbol(name) for name in spec.inputs}
     columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
     nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
     for layer in model.layers:
