@@ -96,7 +96,6 @@ _OF_THE_CLASS = ("load", "from_tree", "_tree_of_data")
 class _Verb:
     """Stands in the class for a verb until somebody asks for it, and then puts the function in its place."""
 
-    @named_options
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -141,6 +140,7 @@ class MultKAN(Network):
         torch.Size([10, 1])
     """
 
+    @named_options
     def __init__(
         self,
         width: Sequence[int | Sequence[int]],

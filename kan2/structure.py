@@ -10,6 +10,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), sections 3.2 and 4.2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import networkx as nx
@@ -44,7 +45,7 @@ def tree_of(model: Network, data: Any = None, *, target: Columns | None = None, 
     Returns:
         the tree; after Ctrl-C as far as it had grown, and `tree.graph["interrupted"]` is true.
     """
-    _check_options(options)
+    _check_options(options, ("data", "target"))
     samples = model.samples(data, "tree")
     if samples.X_test is not None and samples.y_test is not None and not {"y", "error"} & set(options):
         options["error"] = _errors(model, samples.X_test, samples.y_test)
@@ -102,7 +103,7 @@ def tree(
         >>> kan2.tree(kan2.sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
         'product'
     """
-    _check_options(options)
+    _check_options(options, ("data", "y", "names", "target", "seed"))
     seed = checked_seed("tree", seed)
     names = None if names is None else checked_names("tree", "names", names)
     samples = as_dataset(data if y is None else (data, y), names, target)
@@ -126,11 +127,12 @@ def tree(
     return result
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any], own: Sequence[str]) -> None:
     # Before anything is trained.
     from treeconv import convert
 
-    check_options("tree", options, convert)
+    others = [name for name in signature(convert).parameters if name not in ("f", "x", *own)]
+    check_options("tree", options, [*own, *others])
 
 
 def _errors(model: Network, x: Tensor, y: Tensor) -> list[float]:

@@ -63,7 +63,7 @@ def is_array(values: Any) -> bool:
     # What it reads, or refuses in words of its own: numbers, complex ones, sparse matrices, objects of any class.
     kind = getattr(getattr(values, "dtype", None), "kind", "O")
     return not isinstance(values, np.ma.MaskedArray) and (
-        kind in "iufbc" or hasattr(values, "toarray") or not _is_refused(values)
+        kind in "iufb" or hasattr(values, "toarray") or not _is_refused(values)
     )
 
 
@@ -71,7 +71,7 @@ def _is_refused(values: Any) -> bool:
     try:
         numbers(values, "")
     except NumberError as error:
-        return not error.kind.endswith(("objects", "sparse columns", "complex numbers"))
+        return not error.kind.endswith(("objects", "sparse columns"))
     except DataError:
         pass
     return False

@@ -146,7 +146,7 @@ take z.real, z.imag, or both as two columns.
         raise _no_numbers("sparse columns", where, name)
     if is_frame(values):
         return _of_frame(values, where)
-    if hasattr(values, "__arrow_array__") or (hasattr(values, "__arrow_c_stream__") and not hasattr(values, "iloc")):
+    if not hasattr(values, "iloc") and (hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")):
         if (kind := _arrow_kind(values)) is not None:
             raise _no_numbers(kind, where, name)
         if not isinstance(values, np.ndarray) and hasattr(values, "to_numpy"):

@@ -14,6 +14,7 @@ from kan2.core.network import Network
 from kan2.core.tensors import is_default, open_table
 from kan2.errors import DataError, ShapeError, TrainingError
 from kan2.options import callables, flag, is_number, is_whole, listed, number, path, seed
+from kan2.tables.frames import named_columns
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
 
 LARGEST_GRID = 100_000
@@ -140,7 +141,7 @@ def training_data(model: Network, data: Any, target: Columns | None) -> Dataset:
     inputs, outputs = model.spec.inputs, model.spec.outputs
     table = open_table(data)
     names = None if is_default(inputs, "x") else inputs
-    if target is None and not is_default(outputs, "y"):
+    if target is None and set(outputs) <= set(named_columns(table) or ()):
         target = outputs
     return as_dataset(table, names, target)
 
