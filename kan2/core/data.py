@@ -159,7 +159,7 @@ def finite_rows(data: Any, where: str) -> Any:
         columns = tuple(to_tensor(part, where) for part in data)
     else:
         columns = (to_tensor(data, where),)
-    if any(part.ndim == 0 or len(part) != len(columns[0]) for part in columns):
+    if not columns or any(part.ndim == 0 or len(part) != len(columns[0]) for part in columns):
         return data
     kept = torch.stack([torch.isfinite(part).flatten(1).all(1) if part.ndim > 1 else torch.isfinite(part)
                         for part in columns]).all(0)  # fmt: skip
