@@ -22,7 +22,7 @@ from torch import Tensor
 
 from kan2.core.data import Dataset
 from kan2.core.network import AnyNetwork, Network
-from kan2.errors import TrainingError
+from kan2.errors import ShapeError, TrainingError
 from kan2.training._preparation import targets, weights
 from kan2.training._scaling import measured
 from kan2.training.logits import without_common_part
@@ -219,6 +219,7 @@ def objective_of(
 
     Raises:
         DataError: there are no samples, or no targets.
+        ShapeError: the targets of squares are not those of the outputs.
         TrainingError: weights beside a loss that takes none.
     """
     samples = model.samples(data, where, needs_targets)
@@ -227,6 +228,9 @@ def objective_of(
         return samples, objective
     if objective.residual is not None or not (data is None or isinstance(data, Dataset | tuple | list | dict)):
         objective = Objective()  # what was given is to be followed: targets, or the network's own outputs
+    n_outputs = len(model.spec.outputs)
+    if objective.is_squares and samples.y.shape[1] != n_outputs:
+        raise ShapeError(f"{where}: expected targets with {n_outputs} columns, got {samples.y.shape[1]}.")
     return samples, objective.weighted(sample_weight, samples, where)
 
 

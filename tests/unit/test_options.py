@@ -500,3 +500,15 @@ def test_sample_weights_are_refused_before_a_step(weight):
     model = MultKAN([2, 1])
     with pytest.raises(ShapeError, match="300 non-negative sample weights"):
         model.fit(HELLO, sample_weight=weight, callbacks=[lambda *_: pytest.fail("trained")])
+
+
+@pytest.mark.parametrize("verb", ["snap_constants", "auto_prune", "auto_symbolic", "relevance"])
+def test_targets_of_another_number_of_outputs_are_refused(verb):
+    model = kanpiler.compile(["x", "y**2"], inputs=["x", "y"])
+    with pytest.raises(ShapeError, match=f"{verb}: expected targets with 2 columns, got 1"):
+        getattr(model, verb)((HELLO.X, HELLO.y))
+
+
+def test_an_empty_dict_is_no_data():
+    with pytest.raises(DataError, match="expected a dict with train_input"):
+        fitted().auto_swap({})
