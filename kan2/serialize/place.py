@@ -7,6 +7,7 @@ Reference: https://man7.org/linux/man-pages/man2/rename.2.html and flock.2.html
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -139,7 +140,7 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
         return target, None
     _check_kind("save", path, old.st_mode)
     if not os.access(target, os.W_OK):
-        raise PermissionError(13, "it is protected against writing")
+        raise PermissionError(errno.EACCES, "it is protected against writing")
     return target, old
 
 
@@ -150,13 +151,14 @@ def _stem(target: Path) -> str:
 
 def _create(target: Path, mode: int) -> tuple[int, Path]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    while True:
+    for _ in range(100):
         temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(6)}.tmp")
         descriptor = os.open(temporary, flags, mode)
         _lock(descriptor, waits=True)
         if os.fstat(descriptor).st_nlink:
             return descriptor, temporary
         os.close(descriptor)  # another writer took it for left over before it was locked
+    raise OSError(errno.EBUSY, "other writers take every new file away")
 
 
 def _lock(descriptor: int, waits: bool) -> bool:
