@@ -124,13 +124,17 @@ def is_right(text: str, network: MultKAN) -> bool:
     points = np.random.default_rng(5).uniform(0.3, 2.1, (20, len(inputs)))
     symbols = [sympy.Dummy() for _ in inputs]
     plain = carry_out(expression).xreplace({sympy.Symbol(n): s for n, s in zip(inputs, symbols)})
-    function = sympy.lambdify(symbols, plain, ["scipy", "numpy"])
+    # Generated code takes a comparison with an undefined side as false; the formula has no value there.
+    sides = [step.args[0] for step in plain.atoms(sympy.Heaviside)]
+    sides += [r.lhs - r.rhs for r in plain.atoms(sympy.core.relational.Relational)]
+    functions = [sympy.lambdify(symbols, part, ["scipy", "numpy"]) for part in (plain, *sides)]
 
     def values(at: np.ndarray) -> np.ndarray:
         found = []
         for row in at:
             try:
-                value = complex(function(*(np.float64(v) for v in row)))
+                found_at = [complex(function(*(np.float64(v) for v in row))) for function in functions]
+                value = found_at[0] + 0 * sum(found_at[1:])
             except Exception:  # generated code fails in ways as many as there are functions
                 value = complex("nan")
             found.append(value.real if abs(value.imag) <= 1e-12 * abs(value) else np.nan)
