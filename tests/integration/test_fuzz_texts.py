@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,8 @@ def is_right(text: str, network: MultKAN) -> bool:
     plain = carry_out(expression).xreplace({sympy.Symbol(n): s for n, s in zip(inputs, symbols)})
     # Generated code takes a comparison with an undefined side as false; the formula has no value there.
     sides = [step.args[0] for step in plain.atoms(sympy.Heaviside)]
-    sides += [r.lhs - r.rhs for r in plain.atoms(sympy.core.relational.Relational)]
+    relations: Any = plain.atoms(sympy.core.relational.Relational)
+    sides += [r.lhs - r.rhs for r in relations]
     functions = [sympy.lambdify(symbols, part, ["scipy", "numpy"]) for part in (plain, *sides)]
 
     def values(at: np.ndarray) -> np.ndarray:
