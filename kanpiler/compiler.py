@@ -3,6 +3,7 @@
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from kanpiler.schedule import Schedule
 from kanpiler.splines import emit_splines
 from kanpiler.verify import nowhere_real
 from kanpiler.verify import verify as verify_network
+
+LOG = logging.getLogger("kanpiler")
 
 
 def _check_options(inputs: Any, edges: Any, approximate: Any, verify: Any, trainable: Any, grid: Any) -> None:
@@ -187,6 +190,7 @@ def compile(
                     "functions. Leave one of the two out."
                 )
             intervals = check_domain(domain, program.inputs)
+            LOG.info("compile: %d parts have no exact network and are trained", len(parts))
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
@@ -203,6 +207,7 @@ def compile(
             lost = nowhere_real(program.expressions, program.inputs, stages.intervals)
     for trouble in troubles:
         warn(f"compile: {trouble.message}", DomainWarning)
+    LOG.info("compile: width %s, %d edges", network.width, network.spec.n_edges)
     if lost and not troubles:
         text = _short(program.expressions[lost[0]])
         warn(
@@ -210,6 +215,8 @@ def compile(
             "was compared. Look at the signs below roots and logarithms, or declare another domain.",
             DomainWarning,
         )
+    elif verify:
+        LOG.info("compile: the network agrees with the formula")
     return (
         network
         if edges == "symbolic"

@@ -40,6 +40,8 @@ def check_domain(domain: Mapping[Any, Any] | None, inputs: Sequence[str]) -> dic
         if name not in inputs:
             raise CompileError(f"compile: domain names {name!r}, which is not an input. Inputs: {', '.join(inputs)}.")
         try:
+            if isinstance(interval, str | bytes) or any(isinstance(end, bool | str) for end in interval):
+                raise TypeError("an end is no number")
             low, high = (float(end) for end in interval)
         except (TypeError, ValueError):
             low, high = 1.0, 0.0

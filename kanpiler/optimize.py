@@ -6,6 +6,7 @@ they are written; asked to optimise, it tries rewritings that are equal for all 
 Reference: https://docs.sympy.org/latest/tutorials/intro-tutorial/simplification.html
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ GOALS: dict[str, Callable[[Schedule], tuple[int, ...]]] = {
 }
 SHARE = 0.5
 """Of the time that is left; the best formula found by then is taken."""
+LOG = logging.getLogger("kanpiler")
 
 _REWRITINGS: tuple[Callable[[Any], Any], ...] = (
     sympy.factor_terms,
@@ -50,7 +52,7 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
     as_written = schedule(build_plan(normal, inputs))
     if goal is None:
         return as_written
-    if goal not in GOALS:
+    if not isinstance(goal, str) or goal not in GOALS:
         raise CompileError(f"compile: expected optimize among {', '.join(GOALS)}, got {goal!r}.")
     best = as_written
     try:
@@ -75,6 +77,7 @@ def _trials(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str) -> I
             trial = schedule(build_plan(formulas, inputs))
             if GOALS[goal](trial) < smallest:
                 current, smallest = formulas, GOALS[goal](trial)
+                LOG.debug("compile: output %d is smaller as %s", i, candidate)
             yield trial
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import sympy
 
 from kan2.expressions.parse import ExpressionError, parse_expression
+from kan2.expressions.symbols import symbol
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
 
 _EQUATION = re.compile(r"\s*\$?\s*\\?([^\W\d]\w*?)(?:_\{(\w+)\})?\s*=(?!=)(.*)", re.DOTALL)
@@ -82,6 +83,8 @@ def _default_outputs(n: int, inputs: tuple[str, ...]) -> list[str]:
 def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
     if isinstance(inputs, str):
         inputs = inputs.replace(",", " ").split()
+    if not isinstance(inputs, Iterable):
+        raise ParseError(f"compile: expected inputs as a list of names, got {inputs!r}. None takes all symbols.")
     names = tuple(i.name if isinstance(i, sympy.Symbol) else i for i in inputs)
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise ParseError(f"compile: expected different names as inputs, got {names!r}.")
@@ -162,7 +165,7 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
-    plain = {s: sympy.Symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
+    plain = {s: symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
     # Without this filter SymPy would build the whole expression anew.
     changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
     same: Any = expression.xreplace(changed)

@@ -19,6 +19,7 @@ from typing import Any
 import sympy
 
 from kan2.expressions.limits import time_left, time_limit
+from kan2.expressions.symbols import quoted, symbol
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.tokens import MAX_DEPTH, tokenize
 from kan2.expressions.vocabulary import BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
@@ -37,7 +38,7 @@ def parse_expression(text: str, names: Sequence[str] | None = None, *, sympy_tex
 
     Whole numbers and short decimals become exact rationals, other decimals keep their float64 value. Symbols carry no
     assumptions, so `sympy.Symbol("x")` substitutes for `x`. A declared name wins over a function or constant of that
-    name, so `E` or `gamma` may be variables.
+    name, so `E` or `gamma` may be variables. A name that is no word is written in backquotes: "2*`flow rate`".
 
     A bare `e` or `E` is never guessed: where it is declared it is that variable, elsewhere it is refused, as it may be
     Euler's number, a charge or an energy. Write `exp(x)`, `exp(1)` or `ℯ` for Euler's number, or declare the variable.
@@ -93,7 +94,10 @@ class _Builder:
 
     def parse(self) -> sympy.Expr:
         """Writes the tokens as Python in which every name is `v<index>`, parses that, and builds the expression."""
-        pieces = [f"v{i}" if t.kind == "name" and t.text not in WORDS else t.text for i, t in enumerate(self.tokens)]
+        pieces = [
+            f"v{i}" if t.kind == "quoted" or (t.kind == "name" and t.text not in WORDS) else t.text
+            for i, t in enumerate(self.tokens)
+        ]
         # Python refuses integers with leading zeros, calculators do not.
         pieces = [p.lstrip("0") or "0" if t.kind == "number" and p.isdigit() else p
                   for t, p in zip(self.tokens, pieces, strict=True)]  # fmt: skip
@@ -153,17 +157,22 @@ class _Builder:
     def _build_Name(self, node: ast.Name, token: Token, depth: int) -> Any:
         name = token.text
         if name in self.bound or (self.names and name in self.names):
-            return sympy.Symbol(name)
+            return symbol(name)
+        if token.kind == "quoted" and self.names is None:
+            return symbol(name)
         if self.names and GREEK.get(name) in self.names:
             return sympy.Symbol(GREEK[name])
-        if name in CONSTANTS:
+        if name in CONSTANTS and token.kind != "quoted":
             return CONSTANTS[name]
         if name == "oo" and self.bound:
             return sympy.oo
         if name in ("I", "oo"):
             raise self.fail(token, f"{name!r} is not a real number. Declare it as an input to use it as a variable.")
         if self.names is not None:
-            raise self.fail(token, f"undeclared symbol {name!r}. Declared: {', '.join(sorted(self.names)) or 'none'}.")
+            odd = [quoted(other) for other in sorted(self.names) if quoted(other) != other]
+            hint = f" In formulas, other names than words are written in backquotes: {', '.join(odd)}." if odd else ""
+            declared = ", ".join(sorted(self.names)) or "none"
+            raise self.fail(token, f"undeclared symbol {name!r}. Declared: {declared}.{hint}")
         return sympy.Symbol(name)
 
     def _build_UnaryOp(self, node: ast.UnaryOp, token: Token, depth: int) -> Any:

@@ -23,7 +23,7 @@ class Token:
     """A piece of a formula.
 
     Attributes:
-        kind: "number", "name" or "op".
+        kind: "number", "name", "quoted" (a name in backquotes) or "op".
         text: as Python spells it.
         start: column in the user's text.
         is_call: whether a name is called.
@@ -38,12 +38,14 @@ class Token:
     def ends_value(self) -> bool:
         """Whether a value may end with this token."""
         is_name = self.kind == "name" and not self.is_call and self.text not in WORDS
-        return self.kind == "number" or self.text == ")" or is_name
+        return self.kind in ("number", "quoted") or self.text == ")" or is_name
 
     @property
     def starts_value(self) -> bool:
         """Whether a value may start with this token."""
-        return self.kind == "number" or self.text == "(" or (self.kind == "name" and self.text not in _INFIX)
+        return (
+            self.kind in ("number", "quoted") or self.text == "(" or (self.kind == "name" and self.text not in _INFIX)
+        )
 
 
 def complain(text: str, start: int, width: int, message: str) -> ExpressionError:

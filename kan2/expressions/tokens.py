@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from kan2.expressions.characters import (
     LINE_ENDS,
-    NO_LETTERS,
     RAISED,
     ROOTS,
     SAME,
@@ -25,6 +24,7 @@ from kan2.expressions.characters import (
     plain_characters,
     unknown_character,
 )
+from kan2.expressions.symbols import NAME
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, GREEK
 from kan2.expressions.words import BETWEEN, GLUED, NOT_NUMBERS, suggest
@@ -33,8 +33,8 @@ MAX_DEPTH = 100
 
 
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    rf"|(?P<raised>[{RAISED}]+)|(?P<name>(?:(?![{NO_LETTERS}])[^\W\d])(?:(?![{NO_LETTERS}])\w)*)"
+    r"(?P<space>\s+)|(?P<quoted>`(?:[^`]|``)+`)|(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    rf"|(?P<raised>[{RAISED}]+)|(?P<name>{NAME})"
     r"|(?P<op>\*\*|<=|>=|==|!=|//|[-+*/^(),|<>%])|(?P<root>[√∛∜])"
 )
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])[0-9a-fA-F_]*(?!\w)")
@@ -96,6 +96,10 @@ class _Tokenizer:
                 continue
             elif kind == "name":
                 tokens += self.split_name(word, start)
+                continue
+            elif kind == "quoted":
+                name = self.original[start + 1 : position - 1].replace("``", "`")
+                tokens.append(Token("quoted", name, start))
                 continue
             elif kind == "root":
                 tokens.append(Token("root", str(ROOTS[word]), start))

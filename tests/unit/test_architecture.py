@@ -24,14 +24,15 @@ FILES = {
 FLOORS = [
     *(
         "errors",
+        "options",
         "interrupts",
         "types",
         "html",
         "expressions",
         "functions",
+        "tables",
         "core",
         "serialize",
-        "tables",
         "analysis",
         "training",
     ),
