@@ -167,6 +167,6 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
     plain = {s: symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
     # Without this filter SymPy would build the whole expression anew.
-    changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
+    changed: Any = {s: p for s, p in plain.items() if type(s) is not type(p) or s != p}
     same: Any = expression.xreplace(changed)
     return same
