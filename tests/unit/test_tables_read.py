@@ -340,7 +340,6 @@ def test_a_file_that_cannot_be_opened(tmp_path, monkeypatch):
         (" \n\n", "which is empty"),
         ("# a\n# b\n", "comments alone"),
         ("a,b\n", "only a header in .*: a, b"),
-        ("t,v\ns,m/s\n", "no rows|only a header|first row"),
         (bytes(range(256)) * 20, "whose bytes are no text"),
         ("a,b,a\n1,2,3\n", r"'a' \(columns 1, 3\).*names="),
         ("a,b\n1,2\n3\n4,5\n", r"expected 2 values a row, as in the first one, got 1 in line 3 of .*: '3'"),
@@ -395,9 +394,9 @@ def test_a_line_without_end(monkeypatch):
     monkeypatch.setattr("kan2.tables._csv.MAX_LINE", 2**20)
     refused(b"1" * 2**20, "a longer one")
     refused(b"a,b\n1,2\n3,4\n5,6\n1,2\n3,4\n5,6\n" + b"1" * 2**23, "a longer one")
-    wide = "\n".join([",".join(f"c{i}" for i in range(60_000)), ",".join(["1.5"] * 60_000)])
+    wide = "\n".join([",".join(f"c{i}" for i in range(12_000)), ",".join(["1.5"] * 12_000)])
     monkeypatch.undo()
-    assert len(read(io.StringIO(wide), columns=["c59999"])) == 1
+    assert len(read(io.StringIO(wide), columns=["c11999"])) == 1
 
 
 def test_a_bomb_is_noticed_while_it_grows(tmp_path, monkeypatch):
