@@ -254,7 +254,7 @@ def _packed(
     return Source(name, suffix, unpacked, None, head)
 
 
-def _unpack(packed: BufferedIOBase, kind: str) -> Any:
+def _unpack(packed: Any, kind: str) -> Any:
     import bz2
     import gzip
     import lzma
