@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from kan2.core.data import as_dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
+from kan2.interrupts import deadline as time_is_over
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
@@ -161,7 +162,7 @@ def fit(
     check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
     check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance, seconds=seconds)
     optimiser = Optimiser.of(opt, lr, batch, seed)
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    deadline = min(time_is_over(), math.inf if seconds is None else time.perf_counter() + seconds)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
     last: Objective = model.objective or Objective()
     if residual is None and data is None and loss is None:
