@@ -34,6 +34,10 @@ class UnknownNameError(Kan2Error, ValueError):
     """A function, optimiser, variable or option is not known under this name."""
 
 
+class OptionError(Kan2Error, TypeError):
+    """A function has no argument of this name."""
+
+
 class EdgeError(Kan2Error, ValueError):
     """An edge, node or layer does not exist or is of the wrong kind for this operation."""
 

@@ -36,6 +36,8 @@ class Dataset:
         auxiliary: (name, definition) of the injected features.
         X_test: test samples, or None.
         y_test: test targets, or None.
+        description: what the data are and where they come from.
+        units: (name, unit of measure) of inputs and outputs, where they are known.
     """
 
     X: Float[Tensor, "batch input"]
@@ -45,6 +47,8 @@ class Dataset:
     auxiliary: tuple[tuple[str, str], ...] = ()
     X_test: Float[Tensor, "test input"] | None = None
     y_test: Float[Tensor, "test output"] | None = None
+    description: str = ""
+    units: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return self.X.shape[0]
