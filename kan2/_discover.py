@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.progress import Progress, Reporter
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.discovery.symbolify import auto_symbolic
-from kan2.errors import Kan2Error, OptionError, TrainingError
+from kan2.errors import Kan2Error, OptionError, TrainingError, unknown_name
 from kan2.interrupts import Interruptible, OutOfTime, is_late, time_limit
 from kan2.multkan import MultKAN
 from kan2.symbolic.snap import snap_constants
@@ -94,9 +95,9 @@ def discover(
         is true.
 
     Raises:
-        OptionError: an option that neither this function nor `auto_symbolic` knows, or a value out of its range.
+        OptionError: an option that neither this function nor `auto_symbolic` knows.
         UnknownNameError: no such function in the library.
-        TrainingError: no attempt could be trained.
+        TrainingError: no attempt could be trained, or attempts, seconds or progress are something else.
         KeyboardInterrupt: Ctrl-C came before the first network was trained.
 
     Example:
@@ -200,14 +201,14 @@ def _check(options: dict[str, Any], attempts: Any, seconds: Any, progress: Any, 
     for name in options:
         if name not in known:
             names = [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known
-            raise OptionError(_unknown_option(name, names))
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise OptionError(f"discover: expected attempts as a whole number >= 1, got {attempts!r}.")
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            raise OptionError(unknown_name("discover", "option", name, names).args[0])
+    if isinstance(attempts, bool) or not isinstance(attempts, Integral) or attempts < 1:
+        raise TrainingError(f"discover: expected attempts as a whole number >= 1, got {attempts!r}.")
+    is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
     if seconds is not None and not (is_number and seconds >= 0):
-        raise OptionError(f"discover: expected seconds as a number >= 0, got {seconds!r}. None is no limit.")
+        raise TrainingError(f"discover: expected seconds as a number >= 0, got {seconds!r}. None is no limit.")
     if progress is not None and not callable(progress):
-        raise OptionError(f"discover: expected progress as a function of one record, got {progress!r}.")
+        raise TrainingError(f"discover: expected progress as a function of one record, got {progress!r}.")
     for name in () if library is None else library:
         functions.get(name)
 

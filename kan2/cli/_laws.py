@@ -1,0 +1,36 @@
+"""How formulas are shown: `target = formula`, with as many digits as the data carry, and as LaTeX."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kan2.multkan import MultKAN
+
+DIGITS = 6  # of numbers in text; --json has them all
+
+
+def texts(model: "MultKAN", digits: int | None) -> list[str]:
+    """Returns the formula of each output.
+
+    Raises:
+        FormulaError: some edges are still splines.
+    """
+    return [str(formula) for formula in _several(model.symbolic_formula(digits=digits, check=False))]
+
+
+def latex(model: "MultKAN", digits: int | None = None) -> list[str]:
+    """Returns the formula of each output as LaTeX."""
+    return [str(formula) for formula in _several(model.latex(digits=digits, check=False))]
+
+
+def equations(model: "MultKAN", formulas: list[str], sign: str = "=") -> list[str]:
+    """Returns `output = formula` for each output."""
+    return [f"{name} {sign} {formula}" for name, formula in zip(model.spec.outputs, formulas)]
+
+
+def alone(values: list[Any]) -> Any:
+    """Returns the only value of a list, or the list: one output is the usual case."""
+    return values[0] if len(values) == 1 else values
+
+
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
