@@ -54,6 +54,12 @@ class SerializationError(Kan2Error, ValueError):
     """A file is not a saved kan2 model, or was saved by an incompatible version."""
 
 
+class NumberError(DataError):
+    """A column holds something else than numbers; `kind` says what, such as "dates"."""
+
+    kind = "something else"
+
+
 class DataWarning(UserWarning):
     """Some samples were left out, because numbers that belong to them are not finite."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kan2.errors import DataError, unknown_name
+from kan2.errors import DataError, NumberError, unknown_name
 
 # What is no number, and what to do about it; {0} is the name of the column in code.
 _REMEDIES = {
@@ -29,6 +29,11 @@ _REMEDIES = {
     "nested values": "Give each part a column of its own.",
 }
 _KINDS = {"M": "dates", "m": "durations", "c": "complex numbers", "U": "text", "S": "text", "T": "text"}
+
+_CLASSES = {
+    "datetime": "dates", "Timestamp": "dates", "date": "dates", "datetime64": "dates", "timedelta": "durations",
+    "Timedelta": "durations", "timedelta64": "durations", "time": "times of day",
+}  # fmt: skip
 
 
 def named_columns(values: Any) -> dict[str, Any] | None:
@@ -248,18 +253,18 @@ def _entry(entry: Any, where: str, name: str | None) -> float:
         raise _no_numbers("complex numbers", where, name)
     if isinstance(entry, str | bytes):
         raise _no_numbers("text", where, name, repr(entry))
-    kind = {"datetime": "dates", "Timestamp": "dates", "date": "dates", "timedelta": "durations", "Timedelta": "durations"}
-    if (found := kind.get(type(entry).__name__)) is not None:
-        raise _no_numbers(found, where, name)
-    raise _no_numbers(f"{type(entry).__name__} objects", where, name)
+    kind = type(entry).__name__
+    raise _no_numbers(_CLASSES.get(kind, f"{kind} objects"), where, name)
 
 
-def _no_numbers(kind: str, where: str, name: str | None, example: str | None = None) -> DataError:
+def _no_numbers(kind: str, where: str, name: str | None, example: str | None = None) -> NumberError:
     column = "" if name is None else f" in column {name!r}"
     code = name if name is not None and name.isidentifier() else "column"
     remedy = _REMEDIES.get(kind, "Pass an array, a list or a frame of numbers.").replace("{0}", code)
     shown = "" if example is None else f" such as {example[:40]}"
-    return DataError(f"{where}: expected numbers, got {kind}{shown}{column}. {remedy}")
+    error = NumberError(f"{where}: expected numbers, got {kind}{shown}{column}. {remedy}")
+    error.kind = kind
+    return error
 
 
 def _not_an_array(values: Any, where: str, name: str | None, error: Exception) -> DataError:
