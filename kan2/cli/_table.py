@@ -1,55 +1,57 @@
 """Reading a table from what is typed: a file, standard input, or a table that comes with the library."""
 
-import csv
-import io
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from kan2.cli._errors import Refusal
+from kan2.errors import DataError
 
-from kan2.errors import DataError, unknown_name
+if TYPE_CHECKING:
+    from kan2.tables.table import Table
+
+PREFIX = "datasets:"
 
 
 @dataclass(frozen=True)
-class Plain:
-    cells: dict[str, list[str]]
-    units: dict[str, str] = field(default_factory=dict)
+class Source:
+    """A table, and what is known of it.
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(self.cells)
+    Attributes:
+        table: the columns.
+        outputs: those that the table is there to explain; empty where nobody said so.
+        description: a line about it; empty where there is none.
+    """
 
-    def __len__(self) -> int:
-        return len(next(iter(self.cells.values()), []))
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.cells:
-            raise unknown_name("table", "column", name, self.cells)
-        try:
-            return np.array([float(c) if c else np.nan for c in self.cells[name]])
-        except ValueError:
-            raise DataError(f"table: expected numbers, got text in column {name!r}.") from None
-
-    def _rows(self, kept: Any) -> "Plain":
-        return Plain({n: [c for c, k in zip(cells, kept) if k] for n, cells in self.cells.items()}, self.units)
-
-    def where(self, condition: str) -> "Plain":
-        name, sign, value = condition.split()
-        column = self[name]
-        kept = {">": column > float(value), "<": column < float(value)}[sign]
-        return self._rows(kept)
-
-    def drop_missing(self, columns: Any = None) -> "Plain":
-        return self._rows(np.isfinite(np.stack([self[n] for n in columns or self.columns])).all(0))
+    table: "Table"
+    outputs: tuple[str, ...] = ()
+    description: str = ""
 
 
-def read_table(source: str) -> Any:
-    """Reads the table that is typed as `source`."""
-    text = sys.stdin.read() if source == "-" else Path(source).read_text()
-    lines = [line for line in io.StringIO(text) if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise DataError(f"table: expected rows, got an empty file {source!r}.")
-    names, *rows = csv.reader(lines)
-    return Plain({name: [row[i] for row in rows] for i, name in enumerate(names)})
+def read_source(source: str) -> Source:
+    """Reads the table that is typed as `source`.
+
+    Raises:
+        Refusal: there is no such file.
+        UnknownNameError: there is no such data set.
+        DataError: the file is no table.
+    """
+    if source.startswith(PREFIX):
+        return _of_library(source.removeprefix(PREFIX))
+    from kan2.tables.read import read
+
+    try:
+        table = read(source)
+    except DataError as error:
+        if source != "-" and not Path(source).is_file():
+            raise Refusal(str(error).partition(": ")[2]) from error
+        raise
+    return Source(table, description=" ".join(table.comments[:1]))
+
+
+def _of_library(name: str) -> Source:
+    from kan2 import datasets
+
+    data = datasets.load(name)
+    about = datasets.describe(name)
+    return Source(datasets.table(name), data.outputs, about.title)
