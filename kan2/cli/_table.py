@@ -50,8 +50,6 @@ def read_source(source: str) -> Source:
 
 
 def _of_library(name: str) -> Source:
-    from kan2 import datasets
+    from kan2.datasets import describe, load, table
 
-    data = datasets.load(name)
-    about = datasets.describe(name)
-    return Source(datasets.table(name), data.outputs, about.title)
+    return Source(table(name), load(name).outputs, describe(name).title)
