@@ -86,6 +86,18 @@ def unknown_name(where: str, kind: str, name: object, known: Iterable[str]) -> U
     return UnknownNameError(f"{where}: unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
 
 
+def unknown_options(where: str, given: Iterable[str], known: Iterable[str]) -> OptionError:
+    """Builds the error for options of which a function has none.
+
+    Example:
+        >>> unknown_options("fit", ["stpes"], ["steps", "seed"]).args[0]
+        "fit: unknown option 'stpes'. Did you mean 'steps'? Known: steps, seed."
+    """
+    known = list(known)
+    wrong = next(name for name in given if name not in known)
+    return OptionError(unknown_name(where, "option", wrong, known).args[0])
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """Warns at the line of the caller's own code that led here, however deep in the library that was found."""
     frame: FrameType | None = sys._getframe(1)

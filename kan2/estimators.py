@@ -15,10 +15,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from sympy import preorder_traversal
 
+from kan2.core.columns import is_array, samples_and_targets, with_columns
+from kan2.core.data import Columns
 from kan2.core.spec import default_names
 from kan2.errors import FormulaError
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
+from kan2.tables.frames import numbers
 from kan2.training.distinct import distinct
 from kan2.training.history import History
 from kan2.training.objective import Objective
@@ -138,6 +141,8 @@ class _KANEstimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
+        names = getattr(self, "feature_names_in_", None)
+        X = with_columns(X, None if names is None else tuple(names), type(self).__name__)
         return self.model_.predict(validate_data(self, X, dtype=np.float64, reset=False))
 
 
@@ -173,15 +178,22 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         1.0
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANRegressor":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: Columns | None = None) -> "KANRegressor":
         """Trains a new network.
 
         Args:
-            X: (samples, features) array or data frame, finite.
+            X: (samples, features) array or frame, finite; with `target` a frame or the path of a table as a whole.
             y: (samples,) or (samples, outputs) targets.
             sample_weight: (samples,) non-negative weights.
+            target: name of the column of targets in a table as a whole, or several.
+
+        Raises:
+            DataError: columns hold no numbers, `target` is given beside y.
+            UnknownNameError: a column is not there.
         """
-        name = getattr(y, "name", None)
+        X, y = samples_and_targets(X, y, target, type(self).__name__)
+        name = getattr(y, "name", None) if target is None else target if isinstance(target, str) else None
+        y = y if y is None or is_array(y) else numbers(y, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
@@ -284,14 +296,20 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         )
         self.label_smoothing = label_smoothing
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANClassifier":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: str | None = None) -> "KANClassifier":
         """Trains a new network.
 
         Args:
-            X: (samples, features) array or data frame, finite.
+            X: (samples, features) array or frame, finite; with `target` a frame or the path of a table as a whole.
             y: (samples,) labels of at least two classes.
             sample_weight: (samples,) non-negative weights.
+            target: name of the column of labels in a table as a whole.
+
+        Raises:
+            DataError: columns hold no numbers, `target` is given beside y.
+            UnknownNameError: a column is not there.
         """
+        X, y = samples_and_targets(X, y, target, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         labels, codes = np.unique(y, return_inverse=True)

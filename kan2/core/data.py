@@ -246,14 +246,19 @@ def _of_table(table: Any, names: Sequence[str] | None, target: Columns | None) -
         raise DataError(f"data: expected inputs without the target, got {', '.join(both)} among them. Leave it out.")
     if not outputs or len(set(outputs)) < len(outputs):
         raise DataError(f"data: expected different names of targets, got {outputs!r}.")
-    inputs = tuple(names) if names is not None else _inputs_of(columns, outputs)
+    inputs = tuple(names) if names is not None else inputs_of(columns, outputs)
     X, y = (torch.from_numpy(matrix(columns, chosen, "data")) for chosen in (inputs, outputs))
     units = getattr(table, "units", {})
     known = tuple((name, units[name]) for name in (*inputs, *outputs) if name in units)
     return Dataset(X, y, inputs, outputs, units=known)
 
 
-def _inputs_of(columns: Mapping[str, Any], outputs: Sequence[str]) -> tuple[str, ...]:
+def inputs_of(columns: Mapping[str, Any], outputs: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of the columns that hold numbers and are no outputs, with a warning where others are left out.
+
+    Raises:
+        DataError: there are none.
+    """
     kept, left_out = [], []
     for name in (name for name in columns if name not in outputs):
         try:

@@ -21,7 +21,7 @@ _REMEDIES = {
     "dates": "Pass the time since a start in a unit of yours, as ({0} - {0}.min()) / np.timedelta64(1, 's').",
     "times of day": "Pass the time since midnight in a unit of yours.",
     "durations": "Divide by a unit: {0} / np.timedelta64(1, 's').",
-    "complex numbers": "Pass the real and the imaginary part as two columns, or one of them, as {0}.real.",
+    "complex numbers": "Complex data not supported: pass real and imaginary parts as two columns, or one of them, as {0}.real.",
     "text": "Convert what are numbers, as {0}.astype(float); give each of a few words a column of 0 and 1.",
     "categories": "Give each category a column of 0 and 1, as pandas.get_dummies does, or take codes that are ordered.",
     "masked values": "Leave such rows out, or fill them: {0}.filled(...).",
@@ -135,8 +135,8 @@ def numbers(values: Any, where: str, name: str | None = None) -> np.ndarray:
         >>> numbers(np.array([1 + 2j]), "X", "z")
         Traceback (most recent call last):
             ...
-        kan2.errors.DataError: X: expected numbers, got complex numbers in column 'z'. Pass the real and the imaginary \
-part as two columns, or one of them, as z.real.
+        kan2.errors.DataError: X: expected numbers, got complex numbers in column 'z'. Complex data not supported: pass \
+real and imaginary parts as two columns, or one of them, as z.real.
     """
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
@@ -157,7 +157,7 @@ part as two columns, or one of them, as z.real.
     if (kind := _KINDS.get(getattr(dtype, "kind", ""))) is not None:
         raise _no_numbers(kind, where, name)
     if hasattr(values, "iloc") and getattr(dtype, "kind", "O") in "iufb":
-        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))  # a copy that may be written to
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -192,6 +192,21 @@ def matrix(columns: Mapping[str, Any], names: Sequence[str], where: str) -> np.n
             f"{tuple(found[0].shape)} in {names[0]!r}."
         )
     return np.stack(found, 1)
+
+
+def arrow_of(columns: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
+    """Returns a pyarrow.Table of the numbers in the named columns, for libraries that know no other frames.
+
+    Raises:
+        UnknownNameError, DataError: as `matrix`.
+
+    Example:
+        >>> arrow_of({"a": [1, 2], "b": [3, 4]}, ["b"], "X").to_pydict()
+        {'b': [3.0, 4.0]}
+    """
+    import pyarrow
+
+    return pyarrow.table(dict(zip(names, matrix(columns, names, where).T)))
 
 
 def _of_frame(values: Any, where: str) -> np.ndarray:

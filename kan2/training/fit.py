@@ -175,8 +175,9 @@ def fit(
         residual = last.residual
         residual_weights = last.residual_weights if residual_weights is None else residual_weights
     if residual is not None:
-        others = {"data": data, "target": target, "test": test, "sample_weight": sample_weight,
-                  "validation": validation, "lr": lr, "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
+        others = {"data": data, "target": target, "test": test, "sample_weight": sample_weight, "lr": lr,
+                  "validation": validation, "batch": batch, "patience": patience,
+                  "checkpoint": checkpoint}  # fmt: skip
         asked = {"restarts": restarts > 1, "resume": resume, "loss": loss not in (None, "mse"), "lamb": lamb != 0,
                  "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "smoothing": bool(smoothing),
                  "opt": optimiser.name != "LM"}  # fmt: skip
