@@ -30,7 +30,7 @@ from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.progress import Progress, Reporter
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.discovery.symbolify import auto_symbolic
-from kan2.errors import Kan2Error, OptionError, TrainingError, unknown_name
+from kan2.errors import Kan2Error, TrainingError, unknown_options
 from kan2.interrupts import Interruptible, OutOfTime, is_late, time_limit
 from kan2.multkan import MultKAN
 from kan2.symbolic.snap import snap_constants
@@ -110,10 +110,11 @@ def discover(
     samples = as_dataset(data) if target is None else as_dataset(data, target=target)
     search = _Search(samples, Reporter(attempts, progress))
     given = smaller = _width(samples) if width is None else width, mult_arity
+    late = False
     with Interruptible() as block:
         with time_limit(None if seconds is None else SEARCH * seconds):
             for attempt in range(attempts):
-                if search.trained is not None and is_late():
+                if search.trained is not None and (late := is_late()):
                     break
                 search.tell.begin(attempt + 1)
                 try:
@@ -136,14 +137,16 @@ def discover(
                 smaller = smaller or (None if is_found else _other_kind(model, *given)) or given
                 if is_found and (not _n_free(model) or search.n_found == CONFIRMATIONS):
                     break
+            else:
+                late = is_late()
     if search.trained is None:
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
     best = search.best()
-    is_late_now = block.out_of_time or best.report.out_of_time
-    if is_late_now and best.is_formula and best.report.snap is None and options.get("snap", True):
+    late = late or block.out_of_time
+    if late and best.is_formula and best.report.snap is None and options.get("snap", True):
         best = _with_exact_numbers(best, samples, (1 - SEARCH) * (seconds or 0.0))
     best.report.pareto, best.report.found = search.table, _is_found(best, samples)
-    best.report.out_of_time, best.report.interrupted = is_late_now, block.interrupted and not block.out_of_time
+    best.report.out_of_time, best.report.interrupted = late, block.interrupted and not block.out_of_time
     return best
 
 
@@ -198,10 +201,8 @@ def _check(options: dict[str, Any], attempts: Any, seconds: Any, progress: Any, 
     # What is passed on comes to its function after minutes of training, too late to say that there is no such option.
     own, there = (inspect.signature(function).parameters.values() for function in (discover, auto_symbolic))
     known = [p.name for p in there if p.kind is p.KEYWORD_ONLY and p.name not in ("library", "steps")]
-    for name in options:
-        if name not in known:
-            names = [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known
-            raise OptionError(unknown_name("discover", "option", name, names).args[0])
+    if not set(options) <= set(known):
+        raise unknown_options("discover", options, [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known)
     if isinstance(attempts, bool) or not isinstance(attempts, Integral) or attempts < 1:
         raise TrainingError(f"discover: expected attempts as a whole number >= 1, got {attempts!r}.")
     is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from kan2.cli._errors import Refusal
 from kan2.cli._options import names
-from kan2.errors import DataError, unknown_name
+from kan2.errors import DataError, Kan2Error, unknown_name
 
 if TYPE_CHECKING:
+    from kan2.cli._table import Source
     from kan2.core.data import Dataset
+    from kan2.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,19 @@ def choose(selection: Selection) -> Chosen:
         DataError: the table cannot be read, holds no numbers, or lacks values.
     """
     import numpy as np
-    import torch
 
-    from kan2.cli._table import read_table
-    from kan2.core.data import Dataset
+    from kan2.cli._table import read_source
+    from kan2.core.data import as_dataset
     from kan2.core.samples import augment
 
     definitions = _definitions(selection.augment)
-    table = read_table(selection.source)
-    if selection.where is not None:
-        table = rows(table, selection.where)
-    target = _targets(table, selection)
+    source = read_source(selection.source)
+    table = source.table if selection.where is None else rows(source.table, selection.where)
+    target = _targets(source, selection)
     left_out: tuple[str, ...] = ()
     inputs = selection.inputs
+    if inputs is None and selection.target is None:
+        inputs = list(source.inputs) or None
     if inputs is None:
         others = [name for name in table.columns if name not in target]
         inputs = [name for name in others if is_number(table, name)]
@@ -101,20 +103,16 @@ def choose(selection: Selection) -> Chosen:
                 "--drop-missing to leave such rows out."
             )
         table = table.drop_missing([*inputs, *target])
-    if not len(table):
-        raise DataError(f"table: expected rows, got none of {n} that has a value in each chosen column.")
-    x, y = (np.stack([table[name] for name in group], 1) for group in (inputs, target))
-    for name, column in zip([*inputs, *target], np.hstack([x, y]).T):
-        if not np.isfinite(column).all():
+    for name in [*inputs, *target]:
+        if not np.isfinite(table[name]).all():
             raise DataError(f"table: expected finite numbers, got infinity in {name!r}. Leave the row out with --where.")
-    samples = Dataset(torch.from_numpy(x), torch.from_numpy(y), tuple(inputs), tuple(target))
+    samples = as_dataset(table, inputs, target)
     if definitions:
         samples = augment(samples, definitions)
-    units = {name: unit for name, unit in dict(getattr(table, "units", {})).items() if unit}
-    return Chosen(samples, units, left_out, n - len(table))
+    return Chosen(samples, dict(table.units), left_out, n - len(table))
 
 
-def is_number(table: Any, name: str) -> bool:
+def is_number(table: "Table", name: str) -> bool:
     """Whether a column holds numbers."""
     try:
         table[name]
@@ -177,20 +175,28 @@ def _layer(part: str, text: str) -> Any:
     )
 
 
-def _targets(table: Any, selection: Selection) -> list[str]:
+def _targets(source: "Source", selection: Selection) -> list[str]:
+    columns = source.table.columns
     if selection.target is not None:
         for name in selection.target:
-            if name not in table.columns:
-                raise unknown_name("table", "column", name, table.columns)
+            if name not in columns:
+                raise unknown_name("table", "column", name, columns)
         return selection.target
-    known = getattr(table, "outputs", ())
-    if known:
-        return list(known)
-    raise Refusal(f"expected --target NAME with the column to explain, got none. Columns: {', '.join(table.columns)}.")
+    if source.outputs:
+        return list(source.outputs)
+    raise Refusal(f"expected --target NAME with the column to explain, got none. Columns: {', '.join(columns)}.")
 
 
-def rows(table: Any, condition: str) -> Any:
-    kept = table.where(condition)
+def rows(table: "Table", condition: str) -> "Table":
+    """Returns the rows for which a condition holds.
+
+    Raises:
+        Refusal: it is no condition, or holds for no row.
+    """
+    try:
+        kept = table.where(condition)
+    except Kan2Error as error:
+        raise Refusal(str(error).replace("where: ", "--where: ")) from error
     if not len(kept):
         raise Refusal(f"expected rows for which {condition!r} holds, got none of {len(table)}. Change --where.")
     return kept

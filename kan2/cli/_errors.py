@@ -125,9 +125,13 @@ def _close_stdout() -> None:
 
 @contextmanager
 def _warnings_in_one_line(command: str | None, is_quiet: bool) -> Iterator[None]:
+    seen: set[str] = set()
+
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        if category.__module__.startswith(_OURS) and not is_quiet:
-            typer.echo(_one_line(f"{_name(command)}: warning: {message}"), err=True)
+        line = _one_line(f"{_name(command)}: warning: {message}")
+        if category.__module__.startswith(_OURS) and not is_quiet and line not in seen:
+            seen.add(line)
+            typer.echo(line, err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

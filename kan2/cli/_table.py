@@ -1,6 +1,6 @@
 """Reading a table from what is typed: a file, standard input, or a table that comes with the library."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,13 @@ class Source:
 
     Attributes:
         table: the columns.
-        outputs: those that the table is there to explain; empty where nobody said so.
+        inputs: those that explain; empty where nobody said so.
+        outputs: those that are explained.
         description: a line about it; empty where there is none.
     """
 
     table: "Table"
+    inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     description: str = ""
 
@@ -51,5 +53,13 @@ def read_source(source: str) -> Source:
 
 def _of_library(name: str) -> Source:
     from kan2.datasets import describe, load, table
+    from kan2.tables.read import read
 
-    return Source(table(name), load(name).outputs, describe(name).title)
+    data, about = load(name), describe(name)
+    if about.rows is not None and {*data.inputs, *data.outputs} <= set(about.columns):
+        whole = table(name)
+    else:
+        # A formula has no table, and what is computed from its columns, as rates are, stands in none.
+        columns = dict(zip([*data.inputs, *data.outputs], [*data.X.T.numpy(), *data.y.T.numpy()]))
+        whole = replace(read(columns), units=dict(data.units))
+    return Source(whole, data.inputs, data.outputs, about.title)

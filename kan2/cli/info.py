@@ -1,5 +1,6 @@
 """`kan2 info`: what is in a file."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,9 @@ from kan2.cli._complete import data_files, model_files
 from kan2.cli._errors import DONE
 
 if TYPE_CHECKING:
+    from kan2.cli._table import Source
     from kan2.multkan import MultKAN
+    from kan2.tables.table import Table
 
 
 def _sources(incomplete: str) -> list[str]:
@@ -35,9 +38,9 @@ def info(
 
         _network(load(Path(source)), source, json)
     else:
-        from kan2.cli._table import read_table
+        from kan2.cli._table import read_source
 
-        describe(read_table(source), source, json)
+        describe(read_source(source), source, json)
     return DONE
 
 
@@ -84,61 +87,43 @@ def _listed(values: list[int]) -> str:
     return ", ".join(map(str, values))
 
 
-def describe(table: Any, source: str, json: bool) -> None:
+def describe(source: "Source", name: str, json: bool) -> None:
     """Prints the columns of a table."""
     from kan2.cli import screen
     from kan2.cli._output import echo_json
 
-    columns = [_column(table, name) for name in table.columns]
-    description = getattr(table, "description", "") or None
+    table, description = source.table, source.description or None
+    columns = [_column(table, column) for column in table.columns]
     if json:
         echo_json(
-            {"kind": "table", "file": source, "description": description, "rows": len(table), "columns": columns}
+            {"kind": "table", "file": name, "description": description, "rows": len(table), "columns": columns}
         )
         return
-    screen.pairs([("table", source), ("about", description), ("rows", len(table))])
+    screen.pairs([("table", name), ("about", description), ("rows", len(table))])
     shown = ["column", "unit", "lowest", "highest", "mean", "missing"]
-    rows = [
-        [
-            c["column"],
-            c["unit"] or "",
-            *(c["kind"] if i == 0 and c["kind"] != "numbers" else _number(c[k]) for i, k in enumerate(shown[2:5])),
-            str(c["missing"]),
-        ]
-        for c in columns
-    ]
+    rows = [[c["column"], c["unit"] or "", *(_number(c[k]) for k in shown[2:5]), str(c["missing"])] for c in columns]
+    if any(c["kind"] != "numbers" for c in columns):
+        shown.insert(1, "what")
+        rows = [[row[0], c["kind"], *row[1:]] for row, c in zip(rows, columns)]
     typer.echo()
-    screen.show(shown, rows, right=shown[2:])
+    screen.show(shown, rows, right=shown[-4:])
 
 
-def _column(table: Any, name: str) -> dict[str, Any]:
+def _column(table: "Table", name: str) -> dict[str, Any]:
     import numpy as np
 
     from kan2.errors import DataError
 
-    unit = dict(getattr(table, "units", {})).get(name) or None
+    found = {"column": name, "unit": table.units.get(name), "kind": "numbers", "missing": table.missing(name)}
     try:
         values = table[name]
     except DataError as error:
-        kind = str(error).partition("got ")[2].partition(" in ")[0].partition(" such")[0] or "no numbers"
-        return {"column": name, "unit": unit, "kind": kind, "lowest": None, "highest": None, "mean": None,
-                "missing": _n_missing(table, name)}  # fmt: skip
+        # Its message says what it is: "expected numbers, got text such as ...".
+        kind = re.search(r"got (.*?) (?:such as|in column)", str(error))
+        values, found["kind"] = np.empty(0), kind[1] if kind else "no numbers"
     known = values[~np.isnan(values)]
-    empty = not len(known)
-    return {
-        "column": name,
-        "unit": unit,
-        "kind": "numbers",
-        "lowest": None if empty else float(known.min()),
-        "highest": None if empty else float(known.max()),
-        "mean": None if empty else float(known.mean()),
-        "missing": len(values) - len(known),
-    }
-
-
-def _n_missing(table: Any, name: str) -> int:
-    arrow = getattr(table, "arrow", None)
-    return 0 if arrow is None else int(arrow.column(name).null_count)
+    numbers = (None, None, None) if not len(known) else (known.min(), known.max(), known.mean())
+    return found | dict(zip(("lowest", "highest", "mean"), numbers))
 
 
 def _number(value: float | None) -> str:

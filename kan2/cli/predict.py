@@ -67,10 +67,10 @@ def inputs_of(network: "MultKAN", source: str, where: str | None) -> tuple[list[
     import numpy as np
 
     from kan2.cli._data import rows
-    from kan2.cli._table import read_table
+    from kan2.cli._table import read_source
     from kan2.errors import unknown_name
 
-    table = read_table(source)
+    table = read_source(source).table
     table = table if where is None else rows(table, where)
     names = list(network.spec.inputs)
     for name in names:
