@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kan2.cli._errors import DONE, Group
+from kan2.cli._errors import Group
 from kan2.cli.compile import compile_formula
 from kan2.cli.datasets import datasets
 from kan2.cli.discover import discover
@@ -25,19 +25,21 @@ EPILOG = (
 app = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EPILOG)
 
 
-@app.callback(invoke_without_command=True)
-def kan2(
-    ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
-) -> int | None:
-    """Kolmogorov-Arnold networks for science: from a table to a formula and back."""
-    if version:
+def _version(asked: bool) -> bool:
+    if asked:
         typer.echo(f"kan2 {sys.modules['kan2'].__version__}")
         raise typer.Exit
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
-    return DONE
+    return asked
+
+
+@app.callback()
+def kan2(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """Kolmogorov-Arnold networks for science: from a table to a formula and back."""
 
 
 for command in (discover, fit, predict, formula, tree, plot, compile_formula, explain, info, datasets):

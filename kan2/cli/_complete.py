@@ -23,8 +23,9 @@ def data_files(incomplete: str) -> list[str]:
 def columns(ctx: Any, incomplete: str) -> list[str]:
     """Returns names of columns of the data on the command line; after a comma the next one is completed."""
     done, comma, start = incomplete.rpartition(",")
-    source = ctx.params.get("data")
-    names = _header(source) if isinstance(source, str) else []
+    # Behind an option that waits for its value, the words before it are not sorted into parameters.
+    sources = [ctx.params.get("data"), ctx.params.get("source"), *ctx.args]
+    names = next((found for source in sources if isinstance(source, str) and (found := _header(source))), [])
     return [f"{done}{comma}{name}" for name in names if name.startswith(start) and name not in done.split(",")]
 
 

@@ -38,7 +38,7 @@ class Group(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Runs the command line and exits with its status; `--debug`, anywhere, shows tracebacks."""
-        words = list(sys.argv[1:] if args is None else args)
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
         options = words[: words.index("--")] if "--" in words else words
         is_debugged = "--debug" in options
         if is_debugged:
