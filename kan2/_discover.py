@@ -111,7 +111,7 @@ def discover(
     search = _Search(samples, Reporter(attempts, progress))
     given = smaller = _width(samples) if width is None else width, mult_arity
     late = False
-    with Interruptible() as block:
+    with Interruptible() as block:  # noqa: SIM117  # whose end is outside the limit
         with time_limit(None if seconds is None else SEARCH * seconds):
             for attempt in range(attempts):
                 if search.trained is not None and (late := is_late()):
@@ -206,7 +206,7 @@ def _check(options: dict[str, Any], attempts: Any, seconds: Any, progress: Any, 
     if isinstance(attempts, bool) or not isinstance(attempts, Integral) or attempts < 1:
         raise TrainingError(f"discover: expected attempts as a whole number >= 1, got {attempts!r}.")
     is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and seconds >= 0):
+    if seconds is not None and not (is_number and float(seconds) >= 0):
         raise TrainingError(f"discover: expected seconds as a number >= 0, got {seconds!r}. None is no limit.")
     if progress is not None and not callable(progress):
         raise TrainingError(f"discover: expected progress as a function of one record, got {progress!r}.")

@@ -1,9 +1,8 @@
 """From options to samples: which rows, which columns, what is to be explained."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kan2.cli._errors import Refusal
 from kan2.cli._options import names
@@ -105,7 +104,9 @@ def choose(selection: Selection) -> Chosen:
         table = table.drop_missing([*inputs, *target])
     for name in [*inputs, *target]:
         if not np.isfinite(table[name]).all():
-            raise DataError(f"table: expected finite numbers, got infinity in {name!r}. Leave the row out with --where.")
+            raise DataError(
+                f"table: expected finite numbers, got infinity in {name!r}. Leave the row out with --where."
+            )
     samples = as_dataset(table, inputs, target)
     if definitions:
         samples = augment(samples, definitions)
@@ -136,25 +137,6 @@ def held_out(samples: "Dataset", share: float, seed: int) -> "Dataset":
     return replace(samples, X=samples.X[kept], y=samples.y[kept], X_test=samples.X[held], y_test=samples.y[held])
 
 
-def layers(text: str | None, samples: "Dataset", default: Sequence[Any] | None = None) -> list[Any] | None:
-    """Returns the width of a network from the option --width, whose inputs and outputs the data know.
-
-    Args:
-        text: hidden layers as `5`, `2+1` or `5,2+1`; "none" for none.
-        samples: the data.
-        default: hidden layers where there is no text; None gives None.
-
-    Raises:
-        Refusal: the text is something else.
-    """
-    if text is None and default is None:
-        return None
-    hidden: list[Any] = [] if default is None else list(default)
-    if text is not None:
-        hidden = [] if text.strip() == "none" else [_layer(part, text) for part in text.split(",")]
-    return [len(samples.feature_names), *hidden, samples.y.shape[1]]
-
-
 def is_model(path: Path | str) -> bool:
     """Whether a file is a network, by its first bytes: a length, and JSON in braces."""
     try:
@@ -163,16 +145,6 @@ def is_model(path: Path | str) -> bool:
     except OSError:
         return False
     return len(head) == 9 and head[8:] == b"{" and 2 <= int.from_bytes(head[:8], "little") < 2**32
-
-
-def _layer(part: str, text: str) -> Any:
-    sums, plus, products = (piece.strip() for piece in part.partition("+"))
-    if sums.isdecimal() and (not plus or products.isdecimal()) and int(sums) + int(products or 0) > 0:
-        return [int(sums), int(products)] if plus else int(sums)
-    raise Refusal(
-        f"expected --width as 5 for five sums, 2+1 for two sums and a product, 5,2+1 for two layers, or none, got "
-        f"{text!r}."
-    )
 
 
 def _targets(source: "Source", selection: Selection) -> list[str]:

@@ -3,26 +3,30 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kan2.multkan import MultKAN
+    from kan2.core.network import Network
 
 DIGITS = 6  # of numbers in text; --json has them all
 
 
-def texts(model: "MultKAN", digits: int | None) -> list[str]:
+def texts(model: "Network", digits: int | None) -> list[str]:
     """Returns the formula of each output.
 
     Raises:
         FormulaError: some edges are still splines.
     """
-    return [str(formula) for formula in _several(model.symbolic_formula(digits=digits, check=False))]
+    from kan2.symbolic.formula import symbolic_formula
+
+    return [str(formula) for formula in _several(symbolic_formula(model, digits=digits, check=False))]
 
 
-def latex(model: "MultKAN", digits: int | None = None) -> list[str]:
+def latex(model: "Network", digits: int | None = None) -> list[str]:
     """Returns the formula of each output as LaTeX."""
-    return [str(formula) for formula in _several(model.latex(digits=digits, check=False))]
+    from kan2.symbolic.formula import latex as as_latex
+
+    return [str(formula) for formula in _several(as_latex(model, digits=digits, check=False))]
 
 
-def equations(model: "MultKAN", formulas: list[str], sign: str = "=") -> list[str]:
+def equations(model: "Network", formulas: list[str], sign: str = "=") -> list[str]:
     """Returns `output = formula` for each output."""
     return [f"{name} {sign} {formula}" for name, formula in zip(model.spec.outputs, formulas)]
 

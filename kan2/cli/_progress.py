@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+import typer
+
 
 class Ticker:
     """A line that tells what is done, how long it has taken and, where there is a limit, how long it may take yet.
@@ -19,17 +21,15 @@ class Ticker:
         self.is_live = not quiet and sys.stderr.isatty()
         self._text = ""
         self._live: Any = None
-        self._console: Any = None
 
     def __enter__(self) -> "Ticker":
-        if not self.quiet:
-            from rich.console import Console
-
-            self._console = Console(stderr=True, highlight=False)
         if self.is_live:
+            from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
+            console = Console(stderr=True, highlight=False)
+            # What is printed elsewhere goes where it would go without the line: stdout may be a file.
+            self._live = Live(self, console=console, refresh_per_second=4, transient=True, redirect_stdout=False)
             self._live.start()
         return self
 
@@ -56,5 +56,8 @@ class Ticker:
 
     def event(self, text: str) -> None:
         """Says something that stays."""
-        if self._console is not None:
-            self._console.print(f"{self.clock()}: {text}", markup=False, highlight=False, soft_wrap=True)
+        line = f"{self.clock()}: {text}"
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif not self.quiet:
+            typer.echo(line, err=True)

@@ -29,7 +29,9 @@ def compile_formula(
     domain: Domain = None,
     optimize: Optimize = None,
     splines: Annotated[bool, typer.Option("--splines", help="Splines instead of functions, on the domain.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", metavar="MODEL", help="Save the network.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="MODEL", help="Save the network.")
+    ] = None,
     force: options.Force = False,
     json: options.Json = False,
 ) -> int:

@@ -17,9 +17,10 @@ def _complete(incomplete: str) -> list[str]:
 
 def datasets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One of them, or a group of formulas.", autocompletion=_complete)
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One of them, or a group of formulas.", autocompletion=_complete),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write it as CSV.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write it as CSV.")] = None,
     force: options.Force = False,
     json: options.Json = False,
 ) -> int:

@@ -29,7 +29,9 @@ def discover(
     attempts: Annotated[int, typer.Option(min=1, help="Largest number of random starts.")] = 5,
     seconds: options.Seconds = None,
     seed: options.Seed = 0,
-    output: Annotated[Path | None, typer.Option("-o", metavar="MODEL", help="Save the network, as law.kan.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="MODEL", help="Save the network, as law.kan.")
+    ] = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -38,14 +40,14 @@ def discover(
 
     Where none is found, the best approximation is printed and called that. Ctrl-C ends the search with the best so far.
     """
-    from kan2.cli import _data, _output
+    from kan2.cli import _data, _output, _width
     from kan2.cli._progress import Ticker
 
     _output.check_output(output, force)
     selection = _data.selection_of(data, target, inputs, where, drop_missing, augment)
     chosen = _data.choose(selection)
     samples = chosen.samples
-    hidden = _data.layers(width, samples)
+    hidden = _width.layers(width, samples)
     for line in chosen.notes:
         _output.note(line, quiet)
     with Ticker(seconds, quiet) as ticker:

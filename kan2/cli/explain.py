@@ -28,7 +28,8 @@ def explain(
     domain: Domain = None,
     optimize: Optimize = None,
     output: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE", help="Draw it into this file: .svg, .png or .pdf.")
+        Path | None,
+        typer.Option("-o", readable=False, metavar="FILE", help="Draw it into this file: .svg, .png or .pdf."),
     ] = None,
     force: options.Force = False,
 ) -> int:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def fit(
     data: options.Data,
-    output: Annotated[Path, typer.Option("-o", metavar="MODEL", help="Where the network goes, as model.kan.")],
+    output: Annotated[
+        Path, typer.Option("-o", readable=False, metavar="MODEL", help="Where the network goes, as model.kan.")
+    ],
     target: options.Target = None,
     inputs: options.Inputs = None,
     where: options.Where = None,
@@ -38,13 +40,13 @@ def fit(
 
     By default it has one hidden layer of 2 n + 1 sums for n inputs. Ctrl-C saves the best so far.
     """
-    from kan2.cli import _data, _output
+    from kan2.cli import _data, _output, _width
     from kan2.cli._progress import Ticker
 
     _output.check_output(output, force)
     chosen = _data.choose(_data.selection_of(data, target, inputs, where, drop_missing, augment))
     samples = _data.held_out(chosen.samples, held_out, seed)
-    hidden = _data.layers(width, samples, default=[2 * len(samples.feature_names) + 1])
+    hidden = _width.layers(width, samples, default=[2 * len(samples.feature_names) + 1])
     assert hidden is not None
     for line in chosen.notes:
         _output.note(line, quiet)
@@ -85,10 +87,12 @@ def _errors(model: "MultKAN", x: Any, y: Any) -> dict[str, dict[str, float | int
 
 
 def _document(model: "MultKAN", samples: "Dataset", errors: Any, history: Any, output: Path) -> dict[str, Any]:
+    from kan2.cli import _laws
+
     return {
         "model": str(output),
         "inputs": list(samples.inputs),
-        "target": list(samples.outputs) if len(samples.outputs) > 1 else samples.outputs[0],
+        "target": _laws.alone(list(samples.outputs)),
         "width": model.width,
         "errors": errors,
         "steps": len(history) - 1,

@@ -22,7 +22,9 @@ def formula(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     digits: Annotated[int | None, typer.Option(min=1, max=17, help="Digits of numbers; by default all.")] = None,
     seconds: options.Seconds = None,
-    output: Annotated[Path | None, typer.Option("-o", metavar="MODEL", help="Save the network of functions.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="MODEL", help="Save the network of functions.")
+    ] = None,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -95,9 +95,7 @@ def describe(source: "Source", name: str, json: bool) -> None:
     table, description = source.table, source.description or None
     columns = [_column(table, column) for column in table.columns]
     if json:
-        echo_json(
-            {"kind": "table", "file": name, "description": description, "rows": len(table), "columns": columns}
-        )
+        echo_json({"kind": "table", "file": name, "description": description, "rows": len(table), "columns": columns})
         return
     screen.pairs([("table", name), ("about", description), ("rows", len(table))])
     shown = ["column", "unit", "lowest", "highest", "mean", "missing"]

@@ -12,7 +12,9 @@ from kan2.cli._output import PICTURES
 
 def plot(
     model: options.Model,
-    output: Annotated[Path, typer.Option("-o", metavar="FILE", help="Where to draw: .svg, .png or .pdf.")],
+    output: Annotated[
+        Path, typer.Option("-o", readable=False, metavar="FILE", help="Where to draw: .svg, .png or .pdf.")
+    ],
     data: options.OptionalData = None,
     where: options.Where = None,
     title: Annotated[str | None, typer.Option(help="Text above the diagram.")] = None,
@@ -22,7 +24,7 @@ def plot(
 ) -> int:
     """Draws a network.
 
-    Its nodes, and the function on every edge. With DATA, edges are drawn over the range of the data and the darker the more they matter.
+    Its nodes, and the function on every edge. With DATA, edges are drawn over its range, the darker the more they matter.
     """
     from kan2.cli._output import check_output, write_at_once
     from kan2.cli.predict import inputs_of, load

@@ -19,7 +19,9 @@ def predict(
     data: options.Data,
     where: options.Where = None,
     alone: Annotated[bool, typer.Option("--alone", help="Write the predictions without the inputs.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where to write; by default stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Where to write; by default stdout.")
+    ] = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> int:

@@ -5,14 +5,17 @@ are *stacked*: one line for each cell, under each other, each behind the name of
 terminal itself stands on a line of its own, for the terminal to continue.
 """
 
+import shutil
 import textwrap
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PADDING, _EDGES = 2, 0  # blanks around each column but the first; what stands at both ends of a line
+_PADDING = 2  # blanks between two columns
 
 
 def show(
@@ -32,10 +35,18 @@ def show(
         right: names of the columns to be aligned on the right, as numbers are.
         console: where to; by default stdout.
     """
-    from rich.console import Console
+    for line in lines(columns, rows, _width(console), title=title, right=right):
+        _print(line, console)
 
-    console = console or Console(highlight=False)
-    for line in lines(columns, rows, console.width, title=title, right=right):
+
+def _width(console: "Console | None") -> int:
+    return shutil.get_terminal_size().columns if console is None else console.width
+
+
+def _print(line: str, console: "Console | None") -> None:
+    if console is None:
+        typer.echo(line)
+    else:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -120,18 +131,16 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def pairs(rows: Sequence[tuple[str, Any]], console: "Console | None" = None) -> None:
     """Prints names with what they stand for, one under the other; what is None is left out."""
-    from rich.console import Console
-
-    console = console or Console(highlight=False)
+    width = _width(console)
     known = [(name, str(value)) for name, value in rows if value is not None]
     column = max((len(name) for name, _ in known), default=0) + 2
     for name, value in known:
-        indent = column if column + 20 <= console.width else 2
+        indent = column if column + 20 <= width else 2
         for k, line in enumerate(value.split("\n")):
             head = f"{name}:".ljust(column) if not k else " " * indent
             text = textwrap.wrap(
-                head + line, max(console.width, 4), subsequent_indent=" " * indent, break_long_words=False,
+                head + line, max(width, 4), subsequent_indent=" " * indent, break_long_words=False,
                 break_on_hyphens=False, drop_whitespace=True,
             )  # fmt: skip
             for part in text or [head.rstrip()]:
-                console.print(part, markup=False, highlight=False, soft_wrap=True)
+                _print(part, console)

@@ -29,7 +29,8 @@ def tree(
     drop_missing: options.DropMissing = False,
     seed: options.Seed = 0,
     output: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE", help="Draw it into this file: .svg, .png or .pdf.")
+        Path | None,
+        typer.Option("-o", readable=False, metavar="FILE", help="Draw it into this file: .svg, .png or .pdf."),
     ] = None,
     force: options.Force = False,
     json: options.Json = False,

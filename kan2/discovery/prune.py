@@ -109,7 +109,8 @@ def auto_prune(
             if not judge.is_worse(found):
                 best = found
                 break
-    best.data, best.objective, best.report = samples, objective, PruneReport(block.interrupted and not block.out_of_time)
+    best.data, best.objective = samples, objective
+    best.report = PruneReport(block.interrupted and not block.out_of_time)
     return best
 
 

@@ -161,9 +161,7 @@ def complete(line, **variables):
         **variables,
     }
     code = "import sys; sys.argv = ['kan2']; from kan2.cli import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert result.stderr == ""
     return result.stdout.split()
 

@@ -132,7 +132,7 @@ def test_too_few_rows_for_the_numbers_are_no_law():
 
 @pytest.mark.parametrize("seconds", [0, 1.0])
 def test_a_limit_of_time_ends_the_search_with_what_it_has(seconds):
-    data = kan2.sample_function("exp(sin(pi*x) + y**2)*z", {n: (-1, 1) for n in "xyz"}, n=800, n_test=0)
+    data = kan2.sample_function("exp(sin(pi*x) + y**2)*z", dict.fromkeys("xyz", (-1, 1)), n=800, n_test=0)
     start = time.perf_counter()
     found = kan2.discover(data, seconds=seconds)
     assert time.perf_counter() - start < seconds + 3
