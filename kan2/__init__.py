@@ -18,6 +18,7 @@ References: Liu et al., KAN (arXiv 2404.19756); Liu et al., KAN 2.0 (arXiv 2408.
 """
 
 from importlib import import_module
+from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from kan2.training.history import History as History
 
 __version__ = "0.1.0"
+
+# Silent unless a program asks for the log, see docs/training.md.
+getLogger(__name__).addHandler(NullHandler())
 
 # What type checkers read above, for the interpreter; a test holds the two together.
 _NAMES = {

@@ -6,9 +6,14 @@ so that code which knows nothing of kan2 can still catch them.
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import wraps
+from inspect import Parameter, signature
 from types import FrameType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Besides our own modules those whose decorators stand around our functions.
 _INSIDE = ("kan2", "kanpiler", "torch", "contextlib", "jaxtyping", "beartype")
@@ -60,6 +65,18 @@ class NumberError(DataError):
     kind = "something else"
 
 
+class FileError(SerializationError, OSError):
+    """A file cannot be read or written here: it is no plain file, may not be touched, or the disk is full."""
+
+    def __str__(self) -> str:
+        # OSError would print number and name of the file alone.
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
 class DataWarning(UserWarning):
     """Some samples were left out, because numbers that belong to them are not finite."""
 
@@ -86,16 +103,63 @@ def unknown_name(where: str, kind: str, name: object, known: Iterable[str]) -> U
     return UnknownNameError(f"{where}: unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
 
 
-def unknown_options(where: str, given: Iterable[str], known: Iterable[str]) -> OptionError:
-    """Builds the error for options of which a function has none.
+def check_options(where: str, given: Iterable[str], known: Iterable[str] | Callable[..., Any]) -> None:
+    """Refuses options that a function does not have, with the closest that it has.
+
+    Args:
+        where: name of the function that was called.
+        given: names of the options.
+        known: what it has, or the function that they are passed on to.
+
+    Raises:
+        OptionError: one is not known.
 
     Example:
-        >>> unknown_options("fit", ["stpes"], ["steps", "seed"]).args[0]
-        "fit: unknown option 'stpes'. Did you mean 'steps'? Known: steps, seed."
+        >>> check_options("fit", ["stpes"], ["steps", "seed"])
+        Traceback (most recent call last):
+            ...
+        kan2.errors.OptionError: fit: unknown option 'stpes'. Did you mean 'steps'? Known: steps, seed.
     """
-    known = list(known)
-    wrong = next(name for name in given if name not in known)
-    return OptionError(unknown_name(where, "option", wrong, known).args[0])
+    known = _names(known) if callable(known) else list(known)
+    for name in given:
+        if name not in known:
+            raise OptionError(unknown_name(where, "option", name, known).args[0])
+
+
+def named_options(function: F) -> F:
+    """Makes a function refuse options that it does not have by `OptionError`, before anything else.
+
+    Example:
+        >>> @named_options
+        ... def shift(x, *, by=1):
+        ...     return x + by
+        >>> shift(1, bye=2)
+        Traceback (most recent call last):
+            ...
+        kan2.errors.OptionError: shift: unknown option 'bye'. Did you mean 'by'? Known: x, by.
+    """
+    names, is_open = (
+        _names(function),
+        Parameter.VAR_KEYWORD in {p.kind for p in signature(function).parameters.values()},
+    )
+    known = frozenset(names)
+    title = function.__name__ if function.__name__ != "__init__" else function.__qualname__.split(".")[-2]
+
+    @wraps(function)
+    def door(*args: Any, **options: Any) -> Any:
+        if not is_open and not options.keys() <= known:
+            check_options(title, options, names)
+        return function(*args, **options)
+
+    return door  # type: ignore[return-value]
+
+
+def _names(function: Callable[..., Any]) -> list[str]:
+    # Those that a caller may write: not the network that a method is called on, nor what collects others.
+    kinds = Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY
+    return [
+        name for name, p in signature(function).parameters.items() if p.kind in kinds and name not in ("self", "cls")
+    ]
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -15,10 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from sympy import preorder_traversal
 
+from kan2 import options
 from kan2.core.columns import is_array, samples_and_targets, with_columns
 from kan2.core.data import Columns
 from kan2.core.spec import default_names
-from kan2.errors import FormulaError
+from kan2.discovery.symbolify import auto_symbolic
+from kan2.errors import FormulaError, SpecError, TrainingError, check_options, named_options
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
 from kan2.tables.frames import numbers
@@ -36,6 +38,7 @@ class _KANEstimator(BaseEstimator):
 
     model_: MultKAN
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,
@@ -80,13 +83,15 @@ class _KANEstimator(BaseEstimator):
     def _train(
         self, X: np.ndarray, y: np.ndarray, outputs: tuple[str, ...], weight: np.ndarray | None, loss: str
     ) -> None:
+        self._check_options()
+
         def trained(hidden: Sequence[int | Sequence[int]], bound: float = inf) -> tuple[MultKAN, History]:
             # What promises no less than the bound is not worth the rest of its steps.
             model = self._network(hidden, X.shape[1], y.shape[1], outputs)
-            options = {"restarts": self.restarts, "n_jobs": self.n_jobs, "sample_weight": weight}
-            options |= {"seed": self._seed, "loss": loss}
-            options["callbacks"] = [lambda _, history: history.score is not None and history.score >= bound]
-            return model, model.fit((X, y), self.opt, self.steps, self.lamb, **options)
+            settings = {"restarts": self.restarts, "n_jobs": self.n_jobs, "sample_weight": weight}
+            settings |= {"seed": self._seed, "loss": loss}
+            settings["callbacks"] = [lambda _, history: history.score is not None and history.score >= bound]
+            return model, model.fit((X, y), self.opt, self.steps, self.lamb, **settings)
 
         # Ctrl-C is to end a grid search, not to give it one network that was hardly trained.
         with Interruptible():
@@ -110,14 +115,15 @@ class _KANEstimator(BaseEstimator):
             return (wide, its_history) if is_worth else (model, history)
         return wide, its_history
 
-    def _symbolic_model(self, loss: str, options: dict[str, Any]) -> MultKAN:
+    def _symbolic_model(self, loss: str, settings: dict[str, Any]) -> MultKAN:
         """Returns the network pruned and symbolified, judged by the loss it was trained on."""
+        check_options("formula", settings, auto_symbolic)
         check_is_fitted(self, "model_")
         model = copy.deepcopy(self.model_)  # what was pickled has forgotten its data
         model.data = model.samples(self.samples_, "formula")
-        model.objective = Objective(loss).weighted(options.pop("sample_weight", self.weight_), model.data, "formula")
+        model.objective = Objective(loss).weighted(settings.pop("sample_weight", self.weight_), model.data, "formula")
         with Interruptible():
-            model = model.auto_prune().auto_symbolic(**options)
+            model = model.auto_prune().auto_symbolic(**settings)
         return model
 
     def _determined(self, formulas: Any) -> Any:
@@ -132,12 +138,25 @@ class _KANEstimator(BaseEstimator):
                 )
         return formulas
 
+    def _check_options(self) -> None:
+        # scikit-learn wants settings checked when they are used, not when they are set. `fit` of the network checks the
+        # others before it trains.
+        where = type(self).__name__
+        if self.hidden is not None:
+            example = f"({self.hidden},)" if options.is_whole(self.hidden, 1) else "(5,)"
+            options.listed(where, "hidden", self.hidden, "numbers of nodes", example, error=SpecError)
+        options.whole(where, "mult_arity", self.mult_arity, 2, error=SpecError)
+        options.whole(where, "steps", self.steps, 0, error=TrainingError)
+
     def _draw_seed(self) -> None:
         state = self.random_state
         if state is None:
             self._seed = int(np.random.default_rng().integers(2**31))
+        elif isinstance(state, np.random.RandomState | np.random.Generator):
+            draw = state.randint if isinstance(state, np.random.RandomState) else state.integers
+            self._seed = int(draw(2**31 - 1))
         else:
-            self._seed = int(state.randint(2**31 - 1) if hasattr(state, "randint") else state)
+            self._seed = options.seed(type(self).__name__, state, "random_state")
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
@@ -218,6 +237,7 @@ class KANRegressor(RegressorMixin, _KANEstimator):
             FormulaError: some activations are like no function of the library, or a formula has as many numbers as
                 there are different samples.
         """
+        _check_digits(digits)
         return self._determined(self._symbolic_model("mse", options).symbolic_formula(digits=digits))
 
     def __sklearn_tags__(self) -> Any:
@@ -265,6 +285,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
 
     classes_: np.ndarray
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,
@@ -312,6 +333,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         X, y = samples_and_targets(X, y, target, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
+        options.number("KANClassifier", "label_smoothing", self.label_smoothing, 0, 1)
         labels, codes = np.unique(y, return_inverse=True)
         X, numbers, weight = _distinct(X, codes.astype(np.float64)[:, None], sample_weight)
         there, codes = np.unique(numbers[:, 0].astype(int), return_inverse=True)
@@ -363,11 +385,18 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
             FormulaError: some activations are like no function of the library, or a formula has as many numbers as
                 there are different samples.
         """
+        _check_digits(digits)
         return self._determined(self.symbolic_model(**options).symbolic_formula(digits=digits))
 
     def symbolic_model(self, **options: Any) -> MultKAN:
         """Returns the pruned and symbolified network whose formulas `formula` prints; with the same options."""
         return self._symbolic_model("cross_entropy", options)
+
+
+def _check_digits(digits: Any) -> None:
+    # Before minutes of symbolification.
+    if digits is not None:
+        options.whole("formula", "digits", digits, 1, 100, remedy="None prints all digits.")
 
 
 def _distinct(X: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

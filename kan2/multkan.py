@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from kan2 import options
 from kan2.core.network import Network
 from kan2.core.spec import BasisSpec, NetworkSpec
+from kan2.errors import SpecError, named_options
 
 if TYPE_CHECKING:
     from kan2 import plotting, serialize, structure
@@ -94,6 +96,7 @@ _OF_THE_CLASS = ("load", "from_tree", "_tree_of_data")
 class _Verb:
     """Stands in the class for a verb until somebody asks for it, and then puts the function in its place."""
 
+    @named_options
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -129,7 +132,7 @@ class MultKAN(Network):
         device: where they live.
 
     Raises:
-        SpecError: width, arities, grid or order contradict each other or are out of range.
+        SpecError: width, arities, grid or order contradict each other, or a value is of the wrong type or out of range.
         UnknownNameError: no such basis or base function.
 
     Example:
@@ -158,6 +161,11 @@ class MultKAN(Network):
         device: torch.device | str | None = None,
     ) -> None:
         nn.Module.__init__(self)
+        where = "MultKAN"
+        seed = options.seed(where, seed, error=SpecError)
+        noise_scale = options.number(where, "noise_scale", noise_scale, 0, error=SpecError)
+        grid_range = options.interval(where, "grid_range", grid_range, error=SpecError)
+        dtype, device = options.dtype(where, dtype, error=SpecError), options.device(where, device, error=SpecError)
         spec = NetworkSpec.from_width(
             width,
             mult_arity,

@@ -16,27 +16,35 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from kan2.core.data import as_dataset
+from kan2.core.data import Columns, as_dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
-from kan2.errors import DataError, SpecError
+from kan2.core.verbs import verb
+from kan2.errors import DataError, SpecError, check_options, named_options
 from kan2.interrupts import Interruptible
+from kan2.options import dtype as checked_dtype
+from kan2.options import names as checked_names
+from kan2.options import seed as checked_seed
+from kan2.options import whole
 from kan2.training.fit import fit
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
 
 
-def tree_of(model: Network, data: Any = None, **options: Any) -> Any:
+@verb
+def tree_of(model: Network, data: Any = None, *, target: Columns | None = None, **options: Any) -> Any:
     """Returns the tree of a network's structure, see `treeconv.convert`; for several outputs a list.
 
     Args:
         model: the network.
         data: samples; by default those of the last fit. Test samples among them tell the error of the network.
         options: passed on to `treeconv.convert`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the tree; after Ctrl-C as far as it had grown, and `tree.graph["interrupted"]` is true.
     """
+    _check_options(options)
     samples = model.samples(data, "tree")
     if samples.X_test is not None and samples.y_test is not None and not {"y", "error"} & set(options):
         options["error"] = _errors(model, samples.X_test, samples.y_test)
@@ -55,12 +63,14 @@ def _converted(model: Network, x: Tensor, **options: Any) -> Any:
     return result
 
 
+@named_options
 def tree(
     cls: type[Network],
     data: Any,
     y: Any = None,
     *,
     names: Sequence[str] | None = None,
+    target: Columns | None = None,
     seed: int = 0,
     **options: Any,
 ) -> Any:
@@ -71,9 +81,10 @@ def tree(
 
     Args:
         cls: class of the network to train.
-        data: (X, y), a Dataset or a dict; or X alone, with y beside it.
+        data: (X, y), a Dataset or a dict; X alone, with y beside it; or, with `target`, a frame or the path of a table.
         y: (batch,) or (batch, output) targets, where data is X alone.
-        names: names of the inputs.
+        names: names of the inputs; of a table the columns to take.
+        target: name of the column of targets in a table as a whole, or several.
         seed: seed of the network's start and of what is held out.
         options: passed on to `treeconv.convert`.
 
@@ -83,6 +94,7 @@ def tree(
 
     Raises:
         DataError: fewer than 20 samples.
+        OptionError: `treeconv.convert` has no such option.
         KeyboardInterrupt: Ctrl-C came before the first node of the tree was known.
 
     Example:
@@ -90,7 +102,10 @@ def tree(
         >>> kan2.tree(kan2.sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
         'product'
     """
-    samples = as_dataset(data if y is None else (data, y), names)
+    _check_options(options)
+    seed = checked_seed("tree", seed)
+    names = None if names is None else checked_names("tree", "names", names)
+    samples = as_dataset(data if y is None else (data, y), names, target)
     if (n := len(samples)) < 20:
         raise DataError(f"tree: expected at least 20 samples, got {n}. Collect more, or convert a model you have.")
     x, targets, held_x, held_y = samples.X, samples.y, samples.X_test, samples.y_test
@@ -109,6 +124,13 @@ def tree(
     for one in result if isinstance(result, list) else [result]:
         one.graph["model"] = model
     return result
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    # Before anything is trained.
+    from treeconv import convert
+
+    check_options("tree", options, convert)
 
 
 def _errors(model: Network, x: Tensor, y: Tensor) -> list[float]:
@@ -130,6 +152,7 @@ class _Node:
     takes_as_is: frozenset[Any] = frozenset()  # those of them that it reads through c x + d instead of a spline
 
 
+@named_options
 def from_tree(
     cls: type[AnyNetwork],
     tree: nx.DiGraph,
@@ -172,11 +195,15 @@ def from_tree(
     names, root = tuple(tree.graph.get("names", ())), tree.graph.get("root")
     if root not in tree or any(data.get("kind") not in KINDS for _, data in tree.nodes(data=True)):
         raise SpecError("from_tree: expected a tree made by treeconv.convert, got another graph.")
-    if separable not in ("sum", "product"):
+    if not isinstance(separable, str) or separable not in ("sum", "product"):
         raise SpecError(f"from_tree: expected separable='sum' or 'product', got {separable!r}.")
+    hidden = None if hidden is None else whole("from_tree", "hidden", hidden, 1, 100_000, error=SpecError)
+    seed = checked_seed("from_tree", seed, error=SpecError)
+    dtype = checked_dtype("from_tree", dtype, error=SpecError)
+    basis = BasisSpec(grid=grid, k=k)
     nodes = _plan(tree, root, hidden, separable)
     depth = nodes[-1].level
-    layers = _schedule(nodes, names, depth, BasisSpec(grid=grid, k=k))
+    layers = _schedule(nodes, names, depth, basis)
     model = cls.from_spec(NetworkSpec(layers, inputs=names), dtype=dtype)
     model.reset_parameters(seed=seed)
     return model

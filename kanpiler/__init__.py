@@ -6,6 +6,8 @@
 ('x', 'y')
 """
 
+from logging import NullHandler, getLogger
+
 from kanpiler.compiler import compile as compile
 from kanpiler.decompile import decompile as decompile
 from kanpiler.errors import ApproximationWarning as ApproximationWarning
@@ -18,3 +20,5 @@ from kanpiler.explain import Explanation as Explanation
 from kanpiler.explain import explain as explain
 from kanpiler.report import Report as Report
 from kanpiler.report import report as report
+
+getLogger(__name__).addHandler(NullHandler())

@@ -6,8 +6,10 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.3.
 import numpy as np
 import sympy
 
+from kan2.core.network import Network
 from kan2.multkan import MultKAN
 from kan2.symbolic.formula import symbolic_formula
+from kanpiler.errors import CompileError
 
 
 def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
@@ -29,6 +31,8 @@ def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
         >>> decompile(compile("exp(sin(pi*x) + y^2)"))
         exp(y**2 + sin(pi*x))
     """
+    if not isinstance(network, Network):
+        raise CompileError(f"decompile: expected a network, got {type(network).__name__}. `compile` makes one.")
     # The check of the formula looks at several boxes, in some of which it may be infinite.
     with np.errstate(invalid="ignore"):
         return symbolic_formula(network)

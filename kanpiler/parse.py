@@ -82,6 +82,8 @@ def _default_outputs(n: int, inputs: tuple[str, ...]) -> list[str]:
 def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
     if isinstance(inputs, str):
         inputs = inputs.replace(",", " ").split()
+    if not isinstance(inputs, Iterable):
+        raise ParseError(f"compile: expected inputs as a list of names, got {inputs!r}. None takes all symbols.")
     names = tuple(i.name if isinstance(i, sympy.Symbol) else i for i in inputs)
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise ParseError(f"compile: expected different names as inputs, got {names!r}.")
@@ -162,4 +164,8 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
-    return expression.xreplace({s: sympy.Symbol(s.name) for s in symbols})  # type: ignore[attr-defined]
+    plain = {s: sympy.Symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
+    # Without this filter SymPy would build the whole expression anew.
+    changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
+    same: Any = expression.xreplace(changed)
+    return same

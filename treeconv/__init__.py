@@ -5,6 +5,7 @@ writes it as a formula with unknown functions, `compare` compares two. The singl
 `anatomy` finds the modules of the wiring. Refusals are `TreeError`s.
 """
 
+from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING, Any
 
 from treeconv.anatomy import Anatomy as Anatomy
@@ -33,6 +34,8 @@ from treeconv.variables import symmetry_variable as symmetry_variable
 
 if TYPE_CHECKING:
     from treeconv.diagram import Diagram as Diagram
+
+getLogger(__name__).addHandler(NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ Reference: A. Clauset, M. E. J. Newman, C. Moore, "Finding community structure i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ import torch
 from treeconv.calibration import Evidence, judge
 from treeconv.derivatives import Array
 from treeconv.errors import TreeError
+from treeconv.subject import number
 
 N_SHUFFLES = 20
 
@@ -133,6 +134,7 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
         >>> anatomy([blocks, blocks.T], names=["a", "b", "c", "d"]).inputs
         [['a', 'b'], ['c', 'd']]
     """
+    threshold = number("anatomy", "threshold", threshold, 0, 1)
     if isinstance(model, torch.nn.Module):
         strengths = strengths_of(model, x)
         names = getattr(getattr(model, "spec", None), "features", None) if names is None else names
@@ -147,9 +149,11 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
             "anatomy: expected non-negative arrays (target, source) that fit, "
             f"got shapes {[s.shape for s in strengths]}. Give absolute values, one array a layer, inputs first."
         )
-    labels = list(names) if names is not None else [f"x{i + 1}" for i in range(strengths[0].shape[1])]
-    if len(labels) != strengths[0].shape[1]:
-        raise TreeError(f"anatomy: expected {strengths[0].shape[1]} names, got {len(labels)}. Give one an input.")
+    n = strengths[0].shape[1]
+    is_list = isinstance(names, Iterable) and not isinstance(names, str | bytes)
+    labels = [f"x{i + 1}" for i in range(n)] if names is None else list(names) if is_list else []
+    if len(labels) != n or not all(isinstance(label, str) for label in labels):
+        raise TreeError(f"anatomy: expected {n} names, got {names!r}. Give one an input.")
     inner = strengths[:-1] if len(strengths) > 1 and strengths[-1].shape[0] == 1 else strengths
     graph = _wiring(inner, threshold)
     modules, leak = _communities(graph)

@@ -14,6 +14,7 @@ Reference: Z. Liu et al., "KAN 2.0: Kolmogorov-Arnold Networks Meet Science", ar
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,11 @@ from treeconv.hierarchy import children
 from treeconv.probes import Group, Probes, View, freeze
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
 from treeconv.study import Study
-from treeconv.subject import ErrorLike, Subject
+from treeconv.subject import MIN_SAMPLES, ErrorLike, Subject, whole
 from treeconv.symmetry import module_score, split_scores
 from treeconv.tree import Tree
+
+LOG = logging.getLogger("treeconv")
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def grow(work: Study, output: int) -> Tree:
         KeyboardInterrupt: Nothing is known yet, or Ctrl-C came a second time.
     """
     tree, names = Tree(), work.names
+    LOG.info("convert: output %d, %d samples, the error of the model is %s", output, len(work.x), work.tolerance.source)
     relevance = work.relevance()
     relevant = tuple(i for i, e in enumerate(relevance) if not e.holds)
     tree.graph.update(
@@ -181,6 +185,9 @@ def grow(work: Study, output: int) -> Tree:
             growth = _unknown(view, work)
         node = sum(1 for n in tree if isinstance(n, int))
         tree.add_node(node, kind=growth.division.kind, inputs=inputs, **growth.record)
+        evidence = growth.division.evidence
+        text = "convert: %s of %s in %d parts, score %.3g of %.3g"
+        LOG.info(text, growth.division.kind, inputs, len(growth.parts), evidence.score, evidence.threshold)
         for part, known, sisters, evidence in growth.parts:
             child = add(part, known, sisters, growth.division.kind)
             tree.add_edge(child, node, **evidence)
@@ -220,7 +227,7 @@ def convert(
             noise is told from it.
         error: The model's root mean square error in the unit of the output, or one number an output; 0 for a model
             that is exact. Without `y` and `error` a plain function is taken as exact, and a fitted model to err by 2 %.
-        n_samples: How many of the samples are used at most.
+        n_samples: How many of the samples are used at most, at least 10.
 
     Returns:
         A `Tree`, which is a `networkx.DiGraph` (see `treeconv.tree` for its attributes); for several outputs a list.
@@ -239,6 +246,7 @@ def convert(
         >>> print(convert(lambda x: x[:, 0] * torch.sin(x[:, 1] + x[:, 2]), x).nodes[0]["kind"])
         product
     """
+    n_samples = whole("convert", "n_samples", n_samples, MIN_SAMPLES)
     subject = Subject.of(f, x, names, y, error)
     trees: list[Tree] = []
     for output in range(len(subject.functions)):

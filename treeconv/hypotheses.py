@@ -10,7 +10,7 @@ Reference: Z. Liu et al., "KAN 2.0: Kolmogorov-Arnold Networks Meet Science", ar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,19 @@ from treeconv.separability import (
     sum_score,
 )
 from treeconv.study import Input, Study, ask
-from treeconv.subject import ErrorLike
+from treeconv.subject import ErrorLike, number
 
 Groups = Sequence[Input | Sequence[Input]]
 
 
 def _pairs(work: Study, groups: Groups) -> list[tuple[Group, Group]]:
     """All pairs of groups, in columns."""
+    if isinstance(groups, str | bytes) or not isinstance(groups, Iterable):
+        raise TreeError(
+            f'treeconv: expected two or more groups without common inputs, got {groups!r}. Pass groups such as [["a"], '
+            '["b", "c"]].'
+        )
+    groups = list(groups)
     parts = [work.positions(group) for group in groups]
     flat = [i for part in parts for i in part]
     if len(parts) < 2 or len(set(flat)) != len(flat):
@@ -128,6 +134,7 @@ def multiplicative_separability(
         >>> bool(found), round(found.detail["bias"], 9)
         (True, 3.0)
     """
+    bias = None if bias is None else number("multiplicative_separability", "bias", bias)
     work, probes = ask(f, x, names, y, error)
     pairs = _pairs(work, groups)
     if bias is None:
@@ -189,7 +196,7 @@ def find_groups(
         >>> find_groups(lambda x: x[:, 0] + x[:, 1], x).detail["groups"]
         [['x1'], ['x2']]
     """
-    if kind not in ("sum", "product"):
+    if not isinstance(kind, str) or kind not in ("sum", "product"):
         raise TreeError(f"find_groups: expected kind 'sum' or 'product', got {kind!r}. Use one of the two.")
     work, probes = ask(f, x, names, y, error)
     found = (sum_partition if kind == "sum" else product_partition)(probes, work.tolerance)

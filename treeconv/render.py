@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from treeconv.errors import SampleError
+from treeconv.subject import flag
 from treeconv.tree import Tree, as_tree
 
 if TYPE_CHECKING:
@@ -81,6 +83,11 @@ def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, 
     from matplotlib.figure import Figure
 
     tree = as_tree(tree, "plot")
+    evidence = flag("plot", "evidence", evidence)
+    if title is not None and not isinstance(title, str):
+        raise SampleError(f"plot: expected title as text, got {title!r}.")
+    if ax is not None and not all(callable(getattr(ax, name, None)) for name in ("plot", "text", "set_axis_off")):
+        raise SampleError(f"plot: expected ax as matplotlib axes, got {ax!r}. Leave it out for a new figure.")
     stretch = 1.9 if evidence else 1.0
     places = {node: (stretch * x, y) for node, (x, y) in layout(tree).items()}
     turned = max((len(name) for name in tree.graph["names"]), default=1) > 8
@@ -168,6 +175,7 @@ def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
     from treeconv.diagram import Diagram
 
     tree = as_tree(tree, "to_graphviz")
+    evidence = flag("to_graphviz", "evidence", evidence)
     signs = {"sum": "+", "product": "×", "separable": "F( + )", "opaque": "F"}
     ids = _identifiers(tree)
     diagram = Diagram(

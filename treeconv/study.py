@@ -6,7 +6,7 @@ for samples that exchange inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,12 @@ class Study:
             TreeError: If there is no such input.
         """
         names = self.names
-        listed = [inputs] if isinstance(inputs, str | int | np.integer) else list(inputs)
+        listed = list(inputs) if isinstance(inputs, Iterable) and not isinstance(inputs, str | Mapping) else [inputs]
         try:
+            if any(isinstance(i, bool) for i in listed):
+                raise ValueError("a truth value is no column")
             return tuple(names.index(i) if isinstance(i, str) else range(len(names))[i] for i in listed)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, TypeError):
             raise TreeError(
                 f"treeconv: expected inputs among {', '.join(names)} or columns 0 to {len(names) - 1}, got {listed}. "
                 "Use names of columns or their numbers."

@@ -11,8 +11,9 @@ Reference: the array protocol of NumPy, C. R. Harris et al., Nature 585, 357 (20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -116,8 +117,12 @@ def _samples(x: Any) -> Array:
     return samples
 
 
-def _labels(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    labels = tuple(names) if names is not None else tuple(f"x{i + 1}" for i in range(n))
+def _labels(names: Any, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"x{i + 1}" for i in range(n))
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise SampleError(f"convert: expected {n} different names, got {names!r}. Give a list, one name a column of x.")
+    labels = tuple(names)
     if not all(isinstance(label, str) for label in labels) or not len(set(labels)) == len(labels) == n:
         raise SampleError(f"convert: expected {n} different names, got {labels}. Give one name a column of x.")
     return labels
@@ -125,7 +130,7 @@ def _labels(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
 
 def _targets(y: Any, n_samples: int, n_outputs: int) -> Array:
     targets = _numbers(y, "the targets y")
-    if targets.size != n_samples * n_outputs or len(targets) != n_samples:
+    if targets.ndim == 0 or targets.size != n_samples * n_outputs or len(targets) != n_samples:
         raise SampleError(
             f"convert: expected targets y of shape ({n_samples}, {n_outputs}), got {targets.shape}. "
             "Give one row a sample and one column an output."
@@ -141,8 +146,49 @@ def _errors(error: Any, n_outputs: int) -> tuple[float | None, ...]:
     return tuple(None if one is None else _size(one) for one in errors)
 
 
+def whole(where: str, name: str, value: Any, low: int) -> int:
+    """Returns a whole number, at least `low`.
+
+    Example:
+        >>> whole("convert", "n_samples", np.int64(100), 10)
+        100
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= low:
+        return int(value)
+    raise SampleError(f"{where}: expected {name} as a whole number >= {low}, got {value!r}.")
+
+
+def number(where: str, name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
+    """Returns a finite number within bounds.
+
+    Example:
+        >>> number("anatomy", "threshold", 0, 0, 1)
+        0.0
+    """
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    if is_real and np.isfinite(float(value)) and low <= float(value) <= high:
+        return float(value)
+    bounds = "" if low == -np.inf else f" from {low:g} to {high:g}"
+    raise SampleError(f"{where}: expected {name} as a finite number{bounds}, got {value!r}.")
+
+
+def flag(where: str, name: str, value: Any) -> bool:
+    """Returns True or False.
+
+    Example:
+        >>> flag("plot", "evidence", True)
+        True
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise SampleError(f"{where}: expected {name} as True or False, got {value!r}.")
+
+
 def _size(error: Any) -> float:
-    size = float(_numbers(error, "the error"))
+    size = _numbers(error, "the error")
+    if size.ndim:
+        raise SampleError(f"convert: expected one error an output, got an array of shape {size.shape}. Give numbers.")
+    size = float(size)
     if not 0 <= size < np.inf:
         raise SampleError(
             f"convert: expected a finite error >= 0, got {size}. Give the model's RMSE in the unit of the output."

@@ -19,11 +19,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.data import warn_of_rows
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.core.tensors import warn_of_rows
 from kan2.core.trace import LayerTrace
+from kan2.core.verbs import verb
 from kan2.errors import DataError, unknown_name
+from kan2.options import flag, is_whole, network
 
 CHUNK_ENTRIES = 2**24  # edge values held at a time
 
@@ -64,7 +67,15 @@ class EdgeStatistics:
     std: Float[Tensor, "target source"]
 
 
-def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", shares: bool = False) -> Attribution:
+@verb
+def attribute(
+    model: Network,
+    data: Any = None,
+    *,
+    outputs: str | int = "mean",
+    shares: bool = False,
+    target: Columns | None = None,
+) -> Attribution:
     """Returns the attribution scores of a network.
 
     Args:
@@ -72,6 +83,7 @@ def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", 
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         outputs: "mean" or "max" over the outputs, or the name or number of one output.
         shares: let factors of a product share its score by what they contribute, see the module.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: fewer than two samples, or on fewer than two are all activations finite.
@@ -83,28 +95,34 @@ def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", 
         >>> attribute(MultKAN.from_spec(NetworkSpec((layer,))), torch.tensor([[0.0, 1.0], [1.0, 5.0]])).inputs
         {'x1': 1.0, 'x2': 0.0}
     """
+    network("attribute", model)
+    shares = flag("attribute", "shares", shares)
+    if not isinstance(outputs, str) and not is_whole(outputs):
+        raise unknown_name("attribute", "output", outputs, ["mean", "max", *model.spec.outputs])
     if isinstance(outputs, str) and outputs not in ("mean", "max", *model.spec.outputs):
         raise unknown_name("attribute", "output", outputs, ["mean", "max", *model.spec.outputs])
     n_outputs = len(model.spec.outputs)
-    if isinstance(outputs, int) and not 0 <= outputs < n_outputs:
+    if not isinstance(outputs, str) and not 0 <= outputs < n_outputs:
         raise unknown_name("attribute", "output", outputs, map(str, range(n_outputs)))
     records = finite_trace(model, data, "attribute")
     scores = output_scores(model, records, [edge_statistics(r.layer, r.inputs) for r in records], shares)
     if outputs in ("mean", "max"):
         scores = [[t.mean(0) if outputs == "mean" else t.amax(0) for t in part] for part in scores]
     else:
-        index = outputs if isinstance(outputs, int) else model.spec.outputs.index(outputs)
+        index = model.spec.outputs.index(outputs) if isinstance(outputs, str) else int(outputs)
         scores = [[t[index] for t in part] for part in scores]
     edges, subnodes, nodes = (tuple(part) for part in scores)
     return Attribution(edges, subnodes, nodes, model.spec.features)
 
 
-def feature_score(model: Network, data: Any = None) -> Float[Tensor, " feature"]:
+@verb
+def feature_score(model: Network, data: Any = None, *, target: Columns | None = None) -> Float[Tensor, " feature"]:
     """Returns the attribution score of every feature that the first layer reads, averaged over the outputs.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     return attribute(model, data).nodes[0]
 

@@ -5,8 +5,11 @@ from typing import Any
 
 import torch
 
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.errors import ShapeError
+from kan2.options import network
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Comparison:
         return "\n".join(lines)
 
 
+@verb
 @torch.no_grad()
-def compare(model: Network, other: Network, data: Any = None) -> Comparison:
+def compare(model: Network, other: Network, data: Any = None, *, target: Columns | None = None) -> Comparison:
     """Compares a network with an edited one.
 
     Args:
@@ -51,6 +55,7 @@ def compare(model: Network, other: Network, data: Any = None) -> Comparison:
         other: the network after it; it must take the same columns and give as many outputs.
         data: samples, see `MultKAN.samples`; by default those of the last fit. Given samples without
             targets, the errors are left out.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         ShapeError: the networks differ in inputs or outputs, or the targets are not those of their outputs.
@@ -62,6 +67,8 @@ def compare(model: Network, other: Network, data: Any = None) -> Comparison:
         hidden nodes 3 -> 3, edges 9 -> 9, parameters 81 -> 81
         outputs moved by 0 rms, 0 at most, 0.00% of spread
     """
+    for one in (model, other):
+        network("compare", one)
     if model.spec.inputs != other.spec.inputs or len(model.spec.outputs) != len(other.spec.outputs):
         raise ShapeError(
             f"compare: expected networks of the same inputs and as many outputs, got {', '.join(model.spec.inputs)} -> "

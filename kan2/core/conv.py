@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kan2.core.layer import KANLayer
-from kan2.errors import ShapeError, SpecError
+from kan2.errors import ShapeError, SpecError, named_options
+from kan2.options import is_whole, whole
 
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
@@ -43,6 +44,7 @@ class KANConv2d(nn.Module):
         torch.Size([2, 8, 16, 16])
     """
 
+    @named_options
     def __init__(
         self,
         in_channels: int,
@@ -56,7 +58,9 @@ class KANConv2d(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        sizes = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+        sizes = {name: whole("KANConv2d", name, value, error=SpecError) for name, value in sizes.items()}
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups = sizes.values()
         self.kernel_size = _pair("kernel_size", kernel_size, 1)
         self.stride, self.dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
         if groups < 1 or in_channels % groups or out_channels % groups:
@@ -64,7 +68,7 @@ class KANConv2d(nn.Module):
                 f"KANConv2d: expected channels divisible by groups, got {in_channels} in, {out_channels} out, "
                 f"groups={groups}."
             )
-        if padding_mode not in PADDING_MODES:
+        if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
             raise SpecError(
                 f"KANConv2d: expected a padding_mode among {', '.join(PADDING_MODES)}, got {padding_mode!r}."
             )
@@ -75,9 +79,9 @@ class KANConv2d(nn.Module):
 
     def _margins(self, padding: int | tuple[int, int] | str) -> tuple[int, int, int, int]:
         # left, right, top, bottom
-        if padding == "valid":
+        if isinstance(padding, str) and padding == "valid":
             return 0, 0, 0, 0
-        if padding == "same":
+        if isinstance(padding, str) and padding == "same":
             if self.stride != (1, 1):
                 raise SpecError(f"KANConv2d: expected stride 1 with padding='same', got {self.stride}.")
             height, width = (d * (n - 1) for d, n in zip(self.dilation, self.kernel_size, strict=True))
@@ -117,7 +121,7 @@ class KANConv2d(nn.Module):
 
 
 def _pair(name: str, value: int | tuple[int, int], smallest: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < smallest for n in pair):
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(is_whole(n, smallest) for n in pair):
         raise SpecError(f"KANConv2d: expected {name} of one or two integers >= {smallest}, got {value!r}.")
-    return pair
+    return int(pair[0]), int(pair[1])

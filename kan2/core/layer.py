@@ -16,12 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kan2 import options
 from kan2.core.bases import Basis, data_ranges, make_basis, sample_quantiles
 from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
 from kan2.core.parts import apply_in_parts, in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
-from kan2.errors import ShapeError
+from kan2.errors import ShapeError, SpecError, named_options
 
 AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 """The affines of a layer, with what leaves everything as it is."""
@@ -63,6 +64,7 @@ class KANLayer(nn.Module):
     node_scale: nn.Parameter
     node_bias: nn.Parameter
 
+    @named_options
     def __init__(
         self,
         in_features: int,
@@ -81,6 +83,16 @@ class KANLayer(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
+        where = "KANLayer"
+        noise_scale = options.number(where, "noise_scale", noise_scale, 0, error=SpecError)
+        grid_range = options.interval(where, "grid_range", grid_range, error=SpecError)
+        dtype = None if dtype is None else options.dtype(where, dtype, error=SpecError)
+        device = options.device(where, device, error=SpecError)
+        for name, value in (("in_features", in_features), ("out_features", out_features)):
+            options.whole(where, name, value, 1 if name == "in_features" or not arities else 0, error=SpecError)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise SpecError(f"KANLayer: expected generator as a torch.Generator, got {generator!r}.")
+        arities = options.listed(where, "arities", arities, "numbers of factors", "(2, 3)", error=SpecError)
         numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun, outside=outside)
         spec = LayerSpec(in_features, out_features, tuple(arities), basis=numeric)
         self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
@@ -300,6 +312,7 @@ def _basis_over(
     return make_basis(basis, low, high, quantiles, home)
 
 
+@named_options
 def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_384) -> Float[Tensor, "batch *out"]:
     """Applies a module to a long batch some rows at a time, so that memory does not grow with the batch.
 
@@ -320,8 +333,8 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_3
         >>> torch.equal(chunked(layer, x, rows=64), layer(x))
         True
     """
-    if rows < 1:
-        raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows}.")
+    if not options.is_whole(rows, 1):
+        raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows!r}.")
     return module(x) if x.shape[0] <= rows else apply_in_parts(module, x, rows)
 
 

@@ -26,6 +26,8 @@ from kan2.core.straight_line import PARALLEL, evaluate
 from kan2.core.tensors import is_default, missing_column, open_table, to_tensor
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
+from kan2.options import number
+from kan2.options import seed as checked_seed
 from kan2.tables.frames import matrix, named_columns
 from kan2.types import ArrayLike
 
@@ -148,7 +150,8 @@ class Network(nn.Module):
             noise_scale: size of the random part of the splines.
             seed: seed of a generator of its own; the global random state is neither read nor moved.
         """
-        generator = torch.Generator().manual_seed(seed)
+        noise_scale = number("reset_parameters", "noise_scale", noise_scale, 0, error=SpecError)
+        generator = torch.Generator().manual_seed(checked_seed("reset_parameters", seed, error=SpecError))
         for layer in self.layers:
             layer.reset_parameters(noise_scale, generator)
         self.is_fresh = True

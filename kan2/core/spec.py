@@ -10,13 +10,19 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from kan2 import functions
-from kan2.errors import EdgeError, SpecError
+from kan2.core.spec_json import network_fields
+from kan2.core.strict_json import JSONError, read_json
+from kan2.core.widths import default_names as default_names
+from kan2.core.widths import parse_width as parse_width
+from kan2.errors import EdgeError, SpecError, UnknownNameError
+from kan2.options import flag, is_number, is_whole, listed, text, whole
+from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
 
 
@@ -45,7 +51,9 @@ class SymbolicTerm(_Shared):
 
     def __post_init__(self) -> None:
         functions.get(self.function)
-        if not set(self.free) <= set("abcdp"):
+        for name in ("target", "source"):
+            object.__setattr__(self, name, whole("SymbolicTerm", name, getattr(self, name), 0, error=SpecError))
+        if not isinstance(self.free, str) or not set(self.free) <= set("abcdp"):
             raise SpecError(f"SymbolicTerm: expected free to hold letters of 'abcdp', got {self.free!r}.")
 
 
@@ -73,15 +81,19 @@ class BasisSpec(_Shared):
     outside: str = "tangent"
 
     def __post_init__(self) -> None:
+        for name in ("kind", "base_fun"):
+            # Which there are is known where they are evaluated.
+            text("BasisSpec", name, getattr(self, name), error=SpecError)
         for name, low, high in (("grid", 1, 100_000), ("k", 0, 5)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            if not is_whole(value, low, high):
                 raise SpecError(f"BasisSpec: expected an integer {name} between {low} and {high}, got {value!r}.")
-        if not 0 <= self.grid_eps <= 1:
+            object.__setattr__(self, name, int(value))
+        if not is_number(self.grid_eps) or not 0 <= self.grid_eps <= 1:
             raise SpecError(f"BasisSpec: expected 0 <= grid_eps <= 1, got {self.grid_eps!r}.")
-        if not 0 <= self.margin < 10:
+        if not is_number(self.margin) or not 0 <= self.margin < 10:
             raise SpecError(f"BasisSpec: expected 0 <= margin < 10, got {self.margin!r}.")
-        if self.outside not in ("tangent", "base"):
+        if not isinstance(self.outside, str) or self.outside not in ("tangent", "base"):
             raise SpecError(f"BasisSpec: expected outside to be 'tangent' or 'base', got {self.outside!r}.")
 
 
@@ -108,6 +120,21 @@ class LayerSpec(_Shared):
     affine_trainable: bool = False
 
     def __post_init__(self) -> None:
+        for name, low in (("n_in", 1), ("n_sum", 0)):
+            object.__setattr__(self, name, whole("LayerSpec", name, getattr(self, name), low, error=SpecError))
+        arities = listed("LayerSpec", "arities", self.arities, "numbers of factors", "(2, 3)", error=SpecError)
+        if not all(map(is_whole, arities)):
+            raise SpecError(f"LayerSpec: expected arities as whole numbers >= 1, got {self.arities!r}.")
+        object.__setattr__(self, "arities", tuple(map(int, arities)))
+        terms = listed(
+            "LayerSpec", "terms", self.terms, "SymbolicTerms", "(SymbolicTerm(0, 0, 'sin'),)", error=SpecError
+        )
+        if bad := [term for term in terms if not isinstance(term, SymbolicTerm)]:
+            raise SpecError(f"LayerSpec: expected terms as a list of SymbolicTerms, got {bad[0]!r} in it.")
+        object.__setattr__(self, "terms", tuple(terms))
+        if not isinstance(self.basis, BasisSpec):
+            raise SpecError(f"LayerSpec: expected basis as a BasisSpec, got {self.basis!r}. Pass BasisSpec(grid=5).")
+        flag("LayerSpec", "affine_trainable", self.affine_trainable, error=SpecError)
         if self.n_in < 1 or self.n_sum < 0 or self.n_out < 1:
             raise SpecError(
                 f"LayerSpec: expected at least one source and one node, got n_in={self.n_in}, n_sum={self.n_sum}, "
@@ -116,8 +143,8 @@ class LayerSpec(_Shared):
         if any(a < 1 for a in self.arities):
             raise SpecError(f"LayerSpec: expected arities >= 1, got {self.arities}.")
         pairs = [(t.target, t.source) for t in self.terms]
-        if self.numeric != "all":
-            unique = tuple(sorted({(int(t), int(s)) for t, s in self.numeric}))
+        if not isinstance(self.numeric, str) or self.numeric != "all":
+            unique = tuple(sorted(_pairs(self.numeric)))
             full = len(unique) == self.n_subnodes * self.n_in
             object.__setattr__(self, "numeric", "all" if full else unique)
             pairs += unique
@@ -206,6 +233,18 @@ class NetworkSpec(_Shared):
     auxiliary: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        layers = listed("NetworkSpec", "layers", self.layers, "LayerSpecs", "(LayerSpec(2, 1),)", error=SpecError)
+        if bad := [layer for layer in layers if not isinstance(layer, LayerSpec)]:
+            raise SpecError(f"NetworkSpec: expected layers as a list of LayerSpecs, got {bad[0]!r} in it.")
+        object.__setattr__(self, "layers", tuple(layers))
+        for kind in ("inputs", "outputs", "features"):
+            object.__setattr__(self, kind, checked_names("NetworkSpec", kind, getattr(self, kind), error=SpecError))
+        auxiliary = listed("NetworkSpec", "auxiliary", self.auxiliary, "pairs (name, formula)", "(('r', 'x*y'),)",
+                           error=SpecError)  # fmt: skip
+        for pair in auxiliary:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
+                raise SpecError(f"NetworkSpec: expected auxiliary as pairs (name, formula), got {pair!r} in it.")
+        object.__setattr__(self, "auxiliary", tuple((name, formula) for name, formula in auxiliary))
         if not self.layers:
             raise SpecError("NetworkSpec: expected at least one layer, got none.")
         for i, (left, right) in enumerate(zip(self.layers, self.layers[1:])):
@@ -226,9 +265,10 @@ class NetworkSpec(_Shared):
             if len(given) != n:
                 raise SpecError(f"NetworkSpec: expected {n} {what}, got {len(given)}: {', '.join(given)}.")
         known = [*self.inputs, *(name for name, _ in self.auxiliary)]
-        if len(set(known)) != len(known):
+        names = set(known)
+        if len(names) != len(known):
             raise SpecError(f"NetworkSpec: expected different names, got {', '.join(known)}.")
-        if unknown := [name for name in self.features if name not in known]:
+        if unknown := [name for name in self.features if name not in names]:
             raise SpecError(
                 f"NetworkSpec: expected features among inputs and auxiliary variables ({', '.join(known)}), "
                 f"got {', '.join(unknown)}."
@@ -258,11 +298,15 @@ class NetworkSpec(_Shared):
                 pair = (target, source)
                 yield Edge(i, target, source, pair in numeric, tuple(carried.get(pair, ())))
 
-    def check_edge(self, edge: EdgeIndex, where: str, *, may_be_empty: bool = False) -> None:
-        """Raises EdgeError unless (layer, target, source) is a pair of nodes and, by default, carries something."""
-        if not (isinstance(edge, tuple | list) and len(edge) == 3):
-            raise EdgeError(f"{where}: expected an edge (layer, target, source), got {edge!r}.")
-        index, target, source = edge
+    def check_edge(self, edge: EdgeIndex, where: str, *, may_be_empty: bool = False) -> EdgeIndex:
+        """Returns the edge as three plain numbers.
+
+        Raises:
+            EdgeError: (layer, target, source) is no pair of nodes, or, by default, carries nothing.
+        """
+        if not (isinstance(edge, tuple | list) and len(edge) == 3 and all(map(is_whole, edge))):
+            raise EdgeError(f"{where}: expected an edge (layer, target, source) of three whole numbers, got {edge!r}.")
+        index, target, source = map(int, edge)
         if not 0 <= index < len(self.layers):
             raise EdgeError(f"{where}: expected a layer below {len(self.layers)}, got {index} in edge {tuple(edge)}.")
         layer = self.layers[index]
@@ -273,6 +317,7 @@ class NetworkSpec(_Shared):
                 f"{tuple(edge)}. Layer {index} has {layer.n_subnodes} targets, {layer.n_in} sources and "
                 f"{len(layer.active_pairs)} edges that carry something; an edge is (layer, target, source)."
             )
+        return index, target, source
 
     def replace_layers(self, layers: Sequence[LayerSpec]) -> "NetworkSpec":
         """Returns the spec with other layers of the same outer sizes."""
@@ -299,6 +344,9 @@ class NetworkSpec(_Shared):
             >>> NetworkSpec.from_width([2, [1, 1], 1]).n_edges
             8
         """
+        for kind, given in (("inputs", inputs), ("outputs", outputs)):
+            checked_names("MultKAN", kind, given, error=SpecError)
+        flag("MultKAN", "affine_trainable", affine_trainable, error=SpecError)
         layers = tuple(
             LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
             for left, (n_sum, arities) in itertools.pairwise(parse_width(width, mult_arity))
@@ -310,82 +358,26 @@ class NetworkSpec(_Shared):
         """Reads what `to_json` wrote.
 
         Raises:
-            SpecError: the text is not a network description.
+            SpecError: the text is not a network description, or names functions that are not in the table.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if (version := data.pop("format")) != 1:
-                raise SpecError(
-                    f"NetworkSpec.from_json: expected format 1, got {version!r}. Read it with a newer kan2."
-                )
-            layers = tuple(_layer_from_dict(layer) for layer in data.pop("layers"))
-            auxiliary = tuple((n, d) for n, d in data.pop("auxiliary"))
-            return cls(layers=layers, auxiliary=auxiliary, **{k: tuple(v) for k, v in data.items()})
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise SpecError(f"NetworkSpec.from_json: expected the JSON of a NetworkSpec, got {error!r}.") from error
+            return cls.from_fields(network_fields(read_json(text)))
+        except (EdgeError, JSONError, SpecError, UnknownNameError) as error:
+            raise SpecError(f"NetworkSpec.from_json: expected the JSON of a NetworkSpec, got: {error}") from error
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "NetworkSpec":
+        """Builds the spec that checked fields describe, see `kan2.core.spec_json.network_fields`."""
+        layers = []
+        for layer in fields["layers"]:
+            terms = tuple(SymbolicTerm(**term) for term in layer["terms"])
+            layers.append(LayerSpec(**{**layer, "terms": terms, "basis": BasisSpec(**layer["basis"])}))
+        return cls(**{**fields, "layers": tuple(layers)})
 
 
-def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
-    numeric = data["numeric"]
-    return LayerSpec(
-        n_in=data["n_in"],
-        n_sum=data["n_sum"],
-        arities=tuple(data["arities"]),
-        numeric="all" if numeric == "all" else tuple((t, s) for t, s in numeric),
-        terms=tuple(SymbolicTerm(**term) for term in data["terms"]),
-        # Before there was a choice, base functions went on as they are.
-        basis=BasisSpec(**{"outside": "base", **data["basis"]}),
-        affine_trainable=data["affine_trainable"],
-    )
-
-
-def default_names(stem: str, n: int) -> tuple[str, ...]:
-    """Returns stem1, stem2, ..., n names.
-
-    Example:
-        >>> default_names("x", 3)
-        ('x1', 'x2', 'x3')
-    """
-    return tuple(f"{stem}{i + 1}" for i in range(n))
-
-
-def parse_width(
-    width: Sequence[int | Sequence[int]], mult_arity: int | Sequence[Sequence[int]] = 2
-) -> list[tuple[int, tuple[int, ...]]]:
-    """Reads `width=[2, [5, 2], 1]` and `mult_arity` into (n_sum, arities) of every layer of nodes, inputs included.
-
-    Args:
-        width: for each layer of nodes its number of addition nodes, or [addition nodes, multiplication nodes].
-        mult_arity: one arity for all multiplication nodes, or a list of arities for each layer of nodes.
-
-    Raises:
-        SpecError: negative or empty layers, multiplication among the inputs, arities that contradict the width.
-
-    Example:
-        >>> parse_width([2, [5, 2], 1], 3)
-        [(2, ()), (5, (3, 3)), (1, ())]
-    """
-    if not isinstance(width, Sequence) or isinstance(width, str) or len(width) < 2:
-        raise SpecError(f"width: expected at least inputs and outputs, such as [2, 5, 1], got {width!r}.")
-    nodes: list[tuple[int, int]] = []
-    for i, entry in enumerate(width):
-        pair = entry if isinstance(entry, Sequence) else (entry, 0)
-        if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in pair):
-            raise SpecError(f"width: expected a number or [sums, products] at position {i}, got {entry!r}.")
-        if sum(pair) == 0:
-            raise SpecError(f"width: expected at least one node at position {i}, got {entry!r}.")
-        nodes.append((pair[0], pair[1]))
-    if nodes[0][1]:
-        raise SpecError(f"width: expected only plain inputs at position 0, got {width[0]!r}.")
-    if isinstance(mult_arity, int) and not isinstance(mult_arity, bool):
-        arities = [(mult_arity,) * n_mult for _, n_mult in nodes]
-    else:
-        arities = [tuple(a) for a in mult_arity]  # type: ignore[union-attr]
-    if [len(a) for a in arities] != [n_mult for _, n_mult in nodes]:
-        raise SpecError(
-            f"mult_arity: expected one arity for each multiplication node, {[n for _, n in nodes]} a layer, "
-            f"got {mult_arity!r}. Give one number, or a list such as [[], [2, 3], []]."
-        )
-    if bad := [a for layer in arities for a in layer if isinstance(a, bool) or not isinstance(a, int) or a < 2]:
-        raise SpecError(f"mult_arity: expected integers >= 2, got {bad}.")
-    return [(n_sum, a) for (n_sum, _), a in zip(nodes, arities)]
+def _pairs(numeric: Any) -> set[tuple[int, int]]:
+    pairs = listed("LayerSpec", "numeric", numeric, "pairs (target, source)", "((0, 0), (0, 1))", error=SpecError)
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(map(is_whole, pair))):
+            raise SpecError(f"LayerSpec: expected numeric as pairs (target, source) or 'all', got {pair!r} in it.")
+    return {(int(target), int(source)) for target, source in pairs}

@@ -6,6 +6,7 @@ for, and must explain as much on samples kept aside. Whole nodes go first, then 
 edges, until no edge can go.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
@@ -13,22 +14,25 @@ from typing import Any
 
 import torch
 
+from kan2 import options
 from kan2.analysis.attribution import attribute, edge_statistics
-from kan2.core.data import Dataset
+from kan2.core.data import Columns, Dataset
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.discovery._criteria import Criteria
 from kan2.discovery._judge import Judge
 from kan2.edits.choose import assemble
 from kan2.edits.prune import prune_node
 from kan2.edits.refine import refine
 from kan2.edits.simplify import drop_edges, simplify
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, TrainingError
 from kan2.interrupts import Interruptible
 from kan2.training.objective import objective_of
 from kan2.training.refit import train_on
 from kan2.training.spread import rmse
 from kan2.types import EdgeIndex
 
+LOG = logging.getLogger("kan2.discovery")
 GROUPS = (0.1, 0.03, 0.01)  # scores below which edges are dropped together
 ALTERNATIVES = 4  # subsets of one size that are tried
 TIGHTER = (1.0, 0.3, 0.1)  # shares of the allowed growth that are tried while what is found explains less
@@ -47,6 +51,7 @@ class PruneReport:
     interrupted: bool = False
 
 
+@verb
 def auto_prune(
     model: AnyNetwork,
     data: Any = None,
@@ -55,6 +60,7 @@ def auto_prune(
     floor: float = 1e-9,
     steps: int = 30,
     sample_weight: Any = None,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the smallest network found whose training error stays within a factor of the original's.
 
@@ -69,12 +75,13 @@ def auto_prune(
         floor: errors below this share of the targets' standard deviation count as equal.
         steps: training steps after each removal.
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.
 
     Raises:
-        TrainingError: weights beside a loss that takes none.
+        TrainingError: weights beside a loss that takes none, or a number is of the wrong type or out of range.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -84,6 +91,10 @@ def auto_prune(
         >>> auto_prune(model).spec.n_edges
         2
     """
+    options.network("auto_prune", model, error=TrainingError)
+    max_growth = options.number("auto_prune", "max_growth", max_growth, 1, error=TrainingError)
+    floor = options.number("auto_prune", "floor", floor, 0, error=TrainingError)
+    steps = options.whole("auto_prune", "steps", steps, 0, error=TrainingError)
     samples, objective = objective_of(model, data, "auto_prune", sample_weight=sample_weight)
     model = objective.normalised(model)
     near, weight, trusted = objective.surrogate(model, samples)
@@ -98,6 +109,7 @@ def auto_prune(
             found = whole
             for smaller in _smaller(whole, Criteria(near, limit, steps, weight, objective.penalty)):
                 found = smaller
+                LOG.info("auto_prune: width %s with %d edges is enough", found.width, found.spec.n_edges)
                 # What was accepted for squares to the targets is worth keeping as it is when Ctrl-C comes.
                 best = found if objective.is_squares else whole
             best = whole
@@ -109,6 +121,8 @@ def auto_prune(
             if not judge.is_worse(found):
                 best = found
                 break
+            LOG.info("auto_prune: %d edges explain less on samples kept aside, tried more strictly", found.spec.n_edges)
+    LOG.info("auto_prune: %d of %d edges stay, width %s", best.spec.n_edges, model.spec.n_edges, best.width)
     best.data, best.objective = samples, objective
     best.report = PruneReport(block.interrupted and not block.out_of_time)
     return best
@@ -220,7 +234,9 @@ def try_without(model: AnyNetwork, edges: list[EdgeIndex], criteria: Criteria) -
     trial = without(model, edges, criteria.data)
     if trial is None:
         return None
-    return trial if criteria.refit(trial) <= criteria.limit else None
+    error = criteria.refit(trial)
+    LOG.debug("without %s: error %.3g, %.3g allowed", edges, error, criteria.limit)
+    return trial if error <= criteria.limit else None
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ for tests that redraw a feature; Friedman, Popescu, Predictive Learning via Rule
 """
 
 import copy
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import exp, sqrt
@@ -25,18 +26,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2 import options
 from kan2.analysis.attribution import finite_samples
+from kan2.core.data import Columns
 from kan2.core.layer import chunked
 from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
+from kan2.core.verbs import verb
 from kan2.edits.prune import prune_input
-from kan2.errors import DataError, TrainingError
+from kan2.errors import DataError, TrainingError, check_options
 from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import moments
 
+LOG = logging.getLogger("kan2.discovery")
 CHANCE = 0.01  # of any irrelevant feature above its floor
 FEWEST, FEWEST_SAMPLES = 10, 200  # samples that are needed, and samples that are always looked at
 LARGEST_WORK = 1_000_000  # evaluations of the network in each fold, where that leaves enough samples
@@ -76,8 +81,16 @@ class Relevance:
         return "\n".join(lines)
 
 
+@verb
 def relevance(
-    model: Network, data: Any = None, *, folds: int = 3, draws: int = 30, steps: int = 100, seed: int = 0
+    model: Network,
+    data: Any = None,
+    *,
+    folds: int = 3,
+    draws: int = 30,
+    steps: int = 100,
+    seed: int = 0,
+    target: Columns | None = None,
 ) -> Relevance:
     """Returns the scores of the features together with the noise floor.
 
@@ -88,6 +101,7 @@ def relevance(
         draws: number of redrawings of each feature, >= 3.
         steps: training steps of each network.
         seed: seed of folds, redrawings and starts.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
@@ -103,6 +117,8 @@ def relevance(
         >>> relevance(MultKAN([2, 1]), data).relevant
         ('x1',)
     """
+    options.network("relevance", model)
+    steps, seed = options.whole("relevance", "steps", steps, 0), options.seed("relevance", seed)
     samples, objective = objective_of(model, data, "relevance", needs_targets=True)
     if objective.residual is not None:
         raise TrainingError(
@@ -114,11 +130,12 @@ def relevance(
     weight = weight.to(samples.X.device).double()
     counted = (weight > 0).nonzero().squeeze(1)
     n = len(counted)
-    if n < FEWEST or not 2 <= folds <= n // 5 or draws < 3:
+    if n < FEWEST or not options.is_whole(folds, 2, n // 5) or not options.is_whole(draws, 3):
         raise DataError(
             f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n}, "
-            f"{folds} folds, {draws} draws."
+            f"{folds!r} folds, {draws!r} draws."
         )
+    folds, draws = int(folds), int(draws)
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():
@@ -135,6 +152,7 @@ def relevance(
             held = held[:size]
             errors.append(_errors(network, features, targets, weight, held, objective, draws, generator) / spread)
             block.has_result = True
+            LOG.info("relevance: fold %d of %d is judged", len(errors), folds)
     return replace(_judged(model.spec.features, torch.stack(errors)), interrupted=block.interrupted)
 
 
@@ -251,27 +269,36 @@ def _judged(names: tuple[str, ...], errors: Float[Tensor, "fold feature trial"])
     return Relevance({name: score for name, score, _ in found}, {name: floor for name, _, floor in found})
 
 
-def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> AnyNetwork:
+@verb
+def prune_irrelevant(
+    model: AnyNetwork, data: Any = None, *, target: Columns | None = None, **options: Any
+) -> AnyNetwork:
     """Returns the network that reads only features that score above their noise floor; see `relevance`.
 
     Args:
         model: left as it is.
         data: training samples with targets; by default those of the last fit.
         options: of `relevance`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
+    check_options("prune_irrelevant", options, relevance)
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
     with Interruptible():
         found = relevance(model, data, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 
-def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Float[Tensor, "input input"]:
+@verb
+def feature_interaction(
+    model: Network, data: Any = None, output: int = 0, *, target: Columns | None = None
+) -> Float[Tensor, "input input"]:
     """Returns how strongly each pair of inputs acts together on an output; the diagonal holds curvatures.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         output: which output.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Example:
         >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
@@ -281,6 +308,8 @@ def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Fl
         >>> feature_interaction(model, x).tolist()
         [[0.0, 1.0], [1.0, 0.0]]
     """
+    options.network("feature_interaction", model)
+    output = options.whole("feature_interaction", "output", output, 0, len(model.spec.outputs) - 1)
     x = finite_samples(model, data, "feature_interaction").double()
     with torch.no_grad():
         # Second derivatives have units of their own, which float32 may not hold.

@@ -11,12 +11,15 @@ Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, Generic
 
-from kan2.core.data import Dataset
+from kan2 import options
+from kan2.core.data import Columns, Dataset
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.discovery._compose import compose
 from kan2.discovery._constant import constant
 from kan2.discovery._criteria import Criteria
@@ -26,14 +29,16 @@ from kan2.discovery._reroute import parallels, reroute
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.discovery.prune import ranked_edges, try_without, without
 from kan2.discovery.symbolic_report import Choice, SymbolicReport
+from kan2.errors import TrainingError
 from kan2.interrupts import Interruptible
 from kan2.symbolic.fix import fix_symbolic
 from kan2.symbolic.snap import snap_constants
-from kan2.symbolic.suggest import Suggestions
+from kan2.symbolic.suggest import Suggestions, checked_library, checked_weight
 from kan2.training.objective import Objective, objective_of
 from kan2.training.spread import rmse, rounding, size_in_spreads
 from kan2.types import EdgeIndex
 
+LOG = logging.getLogger("kan2.discovery")
 IDLE = 0.03  # share of a subnode below which an edge is tried without
 # How far a formula may be from the outputs of its network, in units of what the loss cannot tell apart: a network may
 # be further from the truth than that, and the judge tells. The next where edges resist, or the formula is refused.
@@ -42,6 +47,7 @@ LAST = 4  # times as many functions are tried on the last spline
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
+@verb
 def auto_symbolic(
     model: AnyNetwork,
     data: Any = None,
@@ -54,6 +60,7 @@ def auto_symbolic(
     snap: bool = True,
     sample_weight: Any = None,
     accuracy: float = 0.0,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network with its splines replaced by functions; `report` of the result says what was done.
 
@@ -73,13 +80,15 @@ def auto_symbolic(
         snap: turn numbers into simple ones where the data allow it.
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the network; after Ctrl-C the best that had been accepted, and `report.interrupted` is true.
 
     Raises:
         DataError: there are no targets to train on.
-        TrainingError: weights beside a loss that takes none.
+        TrainingError: weights beside a loss that takes none, or a number is of the wrong type or out of range.
+        UnknownNameError: a function of the library is unknown.
 
     Example:
         >>> from kan2 import MultKAN, sample_function
@@ -88,6 +97,14 @@ def auto_symbolic(
         >>> print(auto_symbolic(model).report.pareto.recommended.formula)
         exp(-2*x)
     """
+    where = "auto_symbolic"
+    options.network(where, model, error=TrainingError)
+    library, weight_simple = checked_library(where, library), checked_weight(where, weight_simple)
+    max_growth = options.number(where, "max_growth", max_growth, 1, error=TrainingError)
+    tries = options.whole(where, "tries", tries, error=TrainingError)
+    steps = options.whole(where, "steps", steps, 0, error=TrainingError)
+    snap = options.flag(where, "snap", snap, error=TrainingError)
+    accuracy = options.number(where, "accuracy", accuracy, 0, error=TrainingError)
     samples, objective = objective_of(model, data, "auto_symbolic", sample_weight=sample_weight, needs_targets=True)
     if objective.is_squares and (equal := constant(model, samples, objective)) is not None:
         return _without_search(equal, samples, objective, rmse(model, samples, objective.sample_weight), snap)
@@ -127,6 +144,7 @@ def auto_symbolic(
         best.data, best.objective = samples, objective
     best.report.out_of_time = block.out_of_time
     best.report.interrupted = block.interrupted and not block.out_of_time
+    LOG.info("auto_symbolic: %d edges, %d splines left", best.spec.n_edges, _n_splines(best))
     return best
 
 
@@ -187,7 +205,8 @@ class _Search(Generic[AnyNetwork]):
             for edge, row in rows.items():
                 trial = fix_symbolic(trial, edge, row.function, affine=row.affine, shape=row.shape)
             if self._try(trial):
-                self.report.choices += [Choice(edge, row.function, self.error) for edge, row in rows.items()]
+                for edge, row in rows.items():
+                    self._note(edge, row.function)
                 return True
         return False
 
@@ -198,10 +217,10 @@ class _Search(Generic[AnyNetwork]):
         tries = self.criteria.tries * (LAST if len(self._spline_edges()) == 1 else 1)
         for row in [*tables[edge].rows[:tries], *unshifted(self.model, edge, self.criteria)]:
             if self._try(fix_symbolic(self.model, edge, row.function, affine=row.affine, shape=row.shape)):
-                self.report.choices.append(Choice(edge, row.function, self.error))
+                self._note(edge, row.function)
                 return True
         left.append(edge)
-        self.report.choices.append(Choice(edge, None, self.error))
+        self._note(edge, None)
         return False
 
     def simplify(self) -> None:
@@ -218,7 +237,7 @@ class _Search(Generic[AnyNetwork]):
                 if found is not None and found.criterion < present.criterion:
                     self._accept(trial, error)
                     progressed = True
-                    self.report.choices.append(Choice(edge, function, error))
+                    self._note(edge, function)
                     break
 
     def _simpler(self) -> Iterator[tuple[AnyNetwork, EdgeIndex, str]]:
@@ -241,10 +260,17 @@ class _Search(Generic[AnyNetwork]):
         # Retrains a network of our own; it becomes the model if its error is accepted.
         error = self.criteria.refit(trial)
         self.report.pareto.add(trial, error)
+        if LOG.isEnabledFor(logging.DEBUG):
+            changed = [(e.index, *e.functions) for e in trial.spec.edges() if e not in list(self.model.spec.edges())]
+            LOG.debug("tried %s: error %.3g, %.3g allowed", changed, error, self.criteria.limit)
         if error > self.criteria.limit:
             return False
         self._accept(trial, error)
         return True
+
+    def _note(self, edge: EdgeIndex, function: str | None) -> None:
+        self.report.choices.append(Choice(edge, function, self.error))
+        LOG.info("edge %s: %s, error %.3g", edge, function or "no function of the library", self.error)
 
     def _accept(self, model: AnyNetwork, error: float) -> None:
         self.model, self.error = model, error
@@ -269,7 +295,7 @@ class _Search(Generic[AnyNetwork]):
                 trial = try_without(self.model, [edge], self.criteria)
                 if trial is not None:
                     self._accept(trial, self.criteria.error(trial))
-                    self.report.choices.append(Choice(edge, "0", self.error))
+                    self._note(edge, "0")
                     self.report.pareto.add(trial, self.error)
                     progressed = True
                     break
@@ -308,16 +334,16 @@ class _Search(Generic[AnyNetwork]):
                 trials.append((trial, row.function))
         for trial, function in trials:
             if self._try(trial):
-                self.report.choices.append(Choice(edge, "x", self.error))
+                self._note(edge, "x")
                 if function is not None:
-                    self.report.choices.append(Choice(readers[0], function, self.error))
+                    self._note(readers[0], function)
                 return
 
     def _straighten_one(self, edges: list[EdgeIndex]) -> bool:
         tables = self._suggestions(edges, ["x"])
         for edge in sorted(edges, key=lambda e: -tables[e][0].r2):
             if self._try(fix_symbolic(self.model, edge, "x", affine=tables[edge][0].affine)):
-                self.report.choices.append(Choice(edge, "x", self.error))
+                self._note(edge, "x")
                 return True
         return False
 

@@ -16,6 +16,7 @@ from kan2.core.layer import AFFINES, KANLayer
 from kan2.core.network import AnyNetwork, Network
 from kan2.edits.rewire import copy_flags
 from kan2.errors import EdgeError
+from kan2.options import is_whole, listed, network
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,22 @@ def assemble(model: AnyNetwork, layers: Sequence[KANLayer], **changes: object) -
     return new.inherit_(model).train(model.training)
 
 
-def check_hidden(model: Network, layer: int, where: str) -> None:
-    """Raises EdgeError unless `layer` counts a hidden layer of nodes."""
-    if not (isinstance(layer, int) and 1 <= layer < len(model.layers)):
+def check_hidden(model: Network, layer: int, where: str) -> int:
+    """Returns the number of a hidden layer of nodes, raises EdgeError for anything else."""
+    network(where, model, error=EdgeError)
+    if not is_whole(layer, 1, len(model.layers) - 1):
         hidden = f"between 1 and {len(model.layers) - 1}" if len(model.layers) > 1 else "but the network has none"
         raise EdgeError(f"{where}: expected a hidden layer of nodes, {hidden}, got {layer!r}. The inputs are layer 0.")
+    return int(layer)
 
 
-def check_nodes(model: Network, layer: int, nodes: Collection[int], where: str) -> None:
-    """Raises EdgeError unless these are nodes of a layer of nodes."""
+def check_nodes(model: Network, layer: int, nodes: Collection[int], where: str) -> list[int]:
+    """Returns nodes of a layer of nodes, raises EdgeError for anything else."""
     n = sum(model.spec.width[layer])
-    if bad := [i for i in nodes if not (isinstance(i, int) and 0 <= i < n)]:
+    nodes = listed(where, "nodes", nodes, "numbers of nodes", "[0, 1]", error=EdgeError)
+    if bad := [i for i in nodes if not is_whole(i, 0, n - 1)]:
         raise EdgeError(f"{where}: expected nodes below {n} in layer {layer}, got {bad[0]!r}.")
+    return [int(i) for i in nodes]
 
 
 def _positions(chosen: Sequence[int | None], old: int) -> list[int]:

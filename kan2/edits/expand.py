@@ -12,17 +12,21 @@ from typing import Literal
 
 import torch
 
+from kan2 import options
 from kan2.core.edges import BasisEdges
 from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
 from kan2.core.spec import LayerSpec, SymbolicTerm
 from kan2.edits.choose import NodeChoice, assemble, check_hidden, choices, choose
 from kan2.edits.rewire import rewire, terms_of
-from kan2.errors import EdgeError, unknown_name
+from kan2.errors import EdgeError, named_options
 
 Pair = tuple[int, int]
 
+LARGEST_LAYER = 100_000  # nodes, or factors, that are taken for meant
 
+
+@named_options
 def expand_width(
     model: AnyNetwork,
     layer: int,
@@ -55,11 +59,13 @@ def expand_width(
         >>> expand_width(MultKAN([2, [3, 1], 1]), 1, 2).width
         [[2, 0], [5, 1], [1, 0]]
     """
-    check_hidden(model, layer, "expand_width")
-    if n_nodes < 1 or (not sum_bool and mult_arity < 2):
-        raise EdgeError(
-            f"expand_width: expected n_nodes >= 1 and mult_arity >= 2, got n_nodes={n_nodes}, mult_arity={mult_arity}."
-        )
+    where = "expand_width"
+    layer = check_hidden(model, layer, where)
+    n_nodes = options.whole(where, "n_nodes", n_nodes, 1, LARGEST_LAYER, error=EdgeError)
+    sum_bool = options.flag(where, "sum_bool", sum_bool, error=EdgeError)
+    mult_arity = options.whole(where, "mult_arity", mult_arity, 2, LARGEST_LAYER, error=EdgeError)
+    noise_scale = options.number(where, "noise_scale", noise_scale, 0, error=EdgeError)
+    seed = options.seed(where, seed, error=EdgeError)
     layers = [copy.deepcopy(old) for old in model.layers]
     below, above = layers[layer - 1], layers[layer]
     at = below.spec.n_sum if sum_bool else below.spec.n_out
@@ -75,6 +81,7 @@ def expand_width(
     return assemble(model, [*layers[: layer - 1], below, above, *layers[layer + 1 :]])
 
 
+@named_options
 def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
     """Returns the same function with one more layer of nodes.
 
@@ -93,9 +100,10 @@ def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
         >>> expand_depth(MultKAN([2, [3, 1], 1]), 1).width
         [[2, 0], [3, 1], [4, 0], [1, 0]]
     """
+    options.network("expand_depth", model, error=EdgeError)
     n_layers = len(model.layers)
     at = n_layers if layer is None else layer
-    if not 0 <= at <= n_layers:
+    if not options.is_whole(at, 0, n_layers):
         raise EdgeError(f"expand_depth: expected a layer of nodes between 0 and {n_layers}, got {layer!r}.")
     n = sum(model.width[at])
     neighbour = model.layers[min(at, n_layers - 1)]
@@ -112,6 +120,7 @@ def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
     return assemble(model, [*kept[:at], identity, *kept[at:]])
 
 
+@named_options
 def perturb(
     model: AnyNetwork,
     mag: float = 0.1,
@@ -130,6 +139,7 @@ def perturb(
 
     Raises:
         UnknownNameError: no such mode.
+        EdgeError: mag or seed is out of range.
 
     Example:
         >>> from kan2 import MultKAN
@@ -138,14 +148,23 @@ def perturb(
         >>> bool(perturb(model)(x) == model(x)), bool(perturb(model, mode="all")(x) == model(x))
         (True, False)
     """
-    if mode not in ("non-intrusive", "minimal", "all"):
-        raise unknown_name("perturb", "mode", mode, ["non-intrusive", "minimal", "all"])
+    options.network("perturb", model, error=EdgeError)
+    options.choice("perturb", "mode", mode, ["non-intrusive", "minimal", "all"])
+    mag = options.number("perturb", "mag", mag, 0, error=EdgeError)
+    seed = options.seed("perturb", seed, error=EdgeError)
     layers = []
     for i, layer in enumerate(model.layers):
         spec = layer.spec
         every = [(t, s) for t in range(spec.n_subnodes) for s in range(spec.n_in)]
         pairs = spec.active_pairs if mode == "minimal" else every
-        layers.append(add_splines(layer, pairs, 0.0 if mode == "non-intrusive" else mag, seed + i))
+        layers.append(
+            add_splines(
+                layer,
+                pairs,
+                0.0 if mode == "non-intrusive" else mag,
+                seed + i if seed + i <= options.LARGEST_SEED else i,
+            )
+        )
     return assemble(model, layers)
 
 

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble, choose
 from kan2.edits.expand import add_splines
-from kan2.errors import SpecError
+from kan2.errors import SpecError, named_options
 from kan2.expressions.parse import parse_expression
+from kan2.options import definitions as checked
+from kan2.options import network
 
 
+@named_options
 def augment(model: AnyNetwork, definitions: Mapping[str, str]) -> AnyNetwork:
     """Returns the same function that also reads auxiliary variables, through splines that are zero so far.
 
@@ -23,7 +26,7 @@ def augment(model: AnyNetwork, definitions: Mapping[str, str]) -> AnyNetwork:
         definitions: for each new variable its formula in the inputs and in variables defined before it.
 
     Raises:
-        SpecError: a name is taken already.
+        SpecError: a name is taken already, or a name or a formula is no text.
         ExpressionError: a definition cannot be read, or uses an undeclared variable.
 
     Example:
@@ -31,6 +34,8 @@ def augment(model: AnyNetwork, definitions: Mapping[str, str]) -> AnyNetwork:
         >>> augment(MultKAN([2, 1], inputs=["v", "c"]), {"beta": "v/c"}).spec.features
         ('v', 'c', 'beta')
     """
+    network("augment", model, error=SpecError)
+    definitions = checked("augment", definitions, error=SpecError)
     spec = model.spec
     auxiliary = spec.auxiliary
     for name, text in definitions.items():

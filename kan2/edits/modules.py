@@ -8,24 +8,29 @@ import re
 from typing import Any
 
 from kan2.analysis.attribution import edge_statistics, finite_trace
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
+from kan2.core.verbs import verb
 from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
 from kan2.edits.prune import check_connected
 from kan2.edits.simplify import drop_edges
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
+from kan2.options import network, text, whole
 from kan2.types import EdgeIndex
 
 Pair = tuple[int, int]
 
 
-def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetwork:
+@verb
+def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None) -> AnyNetwork:
     """Returns the network without one edge, numeric or symbolic; its nodes stay, see `simplify`.
 
     Args:
         model: left as it is.
         edge: (layer, target, source).
         data: samples on which the mean of the edge is taken, which stays as a constant; without them nothing stays.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such edge, or an output would lose its last path to the inputs.
@@ -36,11 +41,15 @@ def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetw
         >>> model.spec.n_edges, remove_edge(model, (0, 1, 0)).spec.n_edges
         (6, 5)
     """
-    model.spec.check_edge(edge, "remove_edge")
+    network("remove_edge", model, error=EdgeError)
+    edge = model.spec.check_edge(edge, "remove_edge")
     return _without(model, {edge[0]: [(edge[1], edge[2])]}, data, "remove_edge")
 
 
-def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> AnyNetwork:
+@verb
+def remove_node(
+    model: AnyNetwork, layer: int, node: int, data: Any = None, *, target: Columns | None = None
+) -> AnyNetwork:
     """Returns the network without one hidden node; the nodes after it move up by one.
 
     Args:
@@ -49,6 +58,7 @@ def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> A
         node: which node of it, addition nodes first.
         data: samples on which the mean of what the node gives to others is taken, which stays as a constant; without
             them nothing stays.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such node, or an output would lose its last path to the inputs.
@@ -58,8 +68,8 @@ def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> A
         >>> remove_node(MultKAN([2, [2, 1], 1]), 1, 0).width
         [[2, 0], [1, 1], [1, 0]]
     """
-    check_hidden(model, layer, "remove_node")
-    check_nodes(model, layer, [node], "remove_node")
+    layer = check_hidden(model, layer, "remove_node")
+    (node,) = check_nodes(model, layer, [node], "remove_node")
     outgoing = [(t, s) for t, s in model.spec.layers[layer].active_pairs if s == node]
     new = _without(model, {layer: outgoing}, data, "remove_node")
     kept = [i for i in range(sum(model.width[layer])) if i != node]
@@ -73,6 +83,7 @@ def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> A
     return assemble(new, layers)
 
 
+@named_options
 def module(model: AnyNetwork, start_layer: int, chain: str) -> AnyNetwork:
     """Returns the network with a group of nodes cut off from all others: no edge enters or leaves the group.
 
@@ -92,11 +103,13 @@ def module(model: AnyNetwork, start_layer: int, chain: str) -> AnyNetwork:
         >>> model.spec.layers[0].active_pairs
         ((0, 0), (0, 1), (1, 2), (1, 3))
     """
-    groups = re.split(r"\s*->\s*", chain.strip())
+    network("module", model, error=EdgeError)
+    start_layer = whole("module", "start_layer", start_layer, 0, error=EdgeError)
+    groups = re.split(r"\s*->\s*", text("module", "chain", chain, error=EdgeError).strip())
     if len(groups) % 2 or not all(re.fullmatch(r"\[\s*-?\d+(\s*,\s*-?\d+)*\s*\]", g) for g in groups):
         raise EdgeError(f"module: expected a chain such as '[0,1]->[0]' or '[0]->[0]->[0]->[0]', got {chain!r}.")
     n_layers = len(groups) // 2
-    if start_layer < 0 or start_layer + n_layers > len(model.layers):
+    if start_layer + n_layers > len(model.layers):
         raise EdgeError(
             f"module: expected a chain within {len(model.layers)} layers, got {n_layers} from layer {start_layer} on."
         )
@@ -120,8 +133,8 @@ def _without(model: AnyNetwork, dropped: dict[int, list[Pair]], data: Any, where
     return new
 
 
-def _members(text: str, n: int) -> set[int]:
-    numbers = [int(number) for number in text.strip("[] ").split(",")]
+def _members(group: str, n: int) -> set[int]:
+    numbers = [int(number) for number in group.strip("[] ").split(",")]
     if bad := [i for i in numbers if not -n <= i < n]:
-        raise EdgeError(f"module: expected numbers below {n} in {text}, got {bad[0]}.")
+        raise EdgeError(f"module: expected numbers below {n} in {group}, got {bad[0]}.")
     return {i % n for i in numbers}

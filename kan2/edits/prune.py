@@ -7,6 +7,7 @@ pruned network is never disconnected. Numeric and symbolic edges are treated ali
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 4.1.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Generic
 
@@ -14,18 +15,26 @@ import torch
 from torch import Tensor
 
 from kan2.analysis.attribution import edge_statistics, finite_trace, output_scores
+from kan2.core.data import Columns
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.edits.choose import assemble, check_nodes, choose
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError, unknown_name
+from kan2.options import is_whole, listed, network, number
+
+LOG = logging.getLogger("kan2.edits")
 
 
+@verb
 def prune(
     model: AnyNetwork,
     data: Any = None,
     node_th: float = 1e-2,
     edge_th: float = 3e-2,
     input_th: float | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network without hidden nodes, then edges, then inputs whose scores are below thresholds.
 
@@ -35,10 +44,11 @@ def prune(
         node_th: threshold for hidden nodes, as a share of the output that needs the node most, >= 0.
         edge_th: threshold for edges, likewise.
         input_th: threshold for the features that the first layer reads; None keeps all of them.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
-        EdgeError: every output is constant on the samples.
+        EdgeError: every output is constant on the samples, or a threshold is no number >= 0.
 
     Example:
         >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm
@@ -48,12 +58,20 @@ def prune(
         >>> prune(model, torch.linspace(-1, 1, 20).reshape(10, 2)).width
         [[2, 0], [1, 0], [1, 0]]
     """
+    for name, value in (("node_th", node_th), ("edge_th", edge_th), ("input_th", 0 if input_th is None else input_th)):
+        number("prune", name, value, 0, error=EdgeError)
     model = prune_edge(prune_node(model, data, node_th), data, edge_th)
     return model if input_th is None else prune_input(model, data, input_th)
 
 
+@verb
 def prune_node(
-    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[Sequence[int]] | None = None
+    model: AnyNetwork,
+    data: Any = None,
+    threshold: float = 1e-2,
+    active: Sequence[Sequence[int]] | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network without hidden nodes of low score.
 
@@ -62,44 +80,63 @@ def prune_node(
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: scores below it are low; a score is the largest over the outputs.
         active: for each hidden layer the nodes to keep, in place of a threshold.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
         EdgeError: every output is constant on the samples, or `active` names nodes that do not exist or disconnects
             the outputs from the inputs.
     """
-    scores = _Scores(model, data, "prune_node")
+    where = "prune_node"
+    threshold = number(where, "threshold", threshold, 0, error=EdgeError)
+    network(where, model, error=EdgeError)
+    if active is not None:
+        active = listed(where, "active", active, "nodes of each hidden layer", "[[0, 2], [1]]", error=EdgeError)
+        if len(active) != len(model.layers) - 1:
+            raise EdgeError(f"{where}: expected nodes of {len(model.layers) - 1} hidden layers, got {len(active)}.")
+        active = [check_nodes(model, i, nodes, where) for i, nodes in enumerate(active, start=1)]
+    scores = _Scores(model, data, where)
     keep = [torch.ones_like(edges[0], dtype=torch.bool) for edges in scores.edges]
     if active is None:
         for i, nodes in enumerate(scores.nodes[1:-1], start=1):
             keep[i] &= (nodes.amax(0) >= threshold)[None, :]
         return scores.restrict(keep, protect=True)
-    if len(active) != len(model.layers) - 1:
-        raise EdgeError(f"prune_node: expected nodes of {len(model.layers) - 1} hidden layers, got {len(active)}.")
     for i, nodes in enumerate(active, start=1):
-        check_nodes(model, i, nodes, "prune_node")
-        keep[i] &= torch.isin(torch.arange(keep[i].shape[1]), torch.tensor(list(nodes))).to(keep[i].device)[None, :]
+        keep[i] &= torch.isin(torch.arange(keep[i].shape[1]), torch.tensor(nodes, dtype=torch.long)).to(keep[i].device)[
+            None, :
+        ]
     return scores.restrict(keep, protect=False)
 
 
-def prune_edge(model: AnyNetwork, data: Any = None, threshold: float = 3e-2) -> AnyNetwork:
+@verb
+def prune_edge(
+    model: AnyNetwork, data: Any = None, threshold: float = 3e-2, *, target: Columns | None = None
+) -> AnyNetwork:
     """Returns the network without edges of low score.
 
     Args:
         model: left as it is.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: scores below it are low; a score is the largest over the outputs.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
-        EdgeError: every output is constant on the samples.
+        EdgeError: every output is constant on the samples, or a threshold is no number >= 0.
     """
+    threshold = number("prune_edge", "threshold", threshold, 0, error=EdgeError)
     scores = _Scores(model, data, "prune_edge")
     return scores.restrict([edges.amax(0) >= threshold for edges in scores.edges], protect=True)
 
 
+@verb
 def prune_input(
-    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[int | str] | None = None
+    model: AnyNetwork,
+    data: Any = None,
+    threshold: float = 1e-2,
+    active: Sequence[int | str] | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network that reads only the features that matter; it still takes all input columns.
 
@@ -108,19 +145,26 @@ def prune_input(
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: features of lower score are no longer read.
         active: names or numbers of the features to keep, in place of a threshold.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
         EdgeError: every output is constant on the samples, or `active` disconnects the outputs from the inputs.
         UnknownNameError: `active` names a feature that the network does not read.
     """
-    scores = _Scores(model, data, "prune_input")
+    where = "prune_input"
+    threshold = number(where, "threshold", threshold, 0, error=EdgeError)
+    network(where, model, error=EdgeError)
     features = model.spec.features
+    if active is not None:
+        active = listed(where, "active", active, "names or numbers of features", f"{[features[0]]}", error=EdgeError)
+        for feature in active:
+            if not (is_whole(feature, 0, len(features) - 1) or (isinstance(feature, str) and feature in features)):
+                raise unknown_name(where, "feature", feature, features)
+    scores = _Scores(model, data, where)
     if active is None:
         chosen = scores.nodes[0].amax(0) >= threshold
     else:
-        if bad := [a for a in active if a not in features and a not in range(len(features))]:
-            raise unknown_name("prune_input", "feature", bad[0], features)
         chosen = torch.tensor([i in active or name in active for i, name in enumerate(features)]).to(model.like.device)
     keep = [torch.ones_like(edges[0], dtype=torch.bool) for edges in scores.edges]
     keep[0] &= chosen[None, :]
@@ -135,6 +179,7 @@ class _Scores(Generic[AnyNetwork]):
     """Scores of every output, with shares for the factors of products, and what is needed to remove edges by them."""
 
     def __init__(self, model: AnyNetwork, data: Any, where: str) -> None:
+        network(where, model, error=EdgeError)
         records = finite_trace(model, data, where)
         self.model, self.where = model, where
         self.statistics = [edge_statistics(record.layer, record.inputs) for record in records]
@@ -159,6 +204,8 @@ class _Scores(Generic[AnyNetwork]):
         new = simplify(assemble(self.model, layers))
         if not protect:
             check_connected(self.model, new, self.where)
+        before, after = self.model.spec.n_edges, new.spec.n_edges
+        LOG.info("%s: %d of %d edges stay, width %s", self.where, after, before, new.width)
         return new
 
     def best_path(self, output: int) -> list[tuple[int, int, int]]:

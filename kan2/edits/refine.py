@@ -11,8 +11,11 @@ from dataclasses import replace
 
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
+from kan2.errors import SpecError, named_options
+from kan2.options import network
 
 
+@named_options
 def refine(model: AnyNetwork, grid: int, k: int | None = None) -> AnyNetwork:
     """Returns the network with another number of grid intervals.
 
@@ -29,6 +32,7 @@ def refine(model: AnyNetwork, grid: int, k: int | None = None) -> AnyNetwork:
         >>> refine(MultKAN([2, 1], grid=5), 10).spec.layers[0].basis.grid
         10
     """
+    network("refine", model, error=SpecError)
     layers = [copy.deepcopy(layer) for layer in model.layers]
     for layer in layers:
         basis = layer.spec.basis

@@ -16,10 +16,13 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import NodeChoice, assemble, choose
 from kan2.edits.rewire import rewire, terms_of
+from kan2.errors import named_options
+from kan2.options import network
 
 Pair = tuple[int, int]
 
 
+@named_options
 def simplify(model: AnyNetwork) -> AnyNetwork:
     """Returns the same function without dead ends, constant nodes and constant factors.
 
@@ -35,6 +38,7 @@ def simplify(model: AnyNetwork) -> AnyNetwork:
         >>> simplify(MultKAN.from_spec(NetworkSpec((hidden, output)))).width
         [[1, 0], [1, 0], [1, 0]]
     """
+    network("simplify", model)
     layers: list[KANLayer] = []
     plans: list[list[NodeChoice]] = []
     constants: dict[int, float] = {}

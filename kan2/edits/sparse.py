@@ -11,9 +11,11 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
 from kan2.edits.simplify import drop_edges
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
+from kan2.options import is_whole, network
 
 
+@named_options
 def sparse(model: AnyNetwork, neighbours: int = 1) -> AnyNetwork:
     """Returns the network with only the edges between nearest nodes: each has at least one way in and one way out.
 
@@ -30,8 +32,10 @@ def sparse(model: AnyNetwork, neighbours: int = 1) -> AnyNetwork:
         >>> model.spec.layers[0].active_pairs, model.spec.n_edges
         (((0, 0), (0, 1), (1, 2), (1, 3)), 6)
     """
-    if not isinstance(neighbours, int) or neighbours < 1:
+    network("sparse", model, error=EdgeError)
+    if not is_whole(neighbours, 1):
         raise EdgeError(f"sparse: expected a number of neighbours >= 1, got {neighbours!r}.")
+    neighbours = int(neighbours)
     return assemble(model, [_sparse_layer(layer, neighbours) for layer in model.layers])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kan2.errors import SpecError
 from kan2.functions._later import Later
 from kan2.functions.table import SymbolicFunction, add_built_in
 
@@ -41,6 +42,10 @@ def smooth(value: Callable[[Any], Any], derivative: Unary) -> Unary:
         >>> torch.autograd.grad(cube(u).sum(), u)
         (tensor([12.]),)
     """
+
+    for name, function in (("value", value), ("derivative", derivative)):
+        if not callable(function):
+            raise SpecError(f"functions.smooth: expected {name} as a function, got {function!r}.")
 
     class Elementwise(torch.autograd.Function):
         @staticmethod

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from kan2.errors import SpecError, UnknownNameError, unknown_name
+from kan2.errors import SpecError, UnknownNameError, named_options, unknown_name
 from kan2.functions._later import Found, Later
+from kan2.options import choice, flag, is_number, number, whole
 
 if TYPE_CHECKING:
     import sympy
@@ -71,6 +72,26 @@ class SymbolicFunction:
     latex: str = ""
     is_slow: bool = False
 
+    def __post_init__(self) -> None:
+        where = f"SymbolicFunction {self.name!r}" if isinstance(self.name, str) else "SymbolicFunction"
+        if not isinstance(self.name, str) or not self.name:
+            raise SpecError(f"{where}: expected a name, got {self.name!r}.")
+        for kind in ("torch", "sympy"):
+            # As it was put in: asking for it would import SymPy.
+            if not callable(vars(self)[kind]):
+                raise SpecError(f"{where}: expected {kind} as a function, got {vars(self)[kind]!r}.")
+        whole(where, "complexity", self.complexity, 0, error=SpecError)
+        choice(where, "gauge", self.gauge, FREE)
+        low, high = _ends(where, self.domain)
+        if not low < high:
+            raise SpecError(f"{where}: expected domain=(low, high) with low < high, got {self.domain!r}.")
+        if self.shape is not None:
+            number(where, "shape", self.shape, error=SpecError)
+        for kind in ("inverse", "reference", "latex"):
+            if not (isinstance(value := getattr(self, kind), str) or (kind == "inverse" and value is None)):
+                raise SpecError(f"{where}: expected {kind} as text, got {value!r}.")
+        flag(where, "is_slow", self.is_slow, error=SpecError)
+
     @property
     def free(self) -> str:
         """Letters of the affine numbers that are not redundant, `p` standing for the shape parameter."""
@@ -87,6 +108,14 @@ class SymbolicFunction:
     def symbol(self, u: Any, p: Any = None) -> Any:
         """Builds the SymPy expression f(u), or f(u; p)."""
         return self.sympy(u) if self.shape is None else self.sympy(u, self.shape if p is None else p)
+
+
+def _ends(where: str, domain: Any) -> tuple[float, float]:
+    # They may be infinite.
+    ends = list(domain) if isinstance(domain, tuple | list) else []
+    if len(ends) == 2 and all(is_number(end) or end in (inf, -inf) for end in ends):
+        return float(ends[0]), float(ends[1])
+    raise SpecError(f"{where}: expected domain=(low, high), numbers or infinity, got {domain!r}.")
 
 
 # Rows name functions of SymPy, and whoever asks a row for one gets it.
@@ -184,6 +213,7 @@ def get(name: str) -> SymbolicFunction:
         raise unknown_name("functions.get", "function", name, _TABLE) from None
 
 
+@named_options
 def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFunction:
     """Adds a row to the table, so that edges, formulas and symbolification can use it.
 
@@ -200,6 +230,8 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
         >>> get("cube-root") is row
         True
     """
+    _check_row("functions.register", function)
+    replace = flag("functions.register", "replace", replace, error=SpecError)
     if function.name in _TABLE and not replace and _TABLE[function.name] != function:
         raise UnknownNameError(
             f"functions.register: expected a new name, got {function.name!r}, which the table has. "
@@ -215,6 +247,13 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
         _replaced.append(function.name)
     _TABLE[function.name] = function
     return function
+
+
+def withdraw(function: SymbolicFunction) -> None:
+    """Takes back a row that was registered, if it still stands in the table."""
+    if _TABLE.get(function.name) is function:
+        del _TABLE[function.name]
+        _replaced.append(function.name)
 
 
 def add_built_in(rows: list[SymbolicFunction]) -> dict[str, SymbolicFunction]:
@@ -234,10 +273,16 @@ def revision() -> int:
 
 def inner_point(function: SymbolicFunction) -> float:
     """Returns a point inside the domain of a function."""
+    _check_row("functions.inner_point", function)
     low, high = function.domain
     if low > -inf:
         return (low + high) / 2 if high < inf else low + 1
     return high - 1 if high < inf else 0.37
+
+
+def _check_row(where: str, function: Any) -> None:
+    if not isinstance(function, SymbolicFunction):
+        raise SpecError(f"{where}: expected a SymbolicFunction, got {type(function).__name__}.")
 
 
 def _check_gradient(function: SymbolicFunction) -> None:

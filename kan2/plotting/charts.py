@@ -6,8 +6,12 @@ import numpy as np
 import torch
 
 from kan2.analysis.attribution import attribute
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.discovery.pareto import ParetoRow, ParetoTable
+from kan2.errors import DataError, named_options
+from kan2.options import network
 from kan2.plotting.curves import finite_range, layer_inputs
 from kan2.training.history import History
 from kan2.types import EdgeIndex
@@ -19,14 +23,16 @@ N_POINTS = 401
 N_RUG = 200  # samples shown as ticks below an activation
 
 
+@verb
 @torch.no_grad()
-def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
+def plot_edge(model: Network, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None) -> "Figure":
     """Draws one activation, its parts, and where the samples lie.
 
     Args:
         model: the network.
         edge: (layer, target, source).
         data: samples, see `MultKAN.samples`; by default those of the last fit. Without any the range of the grid.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: there is nothing on this edge.
@@ -38,7 +44,8 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
     """
     from kan2.plotting._figure import new_figure
 
-    model.spec.check_edge(edge, "plot_edge")
+    network("plot_edge", model)
+    edge = model.spec.check_edge(edge, "plot_edge")
     index, target, source = edge
     layer, inputs = model.layers[index], layer_inputs(model, data, "plot_edge")[index]
     low, high = finite_range(inputs)
@@ -71,15 +78,18 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
     return figure
 
 
-def plot_scores(model: Network, data: Any = None) -> "Figure":
+@verb
+def plot_scores(model: Network, data: Any = None, *, target: Columns | None = None) -> "Figure":
     """Draws the attribution scores of features and of hidden nodes as bars.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     from kan2.plotting._figure import new_figure
 
+    network("plot_scores", model)
     scores = attribute(model, data)
     panels = [("features", list(scores.features), _array(scores.nodes[0]))]
     for i, nodes in enumerate(scores.nodes[1:-1], start=1):
@@ -99,12 +109,15 @@ def plot_scores(model: Network, data: Any = None) -> "Figure":
     return figure
 
 
+@named_options
 def plot_history(history: History) -> "Figure":
     """Draws the errors of a training over its steps; dotted lines mark where the grid was refined.
 
     Args:
         history: what `fit` returned.
     """
+    if not isinstance(history, History):
+        raise DataError(f"plot_history: expected the History that fit returned, got {type(history).__name__}.")
     from kan2.plotting._figure import new_figure
 
     figure = new_figure(5.5, 3.6, layout="constrained")
@@ -128,6 +141,7 @@ def plot_history(history: History) -> "Figure":
     return figure
 
 
+@named_options
 def plot_pareto(table: ParetoTable) -> "Figure":
     """Draws the networks that were tried by complexity and error; a line joins those that no other one beats.
 
@@ -136,6 +150,11 @@ def plot_pareto(table: ParetoTable) -> "Figure":
     """
     from kan2.plotting._figure import new_figure
 
+    if not isinstance(table, ParetoTable) or not table.rows:
+        raise DataError(
+            f"plot_pareto: expected a table of networks that were tried, got {type(table).__name__}. Pass "
+            "model.report.pareto of a network that auto_symbolic made."
+        )
     figure = new_figure(5.5, 3.6, layout="constrained")
     axes = figure.add_subplot()
     # Errors of zero are drawn at the rounding error.

@@ -8,8 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.analysis.attribution import finite_trace
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.core.verbs import verb
+from kan2.options import network, whole
 from kan2.types import EdgeIndex
 
 N_SAMPLES = 256  # points that stand for data where there are none
@@ -63,7 +66,10 @@ def layer_curves(
     return x.cpu().double().numpy(), torch.where(torch.isfinite(y), y, torch.nan).cpu().double().numpy()
 
 
-def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> tuple[np.ndarray, np.ndarray]:
+@verb
+def get_fun(
+    model: Network, edge: EdgeIndex, data: Any = None, n: int = 201, *, target: Columns | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns points (x, y) of one activation over the range of its source.
 
     Args:
@@ -71,8 +77,10 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         edge: (layer, target, source).
         data: samples that say what the range is, see `layer_inputs`.
         n: number of points, >= 2.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
+        DataError: n is no whole number >= 2.
         EdgeError: there is nothing on this edge.
 
     Example:
@@ -81,22 +89,29 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         >>> x.tolist()
         [0.0, 1.0, 2.0]
     """
-    model.spec.check_edge(edge, "get_fun")
+    network("get_fun", model)
+    n = whole("get_fun", "n", n, 2)
+    edge = model.spec.check_edge(edge, "get_fun")
     index, target, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)
     return x[:, source], y[:, target, source]
 
 
-def get_range(model: Network, edge: EdgeIndex, data: Any = None) -> tuple[float, float, float, float]:
+@verb
+def get_range(
+    model: Network, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None
+) -> tuple[float, float, float, float]:
     """Returns (x_min, x_max, y_min, y_max) of one activation.
 
     Args:
         model: the network.
         edge: (layer, target, source).
         data: samples that say what the range is, see `layer_inputs`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: there is nothing on this edge.
     """
+    network("get_range", model)
     x, y = get_fun(model, edge, data)
     return float(x[0]), float(x[-1]), float(np.nanmin(y)), float(np.nanmax(y))

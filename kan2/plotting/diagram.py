@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kan2 import options
 from kan2.analysis.attribution import attribute, finite_samples
+from kan2.core.data import Columns
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
-from kan2.errors import ShapeError
+from kan2.core.verbs import verb
 from kan2.plotting._layout import LayerLayout, Layout, lay_out
 from kan2.plotting.curves import layer_curves, layer_inputs
 
@@ -27,6 +29,7 @@ FAINTEST = 0.06  # an edge without any score is still there
 CHARACTER = 0.085  # width of a character of a label, in inches
 
 
+@verb
 def plot(
     model: Network,
     data: Any = None,
@@ -37,6 +40,7 @@ def plot(
     title: str | None = None,
     scale: float = 1.0,
     ticks: bool = False,
+    target: Columns | None = None,
 ) -> "Figure":
     """Draws the diagram of a network.
 
@@ -50,11 +54,13 @@ def plot(
         title: text above the diagram.
         scale: size of the figure relative to the default.
         ticks: write the range of x and y at every activation.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         a matplotlib Figure.
 
     Raises:
+        DataError: an option is of the wrong type or out of range.
         ShapeError: the number of labels does not match.
 
     Example:
@@ -62,11 +68,18 @@ def plot(
         >>> plot(MultKAN([2, [2, 1], 1])).axes[0].get_xlabel()
         ''
     """
+    options.network("plot", model)
     spec = model.spec
-    in_labels, out_labels = list(in_vars or spec.features), list(out_vars or spec.outputs)
-    for what, labels, n in (("in_vars", in_labels, len(spec.features)), ("out_vars", out_labels, len(spec.outputs))):
-        if len(labels) != n:
-            raise ShapeError(f"plot: expected {n} {what}, got {len(labels)}: {', '.join(labels)}.")
+    beta = options.number("plot", "beta", beta, 0, above=True)
+    scale = options.number("plot", "scale", scale, 0, above=True)
+    ticks, title = (
+        options.flag("plot", "ticks", ticks),
+        title if title is None else options.text("plot", "title", title),
+    )
+    in_labels, out_labels = (
+        list(known if given is None else options.names("plot", what, given, len(known)))
+        for what, given, known in (("in_vars", in_vars, spec.features), ("out_vars", out_vars, spec.outputs))
+    )
     if data is not None or model.data is not None:
         data = finite_samples(model, data, "plot")
     inputs = layer_inputs(model, data)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from kan2.core.network import Network
+from kan2.errors import DataError
+from kan2.options import number, whole
+from kan2.options import path as checked_path
 from kan2.plotting.diagram import plot
 from kan2.training.history import History
 
@@ -34,7 +37,7 @@ class Film:
     """
 
     def __init__(self, data: Any, every: int = 1) -> None:
-        self.data, self.every = data, max(1, every)
+        self.data, self.every = data, whole("Film", "every", every)
         self.frames: list[tuple[str, Network]] = []
 
     def __call__(self, model: Network, history: History) -> None:
@@ -52,10 +55,13 @@ class Film:
             options: of `plot`.
 
         Raises:
-            ValueError: nothing was recorded.
+            DataError: nothing was recorded, or an option is of the wrong type or out of range.
         """
+        fps = number("Film.save", "fps", fps, 0, above=True)
+        dpi = number("Film.save", "dpi", dpi, 0, above=True)
+        path = checked_path("Film.save", "path", path)
         if not self.frames:
-            raise ValueError("Film.save: expected recorded steps, got none. Pass the film to fit(callbacks=[film]).")
+            raise DataError("Film.save: expected recorded steps, got none. Pass the film to fit(callbacks=[film]).")
         pictures = []
         for text, model in self.frames:
             figure = plot(model, self.data, **{"title": text, **options})

@@ -13,11 +13,11 @@ from typing import Any, cast
 import sympy
 import torch
 
-from kan2 import functions
+from kan2 import functions, options
 from kan2.core.definitions import resolve_auxiliary
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.errors import FormulaError
+from kan2.errors import FormulaError, named_options
 from kan2.expressions.constants import exact_form
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
 from kan2.symbolic.shifts import is_round_shift
@@ -25,9 +25,11 @@ from kan2.symbolic.verify import verified
 from kan2.types import EdgeIndex
 
 LARGEST_EXACT = 1e12  # shifts of exponentials below this are written as integers and fractions
+MOST_DIGITS = 100  # floats have 17
 LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
 
+@named_options
 def symbolic_formula(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> Any:
     """Returns the formula of a network whose edges are all symbolic.
 
@@ -43,6 +45,7 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         one expression, or a list of them for several outputs.
 
     Raises:
+        DataError: digits is no number of digits.
         FormulaError: some edges are still splines, or the formula is another function than the network.
 
     Example:
@@ -51,6 +54,7 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         >>> symbolic_formula(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x", "y"))))
         y**2 + sin(x)
     """
+    _check_options("symbolic_formula", model, digits, simplify, check)
     nodes: Sequence[sympy.Expr] = formulas(model)
     if simplify:
         nodes = [sympy.simplify(node) for node in nodes]
@@ -61,6 +65,14 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
     return nodes[0] if len(nodes) == 1 else nodes
+
+
+def _check_options(where: str, model: Any, digits: Any, simplify: Any, check: Any) -> None:
+    options.network(where, model)
+    if digits is not None:
+        options.whole(where, "digits", digits, 1, MOST_DIGITS, remedy="None prints all digits.")
+    options.flag(where, "simplify", simplify)
+    options.flag(where, "check", check)
 
 
 def formulas(
@@ -106,6 +118,7 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     )
 
 
+@named_options
 def latex(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> str | list[str]:
     """Returns the formula of a network as LaTeX; functions with a LaTeX form of their own are written in it.
 
@@ -125,6 +138,7 @@ def latex(model: Network, *, digits: int | None = None, simplify: bool = False, 
         >>> latex(MultKAN.from_spec(NetworkSpec((layer,), inputs=("x",))))
         '\\\\sqrt{x}'
     """
+    _check_options("latex", model, digits, simplify, check)
     if check:
         symbolic_formula(model, simplify=simplify)
     rows = [functions.get(term.function) for layer in model.spec.layers for term in layer.terms]

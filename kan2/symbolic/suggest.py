@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan2 import functions
-from kan2.core.data import warn_of_rows
+from kan2 import functions, options
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.tensors import warn_of_rows
+from kan2.core.verbs import verb
 from kan2.errors import DataError
 from kan2.interrupts import check_time
 from kan2.symbolic.curves import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
@@ -53,6 +55,7 @@ class Suggestions:
         return "\n".join(lines)
 
 
+@verb
 def suggest_symbolic(
     model: Network,
     edge: EdgeIndex,
@@ -61,6 +64,7 @@ def suggest_symbolic(
     library: Sequence[str] | None = None,
     weight_simple: float | None = None,
     top: int | None = None,
+    target: Columns | None = None,
 ) -> Suggestions:
     """Ranks the functions of a library for one edge; the network is only read.
 
@@ -71,14 +75,46 @@ def suggest_symbolic(
         library: names of functions; by default `functions.DEFAULT_LIBRARY`.
         weight_simple: how many decades of 1 - R2 one unit of complexity must buy; by default 0.35.
         top: return only this many.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
+        DataError: an option is of the wrong type or out of range.
         EdgeError: no such edge, or it carries nothing.
         UnknownNameError: a function of the library is unknown.
     """
-    model.spec.check_edge(edge, "suggest_symbolic")
+    where = "suggest_symbolic"
+    options.network(where, model)
+    edge = model.spec.check_edge(edge, where)
+    library, weight_simple = checked_library(where, library), checked_weight(where, weight_simple)
+    top = None if top is None else options.whole(where, "top", top)
     table = suggest_all(model, [edge], data, library=library, weight_simple=weight_simple)[edge]
     return replace(table, rows=table.rows[:top], scores=table.scores[:top])
+
+
+def checked_library(where: str, library: Any) -> list[str] | None:
+    """Returns the names of functions to try, as the table has them; None for None.
+
+    Raises:
+        DataError: this is no list, or it is empty.
+        UnknownNameError: a function is unknown.
+
+    Example:
+        >>> checked_library("auto_symbolic", ["ln", "sin"])
+        ['log', 'sin']
+    """
+    if library is None:
+        return None
+    members = options.listed(where, "library", library, "names of functions", "['sin', 'exp']")
+    if not members:
+        raise DataError(
+            f"{where}: expected at least one function in library, got none. Leave it out for the usual ones."
+        )
+    return [functions.get(name).name for name in members]
+
+
+def checked_weight(where: str, weight_simple: Any) -> float | None:
+    """Returns how many decades of 1 - R2 one unit of complexity must buy, >= 0; None for None."""
+    return None if weight_simple is None else options.number(where, "weight_simple", weight_simple, 0)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ _REMEDIES = {
     "dates": "Pass the time since a start in a unit of yours, as ({0} - {0}.min()) / np.timedelta64(1, 's').",
     "times of day": "Pass the time since midnight in a unit of yours.",
     "durations": "Divide by a unit: {0} / np.timedelta64(1, 's').",
-    "complex numbers": "Complex data not supported: pass real and imaginary parts as two columns, or one of them, as {0}.real.",
+    "complex numbers": "Complex data not supported: take {0}.real, {0}.imag, or both as two columns.",
     "text": "Convert what are numbers, as {0}.astype(float); give each of a few words a column of 0 and 1.",
     "categories": "Give each category a column of 0 and 1, as pandas.get_dummies does, or take codes that are ordered.",
     "masked values": "Leave such rows out, or fill them: {0}.filled(...).",
@@ -135,8 +135,8 @@ def numbers(values: Any, where: str, name: str | None = None) -> np.ndarray:
         >>> numbers(np.array([1 + 2j]), "X", "z")
         Traceback (most recent call last):
             ...
-        kan2.errors.DataError: X: expected numbers, got complex numbers in column 'z'. Complex data not supported: pass \
-real and imaginary parts as two columns, or one of them, as z.real.
+        kan2.errors.NumberError: X: expected numbers, got complex numbers in column 'z'. Complex data not supported: \
+take z.real, z.imag, or both as two columns.
     """
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):

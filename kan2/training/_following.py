@@ -3,6 +3,7 @@
 A move of a grid may cost accuracy. The best state of a stage is kept until the stage ends, so that it is never lost.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
@@ -16,6 +17,7 @@ from kan2.training.grids import Snapshot, fit_grids_, holds, supported_grid
 from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
+LOG = logging.getLogger("kan2.training")
 LARGEST_MOVES = 15  # moves of grids in one stage
 REST = 3  # steps between two of them
 LARGEST_IDLE = 2  # moves in one stage between which the objective has not fallen by a fifth
@@ -179,6 +181,7 @@ class GridFollower:
             self._go_to(before)
         self._whole = None
         self.moves.last = step
+        LOG.debug("grids moved at step %d of the stage, objective %.6g", step, self.objective)
 
     def _go_to(self, state: Snapshot) -> None:
         outer, self._whole = self._whole, state

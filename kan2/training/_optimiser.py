@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kan2.core.network import Network
 from kan2.errors import TrainingError, unknown_name
+from kan2.options import whole
 from kan2.training.first_order import FirstOrder
 from kan2.training.levenberg_marquardt import LevenbergMarquardt
 from kan2.training.problem import Problem
@@ -42,8 +43,8 @@ class Optimiser:
             >>> Optimiser.of("adam").name
             'Adam'
         """
-        for known in DEFAULT_STEPS:
-            if str(opt).lower() == known.lower():
+        for known in DEFAULT_STEPS if isinstance(opt, str) else ():
+            if opt.lower() == known.lower():
                 return cls(known, lr, batch, seed)
         raise unknown_name("fit", "optimiser", opt, DEFAULT_STEPS)
 
@@ -55,9 +56,7 @@ class Optimiser:
         """
         if steps is None:
             return DEFAULT_STEPS[self.name]
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise TrainingError(f"fit: expected a number of steps >= 0, got {steps!r}.")
-        return steps
+        return whole("fit", "steps", steps, 0, error=TrainingError)
 
     def solver(self, work: Network, problem: Problem) -> Solver:
         """Returns a solver that trains a network in place."""

@@ -1,10 +1,10 @@
 """What `fit` does before and after training: names, weights, targets, splits, and handing over the result."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -13,28 +13,40 @@ from kan2.core.data import Columns, Dataset, as_dataset, in_order
 from kan2.core.network import Network
 from kan2.core.tensors import is_default, open_table
 from kan2.errors import DataError, ShapeError, TrainingError
+from kan2.options import callables, flag, is_number, is_whole, listed, number, path, seed
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
 
+LARGEST_GRID = 100_000
 
-def check_counts(grids: Any, **counts: Any) -> None:
+
+def checked_grids(grids: Any) -> list[int] | None:
+    """Returns the numbers of grid intervals to go through; None for None.
+
+    Raises:
+        TrainingError: one is no whole number of 1 or more, or there is none.
+    """
+    if grids is None:
+        return None
+    members = list(grids) if isinstance(grids, Iterable) and not isinstance(grids, str | bytes | Mapping) else []
+    if not members or not all(is_whole(grid, 1, LARGEST_GRID) for grid in members):
+        raise TrainingError(
+            f"fit: expected grids as whole numbers >= 1, such as [5, 10], got {grids!r}. Leave grids out to keep "
+            "those of the network."
+        )
+    return [int(grid) for grid in members]
+
+
+def check_counts(**counts: Any) -> None:
     """Checks the options of `fit` that count something.
 
     Args:
-        grids: numbers of grid intervals, or None.
-        counts: by name; None where an option is not used.
+        counts: by name.
 
     Raises:
-        TrainingError: one is no whole number of 1 or more, or there is no grid among the grids.
+        TrainingError: one is no whole number of 1 or more.
     """
-    if grids is not None:
-        listed = list(grids) if isinstance(grids, Iterable) else None
-        if not listed or not all(_is_count(grid) for grid in listed):
-            raise TrainingError(
-                f"fit: expected grids as whole numbers >= 1, such as [5, 10], got {grids!r}. Leave grids out to keep "
-                "those of the network."
-            )
     for name, value in counts.items():
-        if value is not None and not _is_count(value):
+        if not is_whole(value, 1):
             raise TrainingError(f"fit: expected {name} as a whole number >= 1, got {value!r}. Leave it out, or pass 1.")
 
 
@@ -44,7 +56,7 @@ def check_jobs(n_jobs: Any) -> None:
     Raises:
         TrainingError: it is neither None nor a whole number other than 0.
     """
-    if n_jobs is None or (isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and int(n_jobs) != 0):
+    if n_jobs is None or (is_whole(n_jobs) and int(n_jobs) != 0):
         return
     raise TrainingError(
         f"fit: expected n_jobs as a number of processes, -1 for one on each core, got {n_jobs!r}. Leave it out for one."
@@ -55,23 +67,70 @@ def check_strengths(**strengths: Any) -> None:
     """Checks the options of `fit` that weigh a term of the objective.
 
     Args:
-        strengths: by name; None where an option is not used.
+        strengths: by name.
 
     Raises:
         TrainingError: one is no finite number of 0 or more.
     """
     for name, value in strengths.items():
-        if value is None:
-            continue
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not 0 <= float(value) < float("inf"):
+        if not is_number(value) or float(value) < 0:
             raise TrainingError(
                 f"fit: expected {name} as a finite number >= 0, got {value!r}. Pass 0 to switch it off."
             )
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+def check_the_rest(
+    *, seed_: Any, lr: Any, validation: Any, callbacks: Any, checkpoint: Any, residual: Any, **flags: Any
+) -> None:
+    """Checks the options of `fit` that neither count nor weigh anything.
+
+    Args:
+        seed_: a seed.
+        lr: a learning rate, or a map from the number of a step to it, or None.
+        validation: a share of the samples, or samples, or None.
+        callbacks: a list of functions.
+        checkpoint: a path, or None.
+        residual: a function, or None.
+        flags: by name, what is True or False.
+
+    Raises:
+        TrainingError: one is of another type, or out of range.
+        DataError: the share leaves no samples on one side.
+    """
+    seed("fit", seed_, error=TrainingError)
+    for name, value in flags.items():
+        flag("fit", name, value, error=TrainingError)
+    if lr is not None and not callable(lr):
+        remedy = "A function gives the rate of each step."
+        number("fit", "lr", lr, 0, above=True, error=TrainingError, remedy=remedy)
+    callables("fit", "callbacks", callbacks, error=TrainingError)
+    if checkpoint is not None:
+        path("fit", "checkpoint", checkpoint, error=TrainingError)
+    if residual is not None and not callable(residual):
+        raise TrainingError(f"fit: expected residual as a function of the network, got {type(residual).__name__}.")
+    if (is_number(validation) or isinstance(validation, bool | str)) and not (
+        is_number(validation) and 0 < float(validation) < 1
+    ):
+        raise DataError(
+            f"fit: expected validation as a share of the samples between 0 and 1, or as (X, y), got {validation!r}."
+        )
+
+
+def checked_weights(residual_weights: Any) -> Any:
+    """Returns the weights of the terms of a residual.
+
+    Raises:
+        TrainingError: they are no finite numbers of 0 or more, by name or in order.
+    """
+    if residual_weights is None:
+        return None
+    if isinstance(residual_weights, Mapping):
+        values = list(residual_weights.values())
+    else:
+        values = listed("fit", "residual_weights", residual_weights, "numbers", "[1.0, 10.0]", error=TrainingError)
+    for value in values:
+        number("fit", "each of residual_weights", value, 0, error=TrainingError)
+    return residual_weights
 
 
 def training_data(model: Network, data: Any, target: Columns | None) -> Dataset:
@@ -130,7 +189,17 @@ def weights(sample_weight: Any, data: Dataset) -> Tensor | None:
     """
     if sample_weight is None:
         return None
-    weight = torch.as_tensor(sample_weight, dtype=torch.float64, device=data.y.device)
+    try:
+        # Complex tensors would lose their imaginary part in silence.
+        if isinstance(sample_weight, Tensor) and sample_weight.is_complex():
+            raise TypeError("complex numbers")
+        weight = torch.as_tensor(np.asarray(sample_weight, np.float64) if not isinstance(sample_weight, Tensor)
+                                 else sample_weight).to(data.y.device, torch.float64)  # fmt: skip
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(
+            f"fit: expected {len(data)} non-negative sample weights, one a sample, got "
+            f"{type(sample_weight).__name__} ({error}). Pass a list or an array of numbers."
+        ) from None
     if weight.shape != (len(data),):
         raise ShapeError(
             f"fit: expected {len(data)} non-negative sample weights, one a sample, got shape {tuple(weight.shape)}."
@@ -165,7 +234,7 @@ def split(
     X, y, weight = samples
     if validation is None:
         return samples, None
-    if not isinstance(validation, float):
+    if not is_number(validation):
         held = beside(validation, like).to(X)
         return samples, (held.X, held.y, None)
     n_held = round(validation * len(X))

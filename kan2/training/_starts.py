@@ -9,6 +9,7 @@ Reference: Jamieson, Talwalkar, Non-stochastic Best Arm Identification (2016), a
 """
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from kan2.training.levenberg_marquardt import CALM, LevenbergMarquardt
 from kan2.training.loop import Options, Training
 from kan2.training.problem import Problem
 
+LOG = logging.getLogger("kan2.training")
 COARSE_GRID = 3
 COARSE_STEPS, SHARE, MOST = (10, 25), 0.5, 8  # of two rounds; the share of starts that goes on, and how many at most
 FINAL_STEPS, FINALISTS, JUDGING_GRID = 30, 4, 10  # of the last round, and its grid where training goes through some
@@ -129,7 +131,13 @@ def _advanced(
         # Each start is a problem of its own, so the result is the same wherever it runs.
         parallel: Any = Parallel(n_jobs=n_jobs)
         found = list(parallel(delayed(advance)(start) for start in starts))
-    return sorted(found, key=lambda start: start.objective)
+    found.sort(key=lambda start: start.objective)
+    LOG.info(
+        "starts: %d of them, %d steps on grid %s, objectives %.3g to %.3g", len(found), known.steps,
+        max((layer.spec.basis.grid for layer in found[0].network.layers), default=None), found[0].objective,
+        found[-1].objective,
+    )  # fmt: skip
+    return found
 
 
 def _advance(start: _Start, problem: Problem, options: Options, grid: int | None) -> _Start:

@@ -1,5 +1,6 @@
 """Checkpoints: a run written to a file, from which it goes on as if it had never stopped, bit for bit."""
 
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from kan2.training._following import Moves
 from kan2.training.grids import Snapshot
 from kan2.training.loop import Training
 
+LOG = logging.getLogger("kan2.training")
 VERSION = 4
 
 
@@ -33,6 +35,7 @@ class Checkpoints:
         """Writes the run if its step is due."""
         if self.path is not None and run.step % self.every == 0:
             save_checkpoint(run, self.path)
+            LOG.info("checkpoint %s: stage %d, step %d", self.path, run.stage, run.step)
 
     def resume(self, run: Training) -> bool:
         """Puts a run into the state of the file; returns whether there is one."""

@@ -5,6 +5,7 @@ of data is `fit_residual`, to which `fit(residual=...)` hands over.
 """
 
 import copy
+import logging
 import math
 import os
 import time
@@ -17,8 +18,9 @@ from torch.utils.data import DataLoader
 
 from kan2.core.data import Columns
 from kan2.core.network import Network
-from kan2.errors import TrainingError
+from kan2.errors import TrainingError, named_options
 from kan2.interrupts import deadline as time_is_over
+from kan2.options import network
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
@@ -27,6 +29,9 @@ from kan2.training._preparation import (
     check_counts,
     check_jobs,
     check_strengths,
+    check_the_rest,
+    checked_grids,
+    checked_weights,
     commit,
     read_loader,
     split,
@@ -50,7 +55,10 @@ from kan2.training.problem import Problem
 from kan2.training.roughness import Roughness
 from kan2.training.smoothing import run_smoothed
 
+LOG = logging.getLogger("kan2.training")
 
+
+@named_options
 @torch.enable_grad()
 def fit(
     model: Network,
@@ -163,10 +171,21 @@ def fit(
         >>> MultKAN([2, [0, 1]], grid=3).fit(data).rmse < 1e-6
         True
     """
-    check_counts(grids, restarts=restarts, batch=batch, patience=patience, checkpoint_every=checkpoint_every)
+    network("fit", model, error=TrainingError)
+    grids, residual_weights = checked_grids(grids), checked_weights(residual_weights)
+    optional = {"batch": batch, "patience": patience}
+    check_counts(restarts=restarts, checkpoint_every=checkpoint_every, **_used(optional))
     check_jobs(n_jobs)
     check_strengths(lamb=lamb, lamb_l1=lamb_l1, lamb_entropy=lamb_entropy, lamb_coef=lamb_coef, lamb_smooth=lamb_smooth)
-    check_strengths(roughness=roughness, smoothing=smoothing, tolerance=tolerance, seconds=seconds)
+    optional = {"smoothing": smoothing, "seconds": seconds}
+    check_strengths(roughness=roughness, tolerance=tolerance, **_used(optional))
+    check_the_rest(
+        seed_=seed, lr=lr, validation=validation, callbacks=callbacks, checkpoint=checkpoint, residual=residual,
+        update_grid=update_grid, progress=progress, resume=resume,
+    )  # fmt: skip
+    # Numbers of NumPy become plain ones, which generators of torch ask for.
+    seed, restarts, checkpoint_every = int(seed), int(restarts), int(checkpoint_every)
+    batch, patience = (None if value is None else int(value) for value in (batch, patience))
     optimiser = Optimiser.of(opt, lr, batch, seed)
     deadline = min(time_is_over(), math.inf if seconds is None else time.perf_counter() + seconds)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
@@ -241,6 +260,7 @@ def fit(
 
     run = Training(work, problem, optimiser.solver(work, problem), options, precise, validated)
     size = work.n_parameters
+    LOG.info("fit: width %s, %d numbers, %d samples, %s", work.width, size, len(problem), optimiser.name)
     work_of_step = len(problem) * size * (size if is_second_order else 1.0)
     with (
         few_threads(work_of_step),
@@ -255,4 +275,9 @@ def fit(
         grids = stages(work, problem, grids, starts_coarse=restarts > 1, may_start_coarse=may_start_coarse)
         with shown(run, progress, 1 if grids is None else len(grids), checkpoints.write):
             (run_smoothed if may_smooth else Training.run)(run, [None] if grids is None else grids, in_all)
+    run.log_end()
     return run.history
+
+
+def _used(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -76,4 +76,5 @@ def fit_residual(
     bar = shown(run, progress, 1 if grids is None else len(grids))
     with few_threads(work_of_step), handed_over(run, hand_over), bar:
         run.run([None] if grids is None else grids)
+    run.log_end()
     return run.history

@@ -4,6 +4,7 @@ After every step the loop lets grids follow the activations, records a row of hi
 whether to go on. What moves grids is in `_following`, what writes the history in `_recorder`.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from kan2.training.history import INTERRUPTED, History
 from kan2.training.problem import Problem
 from kan2.training.solver import Solver
 
+LOG = logging.getLogger("kan2.training")
 WINDOW = 5  # steps over which progress is measured
 STOPPED, OUT_OF_TIME = "stopped by a callback", "reached the limit of seconds"
 ALL_STEPS = "reached the number of steps"
@@ -90,6 +92,7 @@ class Training:
         self.recorder = Recorder(work, test, validation)
         self.stage, self.step, self.limit = 0, 0, options.steps
         self.trail: list[float] = []
+        self._logs_steps = LOG.isEnabledFor(logging.DEBUG)
 
     @property
     def history(self) -> History:
@@ -176,6 +179,7 @@ class Training:
                 "probably outside its domain (see model.trace(X), or unfix it), or the loss is not defined there."
             )
         self.trail = [self.solver.evaluation.objective]
+        LOG.info("stage %d: grid %s, objective %.6g", self.stage, "as it is" if grid is None else grid, self.trail[0])
         if not len(self.history):
             self._record()
 
@@ -258,6 +262,16 @@ class Training:
 
     def _record(self) -> None:
         self.recorder.record(self.problem, self.solver)
+        if self._logs_steps:
+            row = self.history.rows[-1]
+            LOG.debug("step %d: loss %.6g, damping %s, grid %s", row["step"], row["loss"], row["damping"], row["grid"])
+
+    def log_end(self) -> None:
+        """Tells the log how the run ended."""
+        if rows := self.history.rows:
+            text = "fit: %s after %d steps, loss %.6g, grid %s, %.2f s"
+            last = rows[-1]
+            LOG.info(text, self.history.message, last["step"], last["loss"], last["grid"], last["seconds"])
 
 
 @contextmanager

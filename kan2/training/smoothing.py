@@ -11,6 +11,7 @@ Smoothing spline Gaussian regression (2004), doi:10.1046/j.1369-7412.2003.05316.
 """
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -33,6 +34,7 @@ from kan2.training.losses import CrossEntropy
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Problem
 
+LOG = logging.getLogger("kan2.training")
 SMALL = 4.0  # samples a parameter below which a table is small,
 SCORED = 50.0  # and below which its score is told
 EXACT = 1e-6  # score, as a share of the variance of the targets, below which nothing is to be gained
@@ -144,6 +146,7 @@ def smoothing_path(start: Network, problem: Problem, options: Options) -> Rung:
         run.trail = [before]
         run.advance(min(STEPS, options.steps))
         found = Rung(strength, score(start, problem), Snapshot.of(start))
+        LOG.info("smoothing %g: expected loss on new samples %.3g", strength, found.score.value)
         if best is None or found.score.value < best.score.value:
             best, n_worse = found, 0
         elif found.score.value > HOPELESS * best.score.value:

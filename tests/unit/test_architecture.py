@@ -24,6 +24,7 @@ FILES = {
 FLOORS = [
     *(
         "errors",
+        "options",
         "interrupts",
         "types",
         "html",

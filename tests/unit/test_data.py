@@ -94,7 +94,7 @@ def test_sampling_is_seeded_and_checked():
     assert first.X_test is not None
     with pytest.raises(DataError, match="Narrow the box"):
         sample_function("log(x)", {"x": (-1, 1)})
-    with pytest.raises(DataError, match="n >= 1"):
+    with pytest.raises(DataError, match="n as a whole number >= 1"):
         sample_function("x", {"x": (-1, 1)}, n=0)
 
 

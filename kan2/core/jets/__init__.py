@@ -17,7 +17,9 @@ from torch import Tensor
 
 from kan2.core.jets._adjoint import hessian_of_few_outputs
 from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
-from kan2.errors import ShapeError, SpecError
+from kan2.core.tensors import to_tensor
+from kan2.errors import ShapeError, SpecError, named_options
+from kan2.options import is_whole
 from kan2.types import ArrayLike
 
 FEW = 2  # outputs up to which Hessians are cheaper by adjoints than forward
@@ -40,6 +42,7 @@ class Jet:
     third: Float[Tensor, "batch output direction direction direction"] = None  # type: ignore[assignment]
 
 
+@named_options
 def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     """Returns the value of a network and its derivatives with respect to its inputs.
 
@@ -58,7 +61,7 @@ def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
         >>> jet(model, torch.zeros(10, 2)).hessian.shape
         torch.Size([10, 1, 2, 2])
     """
-    if order not in (0, 1, 2, 3):
+    if not is_whole(order, 0, 3):
         raise SpecError(f"jet: expected an order of 0, 1, 2 or 3, got {order!r}.")
     x = _table(model, x, "jet")
     if order == 2 and len(model.spec.outputs) <= FEW and model.spec.features == model.spec.inputs:
@@ -66,6 +69,7 @@ def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     return _unpack(propagate(model, x, None, order, Forms.full(x.shape[1], x.device)), x.shape[1])
 
 
+@named_options
 def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> Jet:
     """Returns the derivatives of t -> model(x + t v) at t = 0, without a full gradient or Hessian.
 
@@ -83,10 +87,10 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
         >>> directional(MultKAN([2, 1]), torch.zeros(10, 2), [1.0, 0.0]).gradient.shape
         torch.Size([10, 1, 1])
     """
-    if order not in (0, 1, 2, 3):
+    if not is_whole(order, 0, 3):
         raise SpecError(f"directional: expected an order of 0, 1, 2 or 3, got {order!r}.")
     x = _table(model, x, "directional")
-    direction = torch.as_tensor(v).to(x)
+    direction = to_tensor(v, "directional").to(x)
     if direction.shape not in (x.shape, x.shape[1:]):
         raise ShapeError(
             f"directional: expected a direction of shape {tuple(x.shape[1:])} or {tuple(x.shape)}, "
@@ -96,6 +100,7 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
     return _unpack(propagate(model, x, seed, order, Forms.full(1, x.device)), 1)
 
 
+@named_options
 def laplacian(model: Layered, x: ArrayLike) -> Float[Tensor, "batch output"]:
     """Returns the sum of the second derivatives with respect to all inputs, without the full Hessian.
 
