@@ -16,24 +16,24 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from numbers import Integral, Real
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2 import functions
+from kan2 import options
 from kan2.core.data import Dataset, as_dataset
 from kan2.core.spec import parse_width
 from kan2.discovery.pareto import ParetoTable
 from kan2.discovery.progress import Progress, Reporter
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.discovery.symbolify import auto_symbolic
-from kan2.errors import Kan2Error, TrainingError, unknown_options
+from kan2.errors import Kan2Error, TrainingError, check_options
 from kan2.interrupts import Interruptible, OutOfTime, is_late, time_limit
 from kan2.multkan import MultKAN
 from kan2.symbolic.snap import snap_constants
+from kan2.symbolic.suggest import checked_library, checked_weight
 from kan2.training.spread import rmse
 from treeconv.calibration import nearest_neighbours
 
@@ -65,7 +65,7 @@ def discover(
     seed: int = 0,
     seconds: float | None = None,
     progress: Callable[[Progress], object] | None = None,
-    **options: Any,
+    **passed_on: Any,
 ) -> MultKAN:
     """Returns the network that is found to be the formula behind data; `symbolic_formula()` of it prints it.
 
@@ -87,7 +87,7 @@ def discover(
         seconds: limit of wall-clock time, >= 0, for the whole search; the best so far is returned. The result depends
             on the speed of the machine then. By default there is no limit.
         progress: called with a `Progress` at every stage of every attempt, and at what it ended with.
-        options: passed on to `auto_symbolic`: weight_simple, max_growth, tries, snap, sample_weight, accuracy.
+        passed_on: options of `auto_symbolic`: weight_simple, max_growth, tries, snap, sample_weight, accuracy.
 
     Returns:
         the network. After Ctrl-C, or when time is over, the best of the attempts that had ended, or, in the first
@@ -97,7 +97,7 @@ def discover(
     Raises:
         OptionError: an option that neither this function nor `auto_symbolic` knows.
         UnknownNameError: no such function in the library.
-        TrainingError: no attempt could be trained, or attempts, seconds or progress are something else.
+        TrainingError: no attempt could be trained, or the value of an option is of the wrong type or out of range.
         KeyboardInterrupt: Ctrl-C came before the first network was trained.
 
     Example:
@@ -106,7 +106,8 @@ def discover(
         >>> discover(data, [2, [1, 1], 1]).symbolic_formula()
         x*y
     """
-    _check(options, attempts, seconds, progress, library)
+    library = checked_library("discover", library)
+    _check(passed_on, attempts, grid, steps, seed, seconds, progress)
     samples = as_dataset(data) if target is None else as_dataset(data, target=target)
     search = _Search(samples, Reporter(attempts, progress))
     given = smaller = _width(samples) if width is None else width, mult_arity
@@ -132,7 +133,7 @@ def discover(
                     present = max(layer.basis.grid for layer in model.spec.layers)
                     model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
                 search.tell("looking for functions")
-                model = model.auto_symbolic(library=library, **options)
+                model = model.auto_symbolic(library=library, **passed_on)
                 is_found = search.add(model)
                 smaller = smaller or (None if is_found else _other_kind(model, *given)) or given
                 if is_found and (not _n_free(model) or search.n_found == CONFIRMATIONS):
@@ -143,7 +144,7 @@ def discover(
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
     best = search.best()
     late = late or block.out_of_time
-    if late and best.is_formula and best.report.snap is None and options.get("snap", True):
+    if late and best.is_formula and best.report.snap is None and passed_on.get("snap", True):
         best = _with_exact_numbers(best, samples, (1 - SEARCH) * (seconds or 0.0))
     best.report.pareto, best.report.found = search.table, _is_found(best, samples)
     best.report.out_of_time, best.report.interrupted = late, block.interrupted and not block.out_of_time
@@ -197,21 +198,24 @@ class _Search:
         return self.trained
 
 
-def _check(options: dict[str, Any], attempts: Any, seconds: Any, progress: Any, library: Any) -> None:
-    # What is passed on comes to its function after minutes of training, too late to say that there is no such option.
+def _check(given: dict[str, Any], attempts: Any, grid: Any, steps: Any, seed: Any, seconds: Any, progress: Any) -> None:
+    # What is passed on comes to its function after minutes of training, too late to say what is wrong with it.
     own, there = (inspect.signature(function).parameters.values() for function in (discover, auto_symbolic))
-    known = [p.name for p in there if p.kind is p.KEYWORD_ONLY and p.name not in ("library", "steps")]
-    if not set(options) <= set(known):
-        raise unknown_options("discover", options, [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known)
-    if isinstance(attempts, bool) or not isinstance(attempts, Integral) or attempts < 1:
-        raise TrainingError(f"discover: expected attempts as a whole number >= 1, got {attempts!r}.")
-    is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and float(seconds) >= 0):
-        raise TrainingError(f"discover: expected seconds as a number >= 0, got {seconds!r}. None is no limit.")
+    known = [p.name for p in there if p.kind is p.KEYWORD_ONLY and p.name not in ("library", "steps", "target")]
+    check_options("discover", given, [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known)
+    options.whole("discover", "attempts", attempts, error=TrainingError)
+    options.whole("discover", "grid", grid, error=TrainingError)
+    options.whole("discover", "steps", steps, 0, error=TrainingError)
+    options.seed("discover", seed, error=TrainingError)
+    if seconds is not None:
+        options.number("discover", "seconds", seconds, 0, error=TrainingError, remedy="None is no limit.")
     if progress is not None and not callable(progress):
         raise TrainingError(f"discover: expected progress as a function of one record, got {progress!r}.")
-    for name in () if library is None else library:
-        functions.get(name)
+    checked_weight("discover", given.get("weight_simple"))
+    options.number("discover", "max_growth", given.get("max_growth", 2.0), 1, error=TrainingError)
+    options.whole("discover", "tries", given.get("tries", 4), error=TrainingError)
+    options.flag("discover", "snap", given.get("snap", True), error=TrainingError)
+    options.number("discover", "accuracy", given.get("accuracy", 0.0), 0, error=TrainingError)
 
 
 def _width(samples: Dataset) -> list[Any]:

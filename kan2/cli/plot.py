@@ -24,7 +24,7 @@ def plot(
 ) -> int:
     """Draws a network.
 
-    Its nodes, and the function on every edge. With DATA, edges are drawn over its range, the darker the more they matter.
+    Its nodes and the function on every edge. With DATA edges are drawn over its range, the darker the more they matter.
     """
     from kan2.cli._output import check_output, write_at_once
     from kan2.cli.predict import inputs_of, load
