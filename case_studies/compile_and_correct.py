@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
-from case_studies._toys import law
+from case_studies._toys import law as law_of
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Law:
 
 
 LAWS = {
-    "momentum": Law("m*v", *law("kan2/relativistic_momentum")),
-    "charges": Law("q/r", *law("kan2/screened_charge")),
-    "velocities": Law("u + v", *law("kan2/velocities")),
+    "momentum": Law("m*v", *law_of("kan2/relativistic_momentum")),
+    "charges": Law("q/r", *law_of("kan2/screened_charge")),
+    "velocities": Law("u + v", *law_of("kan2/velocities")),
 }
 
 

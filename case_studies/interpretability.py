@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._judging import expression, is_exact, law_trial
-from case_studies._toys import exp_of_bessel, law
+from case_studies._toys import box, exp_of_bessel, law
 from kan2 import functions
 from kan2.estimators import KANClassifier
 

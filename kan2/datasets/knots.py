@@ -14,8 +14,8 @@ import numpy as np
 TITLE = "Invariants of the 12,955 hyperbolic knots up to 13 crossings."
 SOURCE = (
     "The knots are those of the tables of Hoste, Thistlethwaite and Weeks; invariants computed with SnapPy 3.3.2 "
-    "(Culler, Dunfield, Goerner, Weeks), signatures and torsion degrees with code of this project, signatures checked against "
-    "KnotInfo (Livingston, Moore)."
+    "(Culler, Dunfield, Goerner, Weeks), signatures and torsion degrees with code of this project, signatures checked "
+    "against KnotInfo (Livingston, Moore)."
 )
 LAW = (
     "|2*signature - slope| < c*volume/injectivity_radius**3 for hyperbolic knots (Davies et al.), slope the real part "

@@ -49,13 +49,15 @@ def kind_of(cell: str) -> Kind:
     text = cell.strip()
     if text in MISSING:
         return Kind.MISSING
+    if GROUPED_SPACE.fullmatch(text):
+        return Kind.COMMA if "," in text else Kind.NUMBER
     if "," in text:
         if _EITHER.fullmatch(text):
             return Kind.EITHER
         if COMMA.fullmatch(text):
             return Kind.COMMA
         return Kind.GROUPED if GROUPED_COMMA.fullmatch(text) else Kind.TEXT
-    if PLAIN.fullmatch(text) or GROUPED_SPACE.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return Kind.NUMBER
     if GROUPED_DOT.fullmatch(text) and text.count(".") > 1:
         return Kind.NUMBER

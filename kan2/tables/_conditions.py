@@ -19,7 +19,7 @@ from kan2.tables.frames import numbers
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<column>`[^`]*`)|(?P<quoted>'[^']*'|\"[^\"]*\")|(?P<compare><=|>=|==|!=|<>|=|<|>)"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>[^\W\d]\w*)|(?P<open>\()|(?P<close>\))|(?P<other>.)",
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>[^\W\d]\w*)|(?P<open>\()|(?P<close>\))|(?P<other>\*\*|.)",
     re.DOTALL,
 )
 _SPELLING = {"=": "==", "<>": "!="}

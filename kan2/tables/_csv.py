@@ -175,6 +175,9 @@ def _stream(source: Source, dialect: Dialect, options: Options, way: _Way) -> An
             _skip(stream, head)
         return stream
     raw = source.open()
+    if way.encoding == "utf-8":
+        _skip(raw, _head(source, dialect))
+        return Lines(raw, way.encoding, 0, change, source.name)
     _skip(raw, dialect.bom)
     return Lines(raw, way.encoding, dialect.start, change, source.name)
 
@@ -197,8 +200,9 @@ def _skip(stream: Any, count: int) -> None:
 def _change(dialect: Dialect, options: Options, way: _Way) -> Callable[[bytes], bytes] | None:
     steps: list[Callable[[bytes], bytes]] = []
     if way.comments and options.comment:
-        pattern = re.compile(rb"(?m)^[ \t]*" + re.escape(options.comment.encode()) + rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
-        steps += [_one_line_end, lambda block: pattern.sub(b"", block)]
+        sign = options.comment.encode()
+        pattern = re.compile(rb"(?m)^[ \t]*" + re.escape(sign) + rb"[^\n]*(?:\n|\Z)")
+        steps += [_one_line_end, lambda block: pattern.sub(b"", block) if sign in block else block]
     if dialect.delimiter == SPACES:
         steps.append(_tabbed)
     if not steps:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from kan2.errors import DataError, DataWarning, warn
 from kan2.tables._cells import NUMBERS, Kind, kind_of
@@ -93,7 +93,7 @@ class _Record:
     end: int
 
 
-def sniff(stream: BinaryIO, name: str, options: Options) -> Dialect:
+def sniff(stream: BufferedIOBase, name: str, options: Options) -> Dialect:
     """Finds how a text file writes its table, from its beginning.
 
     Args:
@@ -182,7 +182,7 @@ def check_names(names: Sequence[str], where: str) -> None:
         )
 
 
-def _prefix(stream: BinaryIO, name: str) -> tuple[bytes, bool]:
+def _prefix(stream: BufferedIOBase, name: str) -> tuple[bytes, bool]:
     # Enough for three lines at least, where lines are long.
     prefix = b""
     while True:

@@ -11,10 +11,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from kan2.errors import DataError
 
@@ -50,19 +51,21 @@ class Source:
         open: returns the unpacked bytes from the beginning.
         path: of a file that is not compressed, which pyarrow may open itself.
         head: the first bytes, unpacked.
+        close: gives back what is kept.
     """
 
     name: str
     suffix: str
-    open: Callable[[], BinaryIO]
+    open: Callable[[], BufferedIOBase]
     path: Path | None
     head: bytes
+    close: Callable[[], None] = lambda: None
 
 
 class Limited(io.RawIOBase):
     """Unpacked bytes, counted; raises DataError beyond the limit, or where they grow absurdly."""
 
-    def __init__(self, stream: Any, name: str, limit: int, packed: BinaryIO, ratio: bool) -> None:
+    def __init__(self, stream: Any, name: str, limit: int, packed: BufferedIOBase, ratio: bool) -> None:
         self._stream, self._name, self._limit, self._packed, self._ratio = stream, name, limit, packed, ratio
         self._count = 0
 
@@ -156,7 +159,7 @@ def _inside(folder: Path) -> str:
     return f" Name a file in it, such as {tables[0]!r}." if tables else " Name a file in it."
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedIOBase:
     try:
         return path.open("rb")
     except OSError as error:
@@ -181,22 +184,29 @@ def _spooled(stream: Any, name: str, limit: int, ratio: bool = True) -> Source:
             if in_line > 16 * MAX_LINE:
                 raise long_line(name)
             kept.write(block)
+    except DataError:
+        kept.close()
+        raise
     except (OSError, UnicodeError, AttributeError, TypeError) as error:
+        kept.close()
         raise DataError(
             f"read: expected a file object that can be read, got {type(stream).__name__}: {error}."
         ) from None
 
-    def again() -> BinaryIO:
-        kept.seek(0)
+    def again() -> BufferedIOBase:
         return io.BufferedReader(_Shared(kept))
 
-    return _packed(name, Path(name).suffix.lower(), again, None, limit, ratio)
+    try:
+        return replace(_packed(name, Path(name).suffix.lower(), again, None, limit, ratio), close=kept.close)
+    except DataError:
+        kept.close()
+        raise
 
 
 class _Shared(io.RawIOBase):
-    # Reads what is kept, and leaves it open when a reader is done.
+    # One of several readers of what is kept, each with its own place in it; leaves it open when it is done.
     def __init__(self, kept: Any) -> None:
-        self._kept = kept
+        self._kept, self._place = kept, 0
 
     def readable(self) -> bool:
         return True
@@ -205,19 +215,23 @@ class _Shared(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._kept.seek(offset, whence)
-        return self._kept.tell()
+        self._place = self._kept.seek(offset + (self._place if whence == 1 else 0), 0 if whence == 1 else whence)
+        return self._place
 
     def tell(self) -> int:
-        return self._kept.tell()
+        return self._place
 
     def readinto(self, buffer: Any) -> int:
+        self._kept.seek(self._place)
         block = self._kept.read(len(buffer))
         buffer[: len(block)] = block
+        self._place += len(block)
         return len(block)
 
 
-def _packed(name: str, suffix: str, raw: Callable[[], BinaryIO], path: Path | None, limit: int, ratio: bool) -> Source:
+def _packed(
+    name: str, suffix: str, raw: Callable[[], BufferedIOBase], path: Path | None, limit: int, ratio: bool
+) -> Source:
     with raw() as stream:
         start = stream.read(16)
     kind = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
@@ -231,7 +245,7 @@ def _packed(name: str, suffix: str, raw: Callable[[], BinaryIO], path: Path | No
     if suffix in _SUFFIXES:
         suffix = Path(Path(name).stem).suffix.lower()
 
-    def unpacked() -> BinaryIO:
+    def unpacked() -> BufferedIOBase:
         packed = raw()
         return io.BufferedReader(Limited(_unpack(packed, kind), name, limit, packed, ratio), _CHUNK)
 
@@ -240,7 +254,7 @@ def _packed(name: str, suffix: str, raw: Callable[[], BinaryIO], path: Path | No
     return Source(name, suffix, unpacked, None, head)
 
 
-def _unpack(packed: BinaryIO, kind: str) -> Any:
+def _unpack(packed: BufferedIOBase, kind: str) -> Any:
     import bz2
     import gzip
     import lzma
@@ -274,11 +288,12 @@ class Lines(io.RawIOBase):
     """
 
     def __init__(
-        self, stream: BinaryIO, encoding: str, skip: int, change: Callable[[bytes], bytes] | None, name: str
+        self, stream: BufferedIOBase, encoding: str, skip: int, change: Callable[[bytes], bytes] | None, name: str
     ) -> None:
         self._stream, self._skip, self._change, self._name = stream, skip, change, name
         self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)()
+        # Bytes of UTF-8 are handed on as they are, once the beginning is left out: pyarrow looks at them itself.
+        self._decoder = codecs.getincrementaldecoder(encoding)() if encoding != "utf-8" or skip else None
         self._ready, self._rest, self._done = b"", b"", False
 
     def readable(self) -> bool:
@@ -299,12 +314,7 @@ class Lines(io.RawIOBase):
     def _fill(self) -> None:
         block = self._stream.read(_CHUNK)
         self._done = not block
-        try:
-            text = self._decoder.decode(block, final=self._done)
-        except UnicodeDecodeError as error:
-            raise wrong_encoding(self._name, self._encoding, error.object[error.start]) from None
-        left, self._skip = text[self._skip :], max(0, self._skip - len(text))
-        whole = self._rest + left.encode()
+        whole = self._rest + (block if self._decoder is None else self._decoded(block).encode())
         end = len(whole) if self._done else 1 + whole.rfind(b"\n")
         if self._change is None:
             self._ready, self._rest = whole, b""
@@ -312,6 +322,15 @@ class Lines(io.RawIOBase):
         if len(whole) - end > MAX_LINE:
             raise long_line(self._name)
         self._ready, self._rest = self._change(whole[:end]), whole[end:]
+
+    def _decoded(self, block: bytes) -> str:
+        assert self._decoder is not None
+        try:
+            text = self._decoder.decode(block, final=self._done)
+        except UnicodeDecodeError as error:
+            raise wrong_encoding(self._name, self._encoding, error.object[error.start]) from None
+        left, self._skip = text[self._skip :], max(0, self._skip - len(text))
+        return left
 
 
 def wrong_encoding(name: str, encoding: str, byte: int) -> DataError:

@@ -7,6 +7,7 @@ Reference: RFC 4180; https://arrow.apache.org/docs/python/csv.html
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from kan2.errors import DataError, unknown_name
@@ -97,10 +98,16 @@ def read(
             "an array of rows and columns."
         )
     opened = open_source(source, max_bytes)
-    kind = _format(opened, format)
+    try:
+        return _read(opened, _format(opened, format), options, columns, max_bytes)
+    finally:
+        opened.close()
+
+
+def _read(opened: Source, kind: str, options: Options, columns: Sequence[str] | None, max_bytes: int | None) -> Table:
     if kind == "csv":
-        if delimiter is None and opened.suffix in (".tsv", ".tab"):
-            options = _options("\t", decimal, encoding, comment, header, names, units)
+        if options.delimiter is None and opened.suffix in (".tsv", ".tab"):
+            options = replace(options, delimiter="\t")
         arrow, dialect = read_text(opened, options, columns)
         kept = {name: unit for name, unit in dialect.units.items() if name in arrow.column_names}
         return Table(arrow, kept, dialect.comments, opened.name)

@@ -4,7 +4,7 @@ import pytest
 import sklearn.datasets  # noqa: F401  # whose first import moves the state of random
 import torch
 
-from benchmarks import digits, gpu, throughput
+from benchmarks import digits, gpu, tables, throughput
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +41,9 @@ def test_digits():
     names = [row[0] for row in cells(section)][2:]
     assert names[:2] == ["kan2", "Gaussians, ten lines of torch"]
     assert all(float(row[-1]) > 0.5 for row in cells(section)[2:4])  # ten digits, so they have learned
+
+
+def test_tables(capsys):
+    rows = cells(tables.main(rows=300, columns=2))[2:]
+    assert [row[0] for row in rows][:2] == ["plain CSV", "units in the header, a comment at the top"]
+    assert all(float(row[3]) > 0 for row in rows)
