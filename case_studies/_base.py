@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from case_studies._results import study_section, write_section
+from kan2.cli.screen import show
 from kan2.interrupts import Interruptible
 
 
@@ -147,9 +147,7 @@ class CaseResult:
 
     def show(self, console: Console | None = None) -> None:
         """Prints the table."""
-        table = Table(title=f"{self.name}: {self.seconds:.1f} s", title_justify="left")
-        for column in ("task", "found", "error", "paper", "target", "met", "time"):
-            table.add_column(column, overflow="fold")
+        rows = []
         for row in self.rows:
             error = f"{row.error:.1e}\n{row.measure}"
             if row.n_seeds is not None and row.n_seeds > 1:
@@ -157,8 +155,9 @@ class CaseResult:
             met = "yes" if row.passed else "NO"
             if row.n_seeds is not None and row.n_seeds > 1:
                 met += f"\n{row.n_met} of {row.n_seeds}"
-            table.add_row(row.task, row.found, error, row.paper, row.target, met, f"{row.seconds:.1f} s")
-        (console or Console()).print(table)
+            rows.append([row.task, row.found, error, row.paper, row.target, met, f"{row.seconds:.1f} s"])
+        columns = ["task", "found", "error", "paper", "target", "met", "time"]
+        show(columns, rows, title=f"{self.name}: {self.seconds:.1f} s", console=console)
 
 
 def _strict(value: Any) -> Any:

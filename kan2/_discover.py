@@ -4,15 +4,17 @@ Each *attempt* trains a network from another random start, prunes it to the smal
 replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with, or,
 where that was a single node that no function was found for, from nodes of the other kind: a product is also a sum of
 logarithms, but what reads the sum is a function of an exponential, for which no library may have a name. An attempt
-has succeeded when no spline is left and what is left of the targets is *noise*: either nothing at all, or
-errors that do not resemble those of the nearest samples. If numbers are left that are not simple, a second success must
-confirm it; of both, the lower information criterion wins. Without success, the network with the lowest information
-criterion of all attempts is returned.
+has succeeded when no spline is left, what is left of the targets is *noise*, either nothing at all or errors that do
+not resemble those of the nearest samples, and there are seven rows for each number that is not simple. If numbers are
+left that are not simple, a second success must confirm it; of both, the lower information criterion wins. Without
+success, the network with the lowest information criterion of all attempts is returned.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -20,13 +22,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kan2 import options
 from kan2.core.data import Dataset, as_dataset
 from kan2.core.spec import parse_width
 from kan2.discovery.pareto import ParetoTable
+from kan2.discovery.progress import Progress, Reporter
 from kan2.discovery.symbolic_report import SymbolicReport
-from kan2.errors import TrainingError
-from kan2.interrupts import Interruptible
+from kan2.discovery.symbolify import auto_symbolic
+from kan2.errors import Kan2Error, TrainingError, check_options
+from kan2.interrupts import Interruptible, OutOfTime, is_late, time_limit
 from kan2.multkan import MultKAN
+from kan2.symbolic.snap import snap_constants
+from kan2.symbolic.suggest import checked_library, checked_weight
 from kan2.training.spread import rmse
 from treeconv.calibration import nearest_neighbours
 
@@ -37,41 +44,60 @@ SAMPLES_A_PARAMETER = 2
 EXACT = 1e-9  # share of the targets' spread that counts as rounding
 CONFIRMATIONS = 2  # successes after which the search ends although numbers are left that are not simple
 DEVIATIONS = 3.5  # standard deviations beyond which neighbouring errors are called alike
+# Rows a free number must have before errors that look like noise say anything; rules of thumb for regressions ask for 5
+# to 10 (doi:10.1093/aje/kwk052). Of ten lines of hydrogen a formula with five numbers leaves nothing but noise, and so
+# does one with four of 25 pressures of Boyle, and neither is the law; Kepler's has one number on eight planets.
+ROWS_A_NUMBER, ROWS_A_NUMBER_EXACT = 7, 2
+SEARCH = 0.85  # share of the limit of seconds after which the search ends; the rest is for exact numbers
+HIDDEN = [2, 1]  # sums and products of the hidden layer where no width is given
 
 
 def discover(
     data: Any,
-    width: Sequence[int | Sequence[int]],
+    width: Sequence[int | Sequence[int]] | None = None,
     *,
+    target: str | Sequence[str] | None = None,
     mult_arity: int | Sequence[Sequence[int]] = 2,
     library: Sequence[str] | None = None,
     attempts: int = 5,
     grid: int = 5,
     steps: int = 40,
     seed: int = 0,
-    **options: Any,
+    seconds: float | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    **passed_on: Any,
 ) -> MultKAN:
     """Returns the network that is found to be the formula behind data; `symbolic_formula()` of it prints it.
 
-    `report.pareto` of the result holds the networks of all attempts.
+    `report.found` of the result tells whether it succeeded by its own criterion, and `report.pareto` holds the networks
+    of all attempts. What it does is logged to "kan2.discover".
 
     Args:
-        data: (X, y), a Dataset (with auxiliary variables, if it was made by `augment`), or a dict.
-        width: the network to start from, with as many or more nodes than the formula needs; see `MultKAN`.
+        data: (X, y), a Dataset (with auxiliary variables, if it was made by `augment`), a dict, or a table or the path
+            of one, with `target`.
+        width: the network to start from, with as many or more nodes than the formula needs; see `MultKAN`. By default
+            one hidden layer of two sums and a product, or of one sum where there is one input.
+        target: the column, or columns, of a table to explain; the others are inputs.
         mult_arity: number of factors of products, see `MultKAN`.
         library: names of the functions to try; by default `functions.DEFAULT_LIBRARY`.
         attempts: largest number of random starts, >= 1.
         grid: number of grid intervals at the start.
         steps: training steps on each grid.
         seed: seed of the starts.
-        options: passed on to `auto_symbolic`.
+        seconds: limit of wall-clock time, >= 0, for the whole search; the best so far is returned. The result depends
+            on the speed of the machine then. By default there is no limit.
+        progress: called with a `Progress` at every stage of every attempt, and at what it ended with.
+        passed_on: options of `auto_symbolic`: weight_simple, max_growth, tries, snap, sample_weight, accuracy.
 
     Returns:
-        the network. After Ctrl-C the best of the attempts that had ended, or, in the first attempt, the network as far
-        as it had come, maybe with splines; `report.interrupted` is true.
+        the network. After Ctrl-C, or when time is over, the best of the attempts that had ended, or, in the first
+        attempt, the network as far as it had come, maybe with splines; `report.interrupted`, or `report.out_of_time`,
+        is true.
 
     Raises:
-        TrainingError: no attempt could be trained.
+        OptionError: an option that neither this function nor `auto_symbolic` knows.
+        UnknownNameError: no such function in the library.
+        TrainingError: no attempt could be trained, or the value of an option is of the wrong type or out of range.
         KeyboardInterrupt: Ctrl-C came before the first network was trained.
 
     Example:
@@ -80,47 +106,134 @@ def discover(
         >>> discover(data, [2, [1, 1], 1]).symbolic_formula()
         x*y
     """
-    samples = as_dataset(data)
-    models: list[tuple[bool, float, MultKAN]] = []
-    table: ParetoTable | None = None
-    given = smaller = width, mult_arity
-    trained: MultKAN | None = None
-    with Interruptible() as block:
-        for attempt in range(attempts):
-            try:
-                start = smaller if attempt % 2 else given
-                model = _trained(samples, *start, grid, steps, seed + attempt)
-            except TrainingError:
-                continue
-            trained, block.has_result = model, True
-            trained = model = model.auto_prune(floor=FLOOR)
-            smaller = _one_node_fewer(model)
-            if any(layer.numeric is not None for layer in model.layers):
-                present = max(layer.basis.grid for layer in model.spec.layers)
-                model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
-            model = model.auto_symbolic(library=library, **options)
-            report: SymbolicReport = model.report
-            if table is None:
-                table = report.pareto
+    library = checked_library("discover", library)
+    _check(passed_on, attempts, grid, steps, seed, seconds, progress)
+    samples = as_dataset(data) if target is None else as_dataset(data, target=target)
+    search = _Search(samples, Reporter(attempts, progress))
+    given = smaller = _width(samples) if width is None else width, mult_arity
+    late = False
+    with Interruptible() as block:  # noqa: SIM117  # whose end is outside the limit
+        with time_limit(None if seconds is None else SEARCH * seconds):
+            for attempt in range(attempts):
+                if search.trained is not None and (late := is_late()):
+                    break
+                search.tell.begin(attempt + 1)
+                try:
+                    start = smaller if attempt % 2 else given
+                    model = search.trained = _trained(samples, *start, grid, steps, seed + attempt)
+                except TrainingError:
+                    search.tell("cannot be trained")
+                    continue
+                block.has_result = True
+                search.tell("pruning")
+                model = search.trained = model.auto_prune(floor=FLOOR)
+                smaller = _one_node_fewer(model)
+                if any(layer.numeric is not None for layer in model.layers):
+                    search.tell("refining")
+                    present = max(layer.basis.grid for layer in model.spec.layers)
+                    model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
+                search.tell("looking for functions")
+                model = model.auto_symbolic(library=library, **passed_on)
+                is_found = search.add(model)
+                smaller = smaller or (None if is_found else _other_kind(model, *given)) or given
+                if is_found and (not _n_free(model) or search.n_found == CONFIRMATIONS):
+                    break
             else:
-                table.rows += report.pareto.rows
-            is_found = _is_found(model, samples)
-            smaller = smaller or (None if is_found else _other_kind(model, *given)) or given
-            row = ParetoTable(len(samples), report.pareto.floor).add(model, rmse(model, samples))
-            models.append((not is_found, row.criterion if row else inf, model))
-            if is_found and (not _n_free(model) or sum(not missed for missed, _, _ in models) == CONFIRMATIONS):
-                break
-    if block.interrupted and not models and trained is not None:
-        error = rmse(trained, samples)
-        table = ParetoTable(len(samples))
-        table.add(trained, error)
-        trained.report = SymbolicReport(error)
-        models.append((True, inf, trained))
-    if table is None:
+                late = is_late()
+    if search.trained is None:
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
-    best = min(models, key=lambda entry: entry[:2])[2]
-    best.report.pareto, best.report.interrupted = table, block.interrupted
+    best = search.best()
+    late = late or block.out_of_time
+    if late and best.is_formula and best.report.snap is None and passed_on.get("snap", True):
+        best = _with_exact_numbers(best, samples, (1 - SEARCH) * (seconds or 0.0))
+    best.report.pareto, best.report.found = search.table, _is_found(best, samples)
+    best.report.out_of_time, best.report.interrupted = late, block.interrupted and not block.out_of_time
     return best
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What an attempt ended with; the first in order is the best."""
+
+    rank: tuple[bool, float]
+    model: MultKAN
+
+
+class _Search:
+    """All attempts, and the network that is trained at present."""
+
+    def __init__(self, samples: Dataset, tell: Reporter) -> None:
+        self.samples, self.tell = samples, tell
+        self.ended: list[_Ended] = []
+        self.table = ParetoTable(len(samples))
+        self.trained: MultKAN | None = None
+
+    @property
+    def n_found(self) -> int:
+        return sum(not entry.rank[0] for entry in self.ended)
+
+    def add(self, model: MultKAN) -> bool:
+        """Adds what an attempt has ended with and returns whether it is a formula by the criterion of the module."""
+        report: SymbolicReport = model.report
+        if self.ended:
+            self.table.rows += report.pareto.rows
+        else:
+            self.table = report.pareto
+        is_found, error = _is_found(model, self.samples), rmse(model, self.samples)
+        row = ParetoTable(len(self.samples), report.pareto.floor).add(model, error)
+        entry = _Ended((not is_found, row.criterion if row else inf), model)
+        is_best = all(entry.rank < other.rank for other in self.ended)
+        self.ended.append(entry)
+        self.tell.found(model, error, is_found, is_best)
+        return is_found
+
+    def best(self) -> MultKAN:
+        """Returns the best of the attempts that ended or, where none did, the network as far as it has come."""
+        if self.ended:
+            return min(self.ended, key=lambda entry: entry.rank).model
+        assert self.trained is not None
+        error = rmse(self.trained, self.samples)
+        self.table.add(self.trained, error)
+        self.trained.report = SymbolicReport(error)
+        return self.trained
+
+
+def _check(given: dict[str, Any], attempts: Any, grid: Any, steps: Any, seed: Any, seconds: Any, progress: Any) -> None:
+    # What is passed on comes to its function after minutes of training, too late to say what is wrong with it.
+    own, there = (inspect.signature(function).parameters.values() for function in (discover, auto_symbolic))
+    known = [p.name for p in there if p.kind is p.KEYWORD_ONLY and p.name not in ("library", "steps", "target")]
+    check_options("discover", given, [p.name for p in own if p.kind is not p.VAR_KEYWORD] + known)
+    options.whole("discover", "attempts", attempts, error=TrainingError)
+    options.whole("discover", "grid", grid, error=TrainingError)
+    options.whole("discover", "steps", steps, 0, error=TrainingError)
+    options.seed("discover", seed, error=TrainingError)
+    if seconds is not None:
+        options.number("discover", "seconds", seconds, 0, error=TrainingError, remedy="None is no limit.")
+    if progress is not None and not callable(progress):
+        raise TrainingError(f"discover: expected progress as a function of one record, got {progress!r}.")
+    checked_weight("discover", given.get("weight_simple"))
+    options.number("discover", "max_growth", given.get("max_growth", 2.0), 1, error=TrainingError)
+    options.whole("discover", "tries", given.get("tries", 4), error=TrainingError)
+    options.flag("discover", "snap", given.get("snap", True), error=TrainingError)
+    options.number("discover", "accuracy", given.get("accuracy", 0.0), 0, error=TrainingError)
+
+
+def _width(samples: Dataset) -> list[Any]:
+    n = len(samples.feature_names)
+    return [n, 1 if n == 1 else HIDDEN, samples.y.shape[1]]
+
+
+def _with_exact_numbers(model: MultKAN, samples: Dataset, seconds: float) -> MultKAN:
+    # The search was ended before its numbers were looked at.
+    try:
+        with time_limit(seconds):
+            snapped = snap_constants(model, samples)
+    except (Kan2Error, OutOfTime):
+        return model
+    snapped.data, snapped.objective = model.data, model.objective
+    snapped.report, report = model.report, snapped.report
+    snapped.report.snap = report
+    return snapped
 
 
 def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, steps: int, seed: int) -> MultKAN:
@@ -190,8 +303,8 @@ def _is_found(model: MultKAN, data: Dataset) -> bool:
         return False
     error = model(data.X) - data.y.to(model.like)
     if float(error.square().mean().sqrt()) <= EXACT * float(data.y.std(unbiased=False)):
-        return True
-    return looks_like_noise(data.X, error)
+        return len(data) > ROWS_A_NUMBER_EXACT * _n_free(model)
+    return len(data) >= ROWS_A_NUMBER * _n_free(model) and looks_like_noise(data.X, error)
 
 
 def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batch output"]) -> bool:

@@ -123,7 +123,8 @@ def auto_prune(
                 break
             LOG.info("auto_prune: %d edges explain less on samples kept aside, tried more strictly", found.spec.n_edges)
     LOG.info("auto_prune: %d of %d edges stay, width %s", best.spec.n_edges, model.spec.n_edges, best.width)
-    best.data, best.objective, best.report = samples, objective, PruneReport(block.interrupted)
+    best.data, best.objective = samples, objective
+    best.report = PruneReport(block.interrupted and not block.out_of_time)
     return best
 
 

@@ -28,6 +28,9 @@ class SymbolicReport:
         refused: how many networks explained less than the original on samples kept aside; edges whose functions were
             given up for that are at the end of `choices`, as splines.
         interrupted: whether Ctrl-C ended the search; the network is the best that had been accepted.
+        out_of_time: whether a time limit ended it; the network likewise.
+        found: whether `discover` has found a formula by its own criterion: no splines, errors that look like noise or
+            rounding, and enough rows for the numbers in it. None where `discover` was not asked.
     """
 
     rmse_before: float
@@ -36,6 +39,8 @@ class SymbolicReport:
     snap: SnapReport | None = None
     refused: int = 0
     interrupted: bool = False
+    out_of_time: bool = False
+    found: bool | None = None
 
     def __str__(self) -> str:
         lines = [f"splines: rmse {self.rmse_before:.3g}"]
@@ -44,5 +49,5 @@ class SymbolicReport:
             lines.append(f"refused: {self.refused} networks that explain less on samples kept aside")
         if self.snap is not None:
             lines.append(f"constants: rmse {self.snap.rmse_before:.3g} -> {self.snap.rmse_after:.3g}")
-        lines += ["interrupted"] * self.interrupted
+        lines += ["interrupted"] * self.interrupted + ["out of time"] * self.out_of_time
         return "\n".join([*lines, str(self.pareto)] if len(self.pareto) else lines)

@@ -142,7 +142,8 @@ def auto_symbolic(
         best = copy.deepcopy(model if search is None or not objective.is_squares else search.model)
         best.report = SymbolicReport(error) if search is None else search.report
         best.data, best.objective = samples, objective
-    best.report.interrupted = block.interrupted
+    best.report.out_of_time = block.out_of_time
+    best.report.interrupted = block.interrupted and not block.out_of_time
     LOG.info("auto_symbolic: %d edges, %d splines left", best.spec.n_edges, _n_splines(best))
     return best
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from kan2 import functions
 from kan2.core.linalg import lstsq
 from kan2.core.network import Network
+from kan2.interrupts import check_time
 from kan2.symbolic.shifts import tied_shifts
 from kan2.training.parameters import ParameterVector
 from kan2.training.problem import Evaluation, Problem
@@ -189,6 +190,9 @@ def minimise(model: Network, problem: Problem, steps: int) -> float:
         model: all edges symbolic, of type float64.
         problem: the samples.
         steps: largest number of Levenberg-Marquardt steps, >= 0.
+
+    Raises:
+        OutOfTime: a time limit is over; the numbers are those of some step.
     """
     vector = ParameterVector(model)
     evaluation = problem.evaluate(vector)
@@ -196,6 +200,7 @@ def minimise(model: Network, problem: Problem, steps: int) -> float:
     eye = torch.eye(vector.size, dtype=torch.float64)
     old, last = vector.read(), evaluation.loss
     for _ in range(steps if vector.size else 0):
+        check_time()
         if evaluation.loss <= (4 * EPS) ** 2 * problem.scale:
             break
         natural = coordinates(model, vector, problem.features)

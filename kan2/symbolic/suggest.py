@@ -22,6 +22,7 @@ from kan2.core.network import Network
 from kan2.core.tensors import warn_of_rows
 from kan2.core.verbs import verb
 from kan2.errors import DataError
+from kan2.interrupts import check_time
 from kan2.symbolic.curves import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
 from kan2.types import EdgeIndex
 
@@ -129,6 +130,7 @@ def suggest_all(
     """Ranks functions for several edges at once; see `suggest_symbolic`."""
     library = [functions.get(name).name for name in (functions.DEFAULT_LIBRARY if library is None else library)]
     weight_simple = WEIGHT_SIMPLE if weight_simple is None else weight_simple
+    check_time()
     for edge in edges:
         model.spec.check_edge(edge, "suggest_symbolic", may_be_empty=True)
     ranges = edge_ranges(model, data)

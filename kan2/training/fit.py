@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from kan2.core.data import Columns
 from kan2.core.network import Network
 from kan2.errors import TrainingError, named_options
+from kan2.interrupts import deadline as time_is_over
 from kan2.options import network
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
@@ -186,7 +187,7 @@ def fit(
     seed, restarts, checkpoint_every = int(seed), int(restarts), int(checkpoint_every)
     batch, patience = (None if value is None else int(value) for value in (batch, patience))
     optimiser = Optimiser.of(opt, lr, batch, seed)
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    deadline = min(time_is_over(), math.inf if seconds is None else time.perf_counter() + seconds)
     options = Options(optimiser.steps(steps), tolerance, update_grid, patience, tuple(callbacks), deadline=deadline)
     last: Objective = model.objective or Objective()
     if residual is None and data is None and loss is None:

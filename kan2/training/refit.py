@@ -11,7 +11,7 @@ from typing import Any
 from kan2.core.data import Dataset
 from kan2.core.network import Network
 from kan2.errors import TrainingError
-from kan2.interrupts import Interruptible
+from kan2.interrupts import Interruptible, check_time
 from kan2.training.fit import fit
 from kan2.training.history import History
 from kan2.training.objective import Objective
@@ -50,7 +50,8 @@ def refit(
         update_grid: let grids follow; by default where the network does not fit yet.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, since an error from half a training would be taken for that of a whole one.
+        KeyboardInterrupt: on Ctrl-C, and `OutOfTime` where a time limit is over, since an error from half a training
+            would be taken for that of a whole one.
     """
 
     def give_up(_: Network, history: History) -> bool:
@@ -80,6 +81,7 @@ def refit(
                 update_grid=update_grid,
                 **_smoothness(penalty),
             )
+            check_time()
     except TrainingError:
         return inf
     finally:
@@ -110,6 +112,7 @@ def train_on(model: Network, data: Dataset, objective: Objective, steps: int, *,
                 smooth = _smoothness(objective.penalty)
                 weight = objective.sample_weight
                 fit(model, data, loss=objective.loss, sample_weight=weight, **options, **smooth)
+            check_time()
     except TrainingError:
         return False
     finally:

@@ -4,12 +4,15 @@ import contextlib
 import io
 import pydoc
 import re
+import shlex
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from kan2.cli import app
 from kan2.core.bases import KINDS
 from kan2.functions import table
 
@@ -29,6 +32,23 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
     with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()), registries[0], registries[1]:
         for block in blocks:
             exec(compile(block, f"{page.name}", "exec"), namespace)
+
+
+def commands_of(page):
+    """The command lines `kan2 ...` of the shell blocks of a page, as lists of words."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("kan2 ")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=lambda p: p.stem)
+def test_commands_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in commands_of(page):
+        # A search may take half a minute; what is shown here is that it begins and ends.
+        is_brief = words[0] == "discover"
+        result = CliRunner().invoke(app, [*words, *(["--seconds", "1"] if is_brief else [])])
+        assert result.exit_code in ((0, 3) if is_brief else (0,)), (words, result.output)
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda p: p.stem)

@@ -1,0 +1,63 @@
+"""Options that several commands share, each under one name with one meaning."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kan2.cli._complete import columns, data_files, model_files
+
+DATA = "a file, - for standard input, or datasets:NAME (see kan2 datasets)"
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=f"The table: {DATA}.", autocompletion=data_files)]
+OptionalData = Annotated[
+    str | None, typer.Argument(metavar="[DATA]", help=f"A table: {DATA}.", autocompletion=data_files)
+]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="The file of a network, as -o writes it.", autocompletion=model_files)
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", metavar="NAME", help="The column to explain; several: a,b.", autocompletion=columns),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inputs", "-i", metavar="NAMES", autocompletion=columns,
+        help="The columns it depends on, as a,b or -i a -i b. By default all others that hold numbers.",
+    ),
+]  # fmt: skip
+Where = Annotated[
+    str | None,
+    typer.Option(metavar="CONDITION", help='Only the rows for which it holds: "T > 300 and a < 5".'),
+]
+DropMissing = Annotated[
+    bool, typer.Option("--drop-missing", help="Leave out the rows in which a chosen column has no value.")
+]
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(metavar="'NAME = FORMULA'", help='A new input made of others: "beta = v/c". May be repeated.'),
+]
+Width = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYERS",
+        help="The hidden layers: 5 is one of five sums, 2+1 one of two sums and a product, 5,2+1 both. none has none.",
+    ),
+]
+Seconds = Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Limit of time; the best so far is kept.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random starts.")]
+Library = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAMES", help="The functions to try, as sin,exp,x^2. By default the usual ones."),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the file that -o names, if there is one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")]
+
+
+def names(given: list[str] | None) -> list[str] | None:
+    """Returns the names of an option that may be repeated and may hold several, separated by commas."""
+    if not given:
+        return None
+    return [name.strip() for part in given for name in part.split(",") if name.strip()] or None

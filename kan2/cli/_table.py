@@ -1,0 +1,65 @@
+"""Reading a table from what is typed: a file, standard input, or a table that comes with the library."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kan2.cli._errors import Refusal
+from kan2.errors import DataError
+
+if TYPE_CHECKING:
+    from kan2.tables.table import Table
+
+PREFIX = "datasets:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table, and what is known of it.
+
+    Attributes:
+        table: the columns.
+        inputs: those that explain; empty where nobody said so.
+        outputs: those that are explained.
+        description: a line about it; empty where there is none.
+    """
+
+    table: "Table"
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    description: str = ""
+
+
+def read_source(source: str) -> Source:
+    """Reads the table that is typed as `source`.
+
+    Raises:
+        Refusal: there is no such file.
+        UnknownNameError: there is no such data set.
+        DataError: the file is no table.
+    """
+    if source.startswith(PREFIX):
+        return _of_library(source.removeprefix(PREFIX))
+    from kan2.tables.read import read
+
+    try:
+        table = read(source)
+    except DataError as error:
+        if source != "-" and not Path(source).is_file():
+            raise Refusal(str(error).partition(": ")[2]) from error
+        raise
+    return Source(table, description=" ".join(table.comments[:1]))
+
+
+def _of_library(name: str) -> Source:
+    from kan2.datasets import describe, load, table
+    from kan2.tables.read import read
+
+    data, about = load(name), describe(name)
+    if about.rows is not None and {*data.inputs, *data.outputs} <= set(about.columns):
+        whole = table(name)
+    else:
+        # A formula has no table, and what is computed from its columns, as rates are, stands in none.
+        columns = dict(zip([*data.inputs, *data.outputs], [*data.X.T.numpy(), *data.y.T.numpy()]))
+        whole = replace(read(columns), units=dict(data.units))
+    return Source(whole, data.inputs, data.outputs, about.title)
