@@ -21,9 +21,9 @@ import kan2
 import treeconv
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._judging import law_trial, rmse_on_test
+from case_studies._toys import law as law_of
 
-LAW = "m0/sqrt(1 - v**2/c**2)"
-RANGES = {"m0": (0.0, 1.0), "v": (0.0, 0.9), "c": (1.1, 2.0)}
+LAW, RANGES = law_of("kan2/relativistic_mass")
 RIGHT = {"beta": "v/c", "gamma": "1/sqrt(1 - beta**2)"}
 IDEAS = ("v*c", "v/c", "v/c**2", "v**2/c", "v + c", "v - c", "v**2 + c**2", "v**2 - c**2")
 FLOOR = 1e-5  # splines that are as good as this are all equally good: the fewest edges win

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 import kan2
 import kanpiler
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
+from case_studies._toys import law
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Law:
 
 
 LAWS = {
-    "momentum": Law("m*v", "m*v/sqrt(1 - v**2/c**2)", {"m": (0.5, 2.0), "v": (0.1, 0.9), "c": (1.0, 2.0)}),
-    "charges": Law("q/r", "q*exp(-r/2)/r", {"r": (0.5, 4.0), "q": (0.5, 2.0)}),
-    "velocities": Law("u + v", "(u + v)/(1 + u*v)", {"u": (0.05, 0.8), "v": (0.05, 0.8)}),
+    "momentum": Law("m*v", *law("kan2/relativistic_momentum")),
+    "charges": Law("q/r", *law("kan2/screened_charge")),
+    "velocities": Law("u + v", *law("kan2/velocities")),
 }
 
 

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 import kan2
 from case_studies._base import CaseResult, Stopwatch, Trial, row_of_trials, run_as_script
 from case_studies._judging import expression, is_exact, law_trial
-from case_studies._toys import box, exp_of_bessel
+from case_studies._toys import exp_of_bessel, law
 from kan2 import functions
 from kan2.estimators import KANClassifier
 
@@ -47,12 +47,12 @@ class Toy:
 
 
 TOYS = (
-    Toy("x*y", box("x y", -1, 1), [2, [2, 2], 1], "[2, 2, 1], squares"),
-    Toy("x/y", {"x": (0.2, 1), "y": (0.2, 1)}, [2, [2, 2], 1], "[2, 1, 1], exp and log"),
-    Toy("exp(besselj(0, 20*x) + y**2)", box("x y", -1, 1), [2, 2, 1], "J0 as a spline", extra=("J0",)),
-    Toy("tanh(5*(x1**4 + x2**4 + x3**4 - 1))", box("x1 x2 x3", -1, 1), [3, 3, 1], "[3, 1, 1], no formula"),
-    Toy("sqrt((x1 - x2)**2 + (x3 - x4)**2)", box("x1 x2 x3 x4", -1, 1), [4, 3, 2, 1], "[4, 2, 1, 1], no formula"),
-    Toy("(u + v)/(1 + u*v)", box("u v", -0.9, 0.9), [2, 3, 1], "rapidity, 1.2e-3", quick=True),
+    Toy(*law("kan1/product"), [2, [2, 2], 1], "[2, 2, 1], squares"),
+    Toy(*law("kan1/quotient"), [2, [2, 2], 1], "[2, 1, 1], exp and log"),
+    Toy(*law("kan1/exp_bessel"), [2, 2, 1], "J0 as a spline", extra=("J0",)),
+    Toy(*law("kan1/tanh_quartic"), [3, 3, 1], "[3, 1, 1], no formula"),
+    Toy(*law("kan1/distance"), [4, 3, 2, 1], "[4, 2, 1, 1], no formula"),
+    Toy(*law("kan1/velocities"), [2, 3, 1], "rapidity, 1.2e-3", quick=True),
 )
 RELATIONS = {(0, 1, 2): "x3 = exp(x2**2 + sin(pi*x1))", (3, 4): "x5 = x4**3"}
 Blocks = list[tuple[int, ...]]

@@ -7,9 +7,6 @@
 4. A network trained on samples of sin(x1 x2) + cos(x3 + x4) x5 shows its structure as a tree.
 """
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import sympy
 from matplotlib.figure import Figure
@@ -19,8 +16,7 @@ import kanpiler
 import treeconv
 from case_studies._base import CaseResult, Row, Stopwatch, run_as_script
 from case_studies._judging import law_trial
-
-PLANETS = Path(__file__).parent / "data" / "planets.csv"
+from kan2 import datasets
 
 
 def run(full: bool = False, seeds: int | None = None) -> CaseResult:
@@ -60,10 +56,8 @@ def find_kepler(result: CaseResult, clock: Stopwatch) -> None:
     which changes T by up to half of Jupiter's share, 1/1047: agreement below 5e-4 proves nothing.
     """
     accuracy = 0.5 / 1047
-    with PLANETS.open() as file:
-        bodies = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    a, period = (np.array([float(body[column]) for body in bodies]) for column in ("a", "T"))
-    a = a[:, None]
+    planets = datasets.table("planets")
+    a, period = planets["a"][:, None], planets["T"]
     weight = period**-2.0
     model = kan2.MultKAN([1, 1], grid=3, inputs=["a"], outputs=["T"])
     model.fit((a, period), sample_weight=weight)
@@ -73,7 +67,7 @@ def find_kepler(result: CaseResult, clock: Stopwatch) -> None:
     law = model.snap_constants(sample_weight=weight, accuracy=accuracy)
     formula = law.symbolic_formula()
     error = float(np.sqrt(np.mean((law.predict(a)[:, 0] / period - 1) ** 2)))
-    result.figures["kepler"] = _kepler_figure([body["body"] for body in bodies], a[:, 0], period, law)
+    result.figures["kepler"] = _kepler_figure(planets.arrow["body"].to_pylist(), a[:, 0], period, law)
     result.formulas["kepler"] = f"T = {formula}"
     result.metrics["kepler_relative_rmse"] = error
     found = f"T = {formula}"
@@ -81,7 +75,7 @@ def find_kepler(result: CaseResult, clock: Stopwatch) -> None:
         result.metrics["kepler_exponent"] = {"fitted": exponent.value, "standard_error": exponent.error}
         found += f"\nexponent {exponent.value:.4f} ± {exponent.error:.4f}"
     exact = formula == sympy.Symbol("a") ** sympy.Rational(3, 2)
-    result.references.append("Kepler, Harmonices Mundi (1619); data: see case_studies/data/planets.csv")
+    result.references.append("Kepler, Harmonices Mundi (1619); data: kan2.datasets, planets")
     result.rows.append(
         Row("Kepler's third law, 10 bodies", found, error, "relative rmse", "T = a**(3/2)", exact, clock.lap())
     )

@@ -16,17 +16,16 @@ Judged. By the test RMSE: below the paper's best KAN, and below the MLP here. Al
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import factorial, pi, sqrt
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import special
 
 import kan2
 from case_studies._base import CaseResult, Trial, row_of_trials, run_as_script
 from case_studies._baselines import Point, front, tuned_mlp
 from case_studies._judging import rmse
 from case_studies._staircase import shape_of, staircase
+from kan2.datasets import functions
 
 Range = tuple[float, float]
 
@@ -52,35 +51,24 @@ class Special:
         return f"{self.name}, {', '.join(spans)}"
 
 
-def legendre(m: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Returns the associated Legendre function of order m, of a real degree and an argument."""
-    return lambda degree, x: special.lpmv(m, degree, x)
-
-
-def harmonic(m: int, n: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Returns the real part of the spherical harmonic of order m and degree n, of azimuth and polar angle."""
-    norm = sqrt((2 * n + 1) / (4 * pi) * factorial(n - m) / factorial(n + m))
-    return lambda azimuth, polar: norm * special.lpmv(m, n, np.cos(polar)) * np.cos(m * azimuth)
-
-
-SPHERE = (0, 2 * pi), (0, pi)
-FUNCTIONS = (
-    Special("ellipj(x, y), sn", lambda u, m: special.ellipj(u, m)[0], (-3, 3), (0, 0.95), "1.33e-4", "6.48e-4"),
-    Special("ellipkinc(x, y)", special.ellipkinc, (0, pi / 2), (0, 0.9), "1.24e-4", "5.52e-4"),
-    Special("ellipeinc(x, y)", special.ellipeinc, (0, pi / 2), (0, 0.9), "8.26e-5", "3.04e-4"),
-    Special("jv(x, y)", special.jv, (0, 4), (1, 10), "1.64e-3", "5.52e-3"),
-    Special("yv(x, y)", special.yv, (0, 2), (1, 10), "1.49e-5", "3.45e-4"),
-    Special("kv(x, y)", special.kv, (0, 2), (1, 5), "2.52e-5", "1.67e-4"),
-    Special("iv(x, y)", special.iv, (0, 4), (0.5, 5), "9.28e-3", "1.07e-2"),
-    Special("lpmv(0, x, y)", legendre(0), (0, 3), (-0.8, 0.8), "5.25e-5", "1.74e-2"),
-    Special("lpmv(1, x, y)", legendre(1), (0, 3), (-0.8, 0.8), "6.90e-4", "1.50e-3"),
-    Special("lpmv(2, x, y)", legendre(2), (0, 3), (-0.8, 0.8), "2.26e-4", "9.43e-4"),
-    Special("sph_harm(0, 1, x, y)", harmonic(0, 1), *SPHERE, "2.21e-7", "1.25e-6"),
-    Special("Re sph_harm(1, 1, x, y)", harmonic(1, 1), *SPHERE, "1.22e-4", "6.70e-4"),
-    Special("sph_harm(0, 2, x, y)", harmonic(0, 2), *SPHERE, "1.95e-7", "2.85e-6"),
-    Special("Re sph_harm(1, 2, x, y)", harmonic(1, 2), *SPHERE, "1.50e-5", "1.84e-3"),
-    Special("Re sph_harm(2, 2, x, y)", harmonic(2, 2), *SPHERE, "9.45e-5", "6.21e-4"),
-)
+PAPER = {  # test RMSE of the best KAN and of the MLP
+    "ellipj(x, y), sn": ("1.33e-4", "6.48e-4"),
+    "ellipkinc(x, y)": ("1.24e-4", "5.52e-4"),
+    "ellipeinc(x, y)": ("8.26e-5", "3.04e-4"),
+    "jv(x, y)": ("1.64e-3", "5.52e-3"),
+    "yv(x, y)": ("1.49e-5", "3.45e-4"),
+    "kv(x, y)": ("2.52e-5", "1.67e-4"),
+    "iv(x, y)": ("9.28e-3", "1.07e-2"),
+    "lpmv(0, x, y)": ("5.25e-5", "1.74e-2"),
+    "lpmv(1, x, y)": ("6.90e-4", "1.50e-3"),
+    "lpmv(2, x, y)": ("2.26e-4", "9.43e-4"),
+    "sph_harm(0, 1, x, y)": ("2.21e-7", "1.25e-6"),
+    "Re sph_harm(1, 1, x, y)": ("1.22e-4", "6.70e-4"),
+    "sph_harm(0, 2, x, y)": ("1.95e-7", "2.85e-6"),
+    "Re sph_harm(1, 2, x, y)": ("1.50e-5", "1.84e-3"),
+    "Re sph_harm(2, 2, x, y)": ("9.45e-5", "6.21e-4"),
+}
+FUNCTIONS = tuple(Special(name, f, x, y, *PAPER[name]) for name, f, x, y in functions.SPECIAL.values())
 QUICK = ("iv(x, y)",)
 UNPRUNED: tuple[list, ...] = ([2, 1], [2, 1, 1], [2, [0, 2], 1], [2, [0, 6], 1])
 UNCUT, K, LAMB = [2, [2, 4], 1], 5, 1e-3

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import Tensor
@@ -27,7 +26,7 @@ import kan2
 from case_studies._base import CaseResult, Trial, row_of_trials, run_as_script
 from case_studies._baselines import MLP, Candidate, Point, front
 from case_studies._judging import rmse
-from case_studies._toys import bessel, three_layers
+from case_studies._toys import bessel, exp_of_sine, hundred, three_layers
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ TOYS = (
     ),
     Toy(
         "exp(sin(pi x) + y^2)",
-        lambda x: torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2),
+        exp_of_sine,
         [2, 1, 1],
         3000,
         [3, 5, 10, 20, 50, 100, 200],
@@ -78,7 +77,7 @@ TOYS = (
     ),
     Toy(
         "exp(mean of 100 sin^2(pi x_i/2))",
-        lambda x: torch.exp(torch.sin(torch.pi * x / 2).square().mean(1)),
+        hundred,
         [100, 1, 1],
         6000,
         [3, 10, 20],

@@ -16,10 +16,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from sympy import preorder_traversal
 
 from kan2 import options
+from kan2.core.columns import is_array, samples_and_targets, with_columns
+from kan2.core.data import Columns
 from kan2.core.spec import default_names
-from kan2.errors import FormulaError, SpecError, TrainingError
+from kan2.discovery.symbolify import auto_symbolic
+from kan2.errors import FormulaError, SpecError, TrainingError, check_options, named_options
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
+from kan2.tables.frames import numbers
 from kan2.training.distinct import distinct
 from kan2.training.history import History
 from kan2.training.objective import Objective
@@ -34,6 +38,7 @@ class _KANEstimator(BaseEstimator):
 
     model_: MultKAN
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,
@@ -112,6 +117,7 @@ class _KANEstimator(BaseEstimator):
 
     def _symbolic_model(self, loss: str, settings: dict[str, Any]) -> MultKAN:
         """Returns the network pruned and symbolified, judged by the loss it was trained on."""
+        check_options("formula", settings, auto_symbolic)
         check_is_fitted(self, "model_")
         model = copy.deepcopy(self.model_)  # what was pickled has forgotten its data
         model.data = model.samples(self.samples_, "formula")
@@ -154,6 +160,8 @@ class _KANEstimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
+        names = getattr(self, "feature_names_in_", None)
+        X = with_columns(X, None if names is None else tuple(names), type(self).__name__)
         return self.model_.predict(validate_data(self, X, dtype=np.float64, reset=False))
 
 
@@ -189,15 +197,22 @@ class KANRegressor(RegressorMixin, _KANEstimator):
         1.0
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANRegressor":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: Columns | None = None) -> "KANRegressor":
         """Trains a new network.
 
         Args:
-            X: (samples, features) array or data frame, finite.
+            X: (samples, features) array or frame, finite; with `target` a frame or the path of a table as a whole.
             y: (samples,) or (samples, outputs) targets.
             sample_weight: (samples,) non-negative weights.
+            target: name of the column of targets in a table as a whole, or several.
+
+        Raises:
+            DataError: columns hold no numbers, `target` is given beside y.
+            UnknownNameError: a column is not there.
         """
-        name = getattr(y, "name", None)
+        X, y = samples_and_targets(X, y, target, type(self).__name__)
+        name = getattr(y, "name", None) if target is None else target if isinstance(target, str) else None
+        y = y if y is None or is_array(y) else numbers(y, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
@@ -270,6 +285,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
 
     classes_: np.ndarray
 
+    @named_options
     def __init__(
         self,
         hidden: Sequence[int | Sequence[int]] | None = None,
@@ -301,14 +317,20 @@ class KANClassifier(ClassifierMixin, _KANEstimator):
         )
         self.label_smoothing = label_smoothing
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KANClassifier":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: str | None = None) -> "KANClassifier":
         """Trains a new network.
 
         Args:
-            X: (samples, features) array or data frame, finite.
+            X: (samples, features) array or frame, finite; with `target` a frame or the path of a table as a whole.
             y: (samples,) labels of at least two classes.
             sample_weight: (samples,) non-negative weights.
+            target: name of the column of labels in a table as a whole.
+
+        Raises:
+            DataError: columns hold no numbers, `target` is given beside y.
+            UnknownNameError: a column is not there.
         """
+        X, y = samples_and_targets(X, y, target, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         options.number("KANClassifier", "label_smoothing", self.label_smoothing, 0, 1)

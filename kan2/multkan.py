@@ -19,7 +19,7 @@ from torch import nn
 from kan2 import options
 from kan2.core.network import Network
 from kan2.core.spec import BasisSpec, NetworkSpec
-from kan2.errors import SpecError
+from kan2.errors import SpecError, named_options
 
 if TYPE_CHECKING:
     from kan2 import plotting, serialize, structure
@@ -140,6 +140,7 @@ class MultKAN(Network):
         torch.Size([10, 1])
     """
 
+    @named_options
     def __init__(
         self,
         width: Sequence[int | Sequence[int]],

@@ -10,16 +10,18 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), sections 3.2 and 4.2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import networkx as nx
 import torch
 from torch import Tensor
 
-from kan2.core.data import as_dataset
+from kan2.core.data import Columns, as_dataset
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
-from kan2.errors import DataError, SpecError
+from kan2.core.verbs import verb
+from kan2.errors import DataError, SpecError, check_options, named_options
 from kan2.interrupts import Interruptible
 from kan2.options import dtype as checked_dtype
 from kan2.options import names as checked_names
@@ -30,17 +32,20 @@ from kan2.training.fit import fit
 KINDS = ("input", "sum", "product", "separable", "opaque")
 
 
-def tree_of(model: Network, data: Any = None, **options: Any) -> Any:
+@verb
+def tree_of(model: Network, data: Any = None, *, target: Columns | None = None, **options: Any) -> Any:
     """Returns the tree of a network's structure, see `treeconv.convert`; for several outputs a list.
 
     Args:
         model: the network.
         data: samples; by default those of the last fit. Test samples among them tell the error of the network.
         options: passed on to `treeconv.convert`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the tree; after Ctrl-C as far as it had grown, and `tree.graph["interrupted"]` is true.
     """
+    _check_options(options, ("data", "target"))
     samples = model.samples(data, "tree")
     if samples.X_test is not None and samples.y_test is not None and not {"y", "error"} & set(options):
         options["error"] = _errors(model, samples.X_test, samples.y_test)
@@ -59,12 +64,14 @@ def _converted(model: Network, x: Tensor, **options: Any) -> Any:
     return result
 
 
+@named_options
 def tree(
     cls: type[Network],
     data: Any,
     y: Any = None,
     *,
     names: Sequence[str] | None = None,
+    target: Columns | None = None,
     seed: int = 0,
     **options: Any,
 ) -> Any:
@@ -75,9 +82,10 @@ def tree(
 
     Args:
         cls: class of the network to train.
-        data: (X, y), a Dataset or a dict; or X alone, with y beside it.
+        data: (X, y), a Dataset or a dict; X alone, with y beside it; or, with `target`, a frame or the path of a table.
         y: (batch,) or (batch, output) targets, where data is X alone.
-        names: names of the inputs.
+        names: names of the inputs; of a table the columns to take.
+        target: name of the column of targets in a table as a whole, or several.
         seed: seed of the network's start and of what is held out.
         options: passed on to `treeconv.convert`.
 
@@ -87,6 +95,7 @@ def tree(
 
     Raises:
         DataError: fewer than 20 samples.
+        OptionError: `treeconv.convert` has no such option.
         KeyboardInterrupt: Ctrl-C came before the first node of the tree was known.
 
     Example:
@@ -94,9 +103,10 @@ def tree(
         >>> kan2.tree(kan2.sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=200)).nodes[0]["kind"]
         'product'
     """
+    _check_options(options, ("data", "y", "names", "target", "seed"))
     seed = checked_seed("tree", seed)
     names = None if names is None else checked_names("tree", "names", names)
-    samples = as_dataset(data if y is None else (data, y), names)
+    samples = as_dataset(data if y is None else (data, y), names, target)
     if (n := len(samples)) < 20:
         raise DataError(f"tree: expected at least 20 samples, got {n}. Collect more, or convert a model you have.")
     x, targets, held_x, held_y = samples.X, samples.y, samples.X_test, samples.y_test
@@ -115,6 +125,14 @@ def tree(
     for one in result if isinstance(result, list) else [result]:
         one.graph["model"] = model
     return result
+
+
+def _check_options(options: dict[str, Any], own: Sequence[str]) -> None:
+    # Before anything is trained.
+    from treeconv import convert
+
+    others = [name for name in signature(convert).parameters if name not in ("f", "x", *own)]
+    check_options("tree", options, [*own, *others])
 
 
 def _errors(model: Network, x: Tensor, y: Tensor) -> list[float]:
@@ -136,6 +154,7 @@ class _Node:
     takes_as_is: frozenset[Any] = frozenset()  # those of them that it reads through c x + d instead of a spline
 
 
+@named_options
 def from_tree(
     cls: type[AnyNetwork],
     tree: nx.DiGraph,

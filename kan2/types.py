@@ -1,6 +1,7 @@
 """Array types of the package; the axis names used in shapes are listed in the docstring of `kan2`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -14,8 +15,17 @@ class HasArray(Protocol):
     def __array__(self) -> np.ndarray: ...
 
 
-ArrayLike: TypeAlias = Tensor | np.ndarray | HasArray | Sequence[Any]
-"""Anything that becomes a tensor: torch, NumPy, data frames, nested lists."""
+@runtime_checkable
+class HasColumns(Protocol):
+    """What has columns that Arrow can read, such as a frame of polars or a `kan2.tables.Table`."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+
+ArrayLike: TypeAlias = (
+    Tensor | np.ndarray | HasArray | HasColumns | Sequence[Any] | Mapping[str, Any] | str | PathLike[str]
+)
+"""Anything that becomes a tensor: torch, NumPy, nested lists, frames, dicts of columns, the path of a table."""
 
 EdgeIndex: TypeAlias = tuple[int, int, int]
 """(layer, target, source): target counts subnodes of the layer's output, source nodes of its input."""

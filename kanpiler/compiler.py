@@ -4,9 +4,10 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.3.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import sympy
@@ -18,11 +19,13 @@ from kanpiler.diagnose import Trouble, find_trouble
 from kanpiler.domain import Domain, check_domain
 from kanpiler.emit import emit
 from kanpiler.errors import CompileError, DomainWarning, UnsupportedExpression
+from kanpiler.limits import SECONDS, time_limit
 from kanpiler.normalize import carry_out, normalize
 from kanpiler.optimize import best_schedule
 from kanpiler.parse import Program, parse
 from kanpiler.schedule import Schedule
 from kanpiler.splines import emit_splines
+from kanpiler.verify import nowhere_real
 from kanpiler.verify import verify as verify_network
 
 LOG = logging.getLogger("kanpiler")
@@ -52,6 +55,16 @@ def _check_options(inputs: Any, edges: Any, approximate: Any, verify: Any, train
         )
 
 
+def _check_seconds(seconds: Any) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0 < float(seconds) < float("inf"):
+        raise CompileError(f"compile: expected seconds as a number > 0, got {seconds!r}.")
+
+
+def _short(expression: Any) -> str:
+    text = str(expression)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
 @dataclass(frozen=True)
 class Stages:
     """Everything between the formula and the network.
@@ -79,13 +92,35 @@ class Stages:
         return find_trouble(self.schedule.plan, self.intervals, self.harmless)
 
 
-def compile_stages(
-    source: Any, inputs: Any = None, domain: Mapping[Any, Any] | None = None, optimize: str | None = None
-) -> Stages:
-    """Runs the compiler up to the schedule."""
-    program = parse(source, inputs)
-    intervals = check_domain(domain, program.inputs)
+@contextmanager
+def _budget(seconds: float) -> Iterator[None]:
+    """Refuses a formula that takes longer, whatever stage it is in."""
     try:
+        with time_limit(seconds):
+            yield
+    except TimeoutError:
+        raise UnsupportedExpression(
+            f"compile: the formula takes more than {seconds:g} s of processor time. Compile its parts, or pass a "
+            "larger seconds=."
+        ) from None
+
+
+def compile_stages(
+    source: Any,
+    inputs: Any = None,
+    domain: Mapping[Any, Any] | None = None,
+    optimize: str | None = None,
+    seconds: float = SECONDS,
+) -> Stages:
+    """Runs the compiler up to the schedule, within so many seconds of processor time."""
+    with _budget(seconds):
+        return _stages(source, inputs, domain, optimize)
+
+
+def _stages(source: Any, inputs: Any, domain: Mapping[Any, Any] | None, optimize: str | None) -> Stages:
+    try:
+        program = parse(source, inputs)
+        intervals = check_domain(domain, program.inputs)
         expressions = tuple(carry_out(expression) for expression in program.expressions)
         program = Program(expressions, program.inputs, program.outputs)
         normal = tuple(normalize(expression, program.inputs, intervals) for expression in expressions)
@@ -104,6 +139,7 @@ def compile(
     trainable: bool = True,
     optimize: str | None = None,
     grid: int | None = None,
+    seconds: float = SECONDS,
 ) -> MultKAN:
     """Compiles a formula into a network that computes it exactly.
 
@@ -121,17 +157,19 @@ def compile(
             formula as it is written.
         grid: grid intervals of the splines, >= 1, where edges="spline"; None takes as many as a relative RMSE of 1e-6
             needs, at most 320.
+        seconds: processor time for all stages together, verification included, > 0; training of parts and of splines
+            does not count.
 
     Returns:
         A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
 
     Raises:
-        CompileError: the formula cannot be read, names an undeclared symbol, or has no exact network; or an option has
-            no effect beside the others.
+        CompileError: the formula cannot be read, names an undeclared symbol, has no exact network, or takes longer than
+            `seconds`; or an option has no effect beside the others.
 
     Warns:
         ApproximationWarning: a part of the formula is trained.
-        DomainWarning: the formula is not finite and real somewhere on the domain.
+        DomainWarning: the formula is not finite and real somewhere on the declared domain, or nowhere at all.
 
     Example:
         >>> import torch
@@ -140,9 +178,11 @@ def compile(
         [[32.0]]
     """
     _check_options(inputs, edges, approximate, verify, trainable, grid)
+    _check_seconds(seconds)
     if approximate:
-        program = parse(expr, inputs)
-        expressions, parts = cut([carry_out(expression) for expression in program.expressions])
+        with _budget(seconds):
+            program = parse(expr, inputs)
+            expressions, parts = cut([carry_out(expression) for expression in program.expressions])
         if parts:
             if edges != "symbolic":
                 raise CompileError(
@@ -154,15 +194,28 @@ def compile(
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
-            rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize)
+            rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize,
+                           seconds=seconds)  # fmt: skip
             return join(program.inputs, parts, trained, rest, trainable)
-    stages = compile_stages(expr, inputs, domain, optimize)
-    for trouble in stages.trouble():
+    with _budget(seconds):
+        stages = _stages(expr, inputs, domain, optimize)
+        program, troubles = stages.program, stages.trouble()
+        network = emit(stages.schedule, program.outputs, trainable)
+        if verify:
+            lost = verify_network(network, program.expressions, program.inputs, stages.intervals).nowhere
+        else:
+            lost = nowhere_real(program.expressions, program.inputs, stages.intervals)
+    for trouble in troubles:
         warn(f"compile: {trouble.message}", DomainWarning)
-    network = emit(stages.schedule, stages.program.outputs, trainable)
     LOG.info("compile: width %s, %d edges", network.width, network.spec.n_edges)
-    if verify:
-        verify_network(network, stages.program.expressions, stages.program.inputs, stages.intervals)
+    if lost and not troubles:
+        text = _short(program.expressions[lost[0]])
+        warn(
+            f"compile: {text} is real and finite at no sample{' of the domain' * bool(stages.intervals)}, so nothing "
+            "was compared. Look at the signs below roots and logarithms, or declare another domain.",
+            DomainWarning,
+        )
+    elif verify:
         LOG.info("compile: the network agrees with the formula")
     return (
         network

@@ -63,3 +63,21 @@ def sample(domain: Domain, inputs: Sequence[str], n: int, seed: int = 0) -> Floa
             boxes = np.array([DEFAULT_BOXES[j * len(DEFAULT_BOXES) // n] for j in range(n)]).reshape(n, 2)
             columns.append(boxes[:, 0] + (boxes[:, 1] - boxes[:, 0]) * unit[:, i])
     return np.stack(columns, -1)
+
+
+def sample_far(domain: Domain, inputs: Sequence[str], n: int, seed: int = 1) -> Float[NDArray, "sample input"]:
+    """Draws points for formulas that are undefined near zero: inputs without an interval of any size, 1e-3 to 1e4.
+
+    In a quarter of the points all these inputs are positive, in a quarter negative; in the others signs are mixed.
+    """
+    generator = np.random.default_rng(seed)
+    columns = []
+    quarter = np.arange(n) * 4 // n
+    for name in inputs:
+        unit, sign = generator.random(n), generator.choice([-1.0, 1.0], n)
+        if name in domain:
+            low, high = domain[name]
+            columns.append(low + (high - low) * unit)
+        else:
+            columns.append(10 ** (7 * unit - 3) * np.where(quarter == 0, 1.0, np.where(quarter == 1, -1.0, sign)))
+    return np.stack(columns, -1)

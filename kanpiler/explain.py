@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kanpiler.compiler import Stages, compile_stages
 from kanpiler.diagnose import Trouble
 from kanpiler.draw import draw
+from kanpiler.limits import SECONDS
 from kanpiler.plan import PlanEdge, PlanFactor, PlanNode
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class Explanation:
         return draw(self.stages)
 
 
-def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | None = None) -> Explanation:
+def explain(
+    expr: Any, inputs: Any = None, domain: Any = None, optimize: str | None = None, seconds: float = SECONDS
+) -> Explanation:
     """Runs the compiler and keeps every stage.
 
     Args:
@@ -101,6 +104,7 @@ def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | N
         inputs: ordered input names, as in `compile`.
         domain: intervals of inputs, as in `compile`.
         optimize: as in `compile`.
+        seconds: as in `compile`.
 
     Returns:
         An `Explanation`; print it, draw it with `.plot()`, or read `.graph`.
@@ -110,7 +114,7 @@ def explain(expr: Any, inputs: Any = None, domain: Any = None, optimize: str | N
         n1 = x*sin(y)
         f = n1 + 1
     """
-    stages = compile_stages(expr, inputs, domain, optimize)
+    stages = compile_stages(expr, inputs, domain, optimize, seconds)
     return Explanation(stages, stages.trouble())
 
 

@@ -24,6 +24,7 @@ _FUNCTIONS = """
 sin cos tan sec csc cot sinh cosh tanh coth sech csch exp log ln arcsin arccos arctan arsinh arcosh artanh max min
 erf erfc sgn sign sinc
 """
+_SPELLED = sorted({*_FUNCTIONS.split(), "mod"} - {"sec", "max", "min"}, key=len, reverse=True)
 _INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh", "tanh": "atanh"}
 _BRACKETS = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil",
              r"\lvert": r"\rvert"}  # fmt: skip
@@ -38,7 +39,9 @@ def parse_latex(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
     r"""Reads a formula in LaTeX.
 
     Letters next to each other are a product, as LaTeX prints them: `xy` is x times y, unless `xy` is a declared name.
-    The letter `e` is Euler's number and `i` is refused, unless they are declared.
+    Letters that spell a function, such as `cos x` without a backslash, are refused. `e^{...}` is the exponential
+    function, as papers and SymPy print it, and `\mathrm{e}` is Euler's number; a bare `e` or `E` is refused, and so is
+    `i`, unless they are declared. `\sqrt[3]{x}` is real for negative x.
 
     Args:
         text: the formula, with or without dollar signs.
@@ -127,8 +130,18 @@ class _Reader:
             elif is_divided:
                 raise ParseError("compile: a product without \\cdot after / is ambiguous. Use \\frac or \\cdot.")
             else:
+                self._check_numbers()
                 result += "*" + self.power(end)
         return result
+
+    def _check_numbers(self) -> None:
+        """Refuses numbers side by side, such as `1\\,000` and `1.2.3`, which are no product."""
+        before, after = self.tokens[self.position - 1], self.token or ""
+        if all(token[:1].isdigit() or token[:1] == "." for token in (before, after)):
+            raise ParseError(
+                f"compile: the numbers {before} and {after} side by side can be read in two ways. Write the number "
+                "without spaces, or \\cdot."
+            )
 
     def _is_differential(self) -> bool:
         return self.token == "d" and self.integrals > 0 and self.position + 1 < len(self.tokens)
@@ -178,6 +191,8 @@ class _Reader:
             return f"sqrt({inner})" if root is None else f"root({inner},{root})"
         if token in (r"\operatorname", r"\mathrm", r"\text", r"\mathit"):
             word = self._word()
+            if token == r"\mathrm" and word == "e" and word not in self.names:
+                return "ℯ"
             return self.function(word) if word in _FUNCTIONS.split() or self.token == "(" else self.name(word)
         if token in (r"\sum", r"\prod"):
             return self.finite_sum("Sum" if token == r"\sum" else "Product")
@@ -195,8 +210,25 @@ class _Reader:
                 return self.name(word.replace("var", "") if word not in self.names else word)
             raise ParseError(f"compile: unknown LaTeX command {token}.")
         if token.isalpha():
-            return self.name(self._longest_name(token))
+            word = self._longest_name(token)
+            if len(word) == 1:
+                self._check_spelling(token)
+            return self.name(word)
         raise ParseError(f"compile: expected a formula, got {token!r}.")
+
+    def _check_spelling(self, first: str) -> None:
+        """Refuses letters that spell a function, which LaTeX would print as a product."""
+        word = first
+        for token in self.tokens[self.position :]:
+            if not (len(token) == 1 and token.isalpha()):
+                break
+            word += token
+        spelled = next((f for f in _SPELLED if word.startswith(f)), None)
+        if spelled and not self.names.issuperset(spelled):
+            written = f"\\operatorname{{{spelled}}}(a, b)" if spelled == "mod" else f"\\{spelled}"
+            raise ParseError(
+                f"compile: {spelled!r} can be read in two ways. Write {written}, or \\cdot between letters."
+            )
 
     def _longest_name(self, first: str) -> str:
         """Takes several letters where together they are a declared name, as in `kb`."""
@@ -225,8 +257,13 @@ class _Reader:
             subscript = self._subscript()
             joined = [f"{word}_{subscript}", f"{word}{subscript}"]
             word = next((name for name in joined if name in self.names), joined[0])
-        elif word == "e" and word not in self.names:
-            return "E"
+        elif word == "e" and word not in self.names and self.token == "^":
+            return "ℯ"
+        elif word in ("e", "E") and word not in self.names:
+            raise ParseError(
+                f"compile: {word!r} can be read in two ways: write \\exp(1) or \\mathrm{{e}} for Euler's number, or "
+                f"declare {word} as an input."
+            )
         elif word == "i" and word not in self.names and word not in self.bound:
             raise ParseError("compile: 'i' is not a real number. Declare it as an input to use it as a variable.")
         return word
@@ -274,6 +311,7 @@ class _Reader:
         while self.token is not None and self.token not in stops and self.token[1:] not in _FUNCTIONS.split():
             if self._is_differential():
                 break
+            self._check_numbers()
             factors.append(self.power(None))
         return "*".join(factors)
 

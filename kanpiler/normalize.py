@@ -18,14 +18,14 @@ from kanpiler import rewrite
 from kanpiler.catalog import row_of
 from kanpiler.domain import Domain, sample
 from kanpiler.errors import CompileError, UnsupportedExpression
-from kanpiler.limits import time_limit
+from kanpiler.limits import EVALUATION, REALISE, share_of_time, time_limit
+from kanpiler.shared import parts_of, without_parts
 
 MAX_TERMS = 1000
-EVALUATION_SECONDS = 4.0
 
 
 def carry_out(expression: sympy.Expr) -> sympy.Expr:
-    """Carries out derivatives, integrals, sums and products, as far as SymPy can in a few seconds.
+    """Carries out derivatives, integrals, sums and products, as far as SymPy can in about a second.
 
     Raises:
         UnsupportedExpression: something has no closed form, a symbolic or infinite range, or takes too long.
@@ -53,11 +53,16 @@ def carry_out(expression: sympy.Expr) -> sympy.Expr:
         return (sympy.Add if isinstance(node, sympy.Sum) else sympy.Mul)(*values)
 
     try:
-        with time_limit(EVALUATION_SECONDS):
+        with time_limit(share_of_time(EVALUATION)):
             finite: Any = expression.replace(lambda e: isinstance(e, sympy.Sum | sympy.Product), expand)
             expression = finite.replace(lambda e: isinstance(e, sympy.Integral), _integrate).doit()
     except TimeoutError as error:
         raise UnsupportedExpression(f"compile: {expression} {error}. Carry it out first.") from None
+    except (CompileError, RecursionError):
+        raise
+    except Exception as error:  # SymPy fails in ways as many as it has integrals
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UnsupportedExpression(f"compile: SymPy cannot carry out {expression}: {said}.") from None
     left = expression.atoms(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit)
     if left:
         raise UnsupportedExpression(f"compile: SymPy finds no closed form of {min(left, key=str)}.")
@@ -67,7 +72,7 @@ def carry_out(expression: sympy.Expr) -> sympy.Expr:
 def _integrate(integral: Any) -> Any:
     """Tries the rules of textbooks first, which are quick where they apply."""
     try:
-        with time_limit(EVALUATION_SECONDS / 3):
+        with time_limit(share_of_time(1 / 3)):
             result = integral.doit(manual=True)
     except TimeoutError:
         return integral
@@ -126,10 +131,15 @@ def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> 
     try:
         result = visit(expression)
         result = _realise(result)
-    except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
-        if isinstance(error, CompileError):
-            raise
-        raise UnsupportedExpression(f"compile: {expression}: {error}.") from None
+        for part in parts_of(result):
+            if part.definition.has(sympy.I):
+                raise UnsupportedExpression(f"compile: {part.definition} has complex values.")
+            _check(part.definition)
+    except (CompileError, RecursionError):
+        raise
+    except Exception as error:  # SymPy fails in ways as many as it has functions
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UnsupportedExpression(f"compile: {expression}: {said}.") from None
     _check(result)
     return result
 
@@ -143,7 +153,7 @@ def _realise(expression: Any) -> Any:
         return expression
     real, imaginary = expression, None
     # Where the limit is reached, the imaginary unit is still there.
-    with suppress(TimeoutError), time_limit(EVALUATION_SECONDS / 2):
+    with suppress(TimeoutError), time_limit(share_of_time(REALISE)):
         real = expression.expand(complex=True)
         if real.has(sympy.I):
             real, imaginary = expression.as_real_imag()
@@ -161,7 +171,7 @@ def _check(expression: Any) -> None:
         if node.is_number:
             if node.is_real is False or node.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
                 raise UnsupportedExpression(f"compile: {node} is not a finite real number.")
-        elif not (node.is_Symbol or node.is_Add or node.is_Mul) and row_of(node) is None:
+        elif not (node.is_Atom or node.is_Add or node.is_Mul) and row_of(node) is None:
             kind = "a function of several variables" if sum(not a.is_number for a in node.args) > 1 else "unknown"
             raise UnsupportedExpression(f"compile: {node} is {kind} and has no exact network.")
 
@@ -169,7 +179,7 @@ def _check(expression: Any) -> None:
 def _safe_point(expression: Any, inputs: Sequence[str], domain: Domain, is_pointed: bool) -> dict[Any, Any]:
     """Finds a point at which an expression is finite; empty where it is finite on the whole domain."""
     points = sample(domain, inputs, 400)
-    plain = expression.xreplace({sympy.Symbol(n, real=True): sympy.Symbol(n) for n in inputs})
+    plain = without_parts(expression).xreplace({sympy.Symbol(n, real=True): sympy.Symbol(n) for n in inputs})
     finite = np.isfinite(reference_values([plain], inputs, points)[:, 0])
     if finite.all() and (not is_pointed or plain.is_polynomial()):
         return {}

@@ -7,14 +7,14 @@ Reference: https://docs.sympy.org/latest/tutorials/intro-tutorial/simplification
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sympy
 
 from kanpiler.catalog import row_of
 from kanpiler.errors import CompileError
-from kanpiler.limits import time_limit
+from kanpiler.limits import REWRITING, share_of_time, time_limit
 from kanpiler.plan import build_plan
 from kanpiler.schedule import Schedule, schedule
 
@@ -23,7 +23,8 @@ GOALS: dict[str, Callable[[Schedule], tuple[int, ...]]] = {
     "width": lambda s: (s.width, s.n_edges, s.depth),
     "edges": lambda s: (s.n_edges, s.n_nodes, s.depth),
 }
-SECONDS = 2.0
+SHARE = 0.5
+"""Of the time that is left; the best formula found by then is taken."""
 LOG = logging.getLogger("kanpiler")
 
 _REWRITINGS: tuple[Callable[[Any], Any], ...] = (
@@ -53,7 +54,20 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
         return as_written
     if not isinstance(goal, str) or goal not in GOALS:
         raise CompileError(f"compile: expected optimize among {', '.join(GOALS)}, got {goal!r}.")
-    best, current = as_written, tuple(normal)
+    best = as_written
+    try:
+        with time_limit(share_of_time(SHARE)):
+            for trial in _trials(normal, inputs, goal):
+                if GOALS[goal](trial) < GOALS[goal](best):
+                    best = trial
+    except TimeoutError:  # the best found by then is equal to the formula as well
+        pass
+    return best
+
+
+def _trials(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str) -> Iterator[Schedule]:
+    """Yields schedules of rewritten formulas, each rewriting on top of those that made the network smaller."""
+    current, smallest = tuple(normal), GOALS[goal](schedule(build_plan(normal, inputs)))
     for i in range(len(current)):
         for rewriting in _REWRITINGS:
             candidate = _rewritten(current[i], rewriting)
@@ -61,21 +75,21 @@ def best_schedule(normal: Sequence[sympy.Expr], inputs: Sequence[str], goal: str
                 continue
             formulas = (*current[:i], candidate, *current[i + 1 :])
             trial = schedule(build_plan(formulas, inputs))
-            if GOALS[goal](trial) < GOALS[goal](best):
-                best, current = trial, formulas
+            if GOALS[goal](trial) < smallest:
+                current, smallest = formulas, GOALS[goal](trial)
                 LOG.debug("compile: output %d is smaller as %s", i, candidate)
-    return best
+            yield trial
 
 
 def _rewritten(expression: Any, rewriting: Callable[[Any], Any]) -> Any:
     """Applies a rewriting; None where it fails, takes long, or leaves what has edges."""
     try:
-        with time_limit(SECONDS):
+        with time_limit(share_of_time(REWRITING)):
             candidate = rewriting(expression)
     except Exception:  # SymPy's simplifiers fail in many ways; the formula as written is always there
         return None
     if candidate == expression or candidate.has(sympy.I):
         return None
     nodes: Any = sympy.preorder_traversal(candidate)
-    known = all(n.is_number or n.is_Symbol or n.is_Add or n.is_Mul or row_of(n) is not None for n in nodes)
+    known = all(n.is_number or n.is_Atom or n.is_Add or n.is_Mul or row_of(n) is not None for n in nodes)
     return candidate if known else None

@@ -15,6 +15,7 @@ from typing import Any
 import sympy
 
 from kan2.expressions.parse import ExpressionError, parse_expression
+from kan2.expressions.symbols import symbol
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
 
 _EQUATION = re.compile(r"\s*\$?\s*\\?([^\W\d]\w*?)(?:_\{(\w+)\})?\s*=(?!=)(.*)", re.DOTALL)
@@ -164,4 +165,8 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise ParseError(f"compile: two different symbols are both named {double!r}. Give them different names.")
-    return expression.xreplace({s: sympy.Symbol(s.name) for s in symbols})  # type: ignore[attr-defined]
+    plain = {s: symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
+    # Without this filter SymPy would build the whole expression anew.
+    changed: Any = {s: symbol for s, symbol in plain.items() if s != symbol}
+    same: Any = expression.xreplace(changed)
+    return same

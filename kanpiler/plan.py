@@ -17,6 +17,7 @@ import sympy
 
 from kanpiler.catalog import row_of
 from kanpiler.errors import UnsupportedExpression
+from kanpiler.shared import Shared
 
 if TYPE_CHECKING:
     import networkx
@@ -139,7 +140,7 @@ def number(value: Any) -> float:
     """
     try:
         result = float(value)
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, ArithmeticError):
         result = float("nan")
     if not isfinite(result):
         raise UnsupportedExpression(f"compile: the constant {value} is not a finite real number in float64.")
@@ -197,7 +198,7 @@ class _Builder:
 
     def edge(self, atom: Any) -> tuple[PlanEdge, float]:
         """Builds the edge that carries an atom, up to an added constant."""
-        if atom.is_Symbol or atom.is_Mul:
+        if atom.is_Symbol or atom.is_Mul or isinstance(atom, Shared):
             return PlanEdge(self.value(atom)), 0.0
         for fused in _FUSED:
             if (match := fused(atom)) is not None:
@@ -231,7 +232,9 @@ class _Builder:
     def value(self, atom: Any) -> int:
         """Returns the node whose value is an atom."""
         if atom not in self.known:
-            if atom.is_Mul or _is_square_of_one_edge(atom):
+            if isinstance(atom, Shared):
+                self.known[atom] = self.sum_node(*self.linear(atom.definition), atom.definition)
+            elif atom.is_Mul or _is_square_of_one_edge(atom):
                 self.known[atom] = self.product_node(atom)
             else:
                 self.known[atom] = self.sum_node(0, {atom: 1}, atom)

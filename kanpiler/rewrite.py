@@ -14,6 +14,7 @@ import sympy
 from sympy import Abs, Integer, Rational, atan, cos, exp, floor, gamma, log, pi, polygamma, sin, sqrt
 
 from kanpiler.errors import UnsupportedExpression
+from kanpiler.shared import MAX_OPERATIONS, share
 
 Rule = Callable[..., Any]
 Heaviside: Any = sympy.Heaviside
@@ -28,19 +29,20 @@ def power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
 
 def maximum(*args: sympy.Expr) -> sympy.Expr:
     """Writes the maximum with absolute values, as a balanced tree."""
-    return _balanced(lambda x, y: (x + y + Abs(x - y)) / 2, args)
+    return _balanced(lambda x, y: (x + y + Abs(x - y)) / 2, args, 0 if len(args) > 4 else MAX_OPERATIONS)
 
 
 def minimum(*args: sympy.Expr) -> sympy.Expr:
     """Writes the minimum with absolute values, as a balanced tree."""
-    return _balanced(lambda x, y: (x + y - Abs(x - y)) / 2, args)
+    return _balanced(lambda x, y: (x + y - Abs(x - y)) / 2, args, 0 if len(args) > 4 else MAX_OPERATIONS)
 
 
-def _balanced(join: Callable[[Any, Any], Any], args: tuple[Any, ...]) -> Any:
+def _balanced(join: Callable[[Any, Any], Any], args: tuple[Any, ...], largest: int) -> Any:
     if len(args) == 1:
         return args[0]
     half = len(args) // 2
-    return join(_balanced(join, args[:half]), _balanced(join, args[half:]))
+    # Each side is mentioned twice: what is large is computed once and shared.
+    return join(*(share(_balanced(join, part, largest), largest) for part in (args[:half], args[half:])))
 
 
 def modulo(x: sympy.Expr, m: sympy.Expr) -> sympy.Expr:

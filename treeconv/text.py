@@ -1,7 +1,8 @@
 """Arithmetic written as text, read without ever evaluating it as Python.
 
 The text is parsed to a syntax tree and only the nodes of arithmetic are let through: numbers, the names of inputs,
-`+ - * / **` (also `^`), and a fixed list of functions. Everything else is refused with the place where it stands.
+`+ - * / **` (also `^`), and a fixed list of functions. Everything else is refused with the place where it stands, and
+so are numbers beyond float64. `cbrt` is real for negative numbers; `x**(1/3)` is the principal value.
 
 Reference: the grammar of the module `ast` of Python.
 """
@@ -9,8 +10,10 @@ Reference: the grammar of the module `ast` of Python.
 from __future__ import annotations
 
 import ast
+import math
 import operator
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 
 import sympy as sp
 
@@ -20,6 +23,7 @@ FUNCTIONS = {
     name: getattr(sp, name)
     for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "sqrt")
 } | {"abs": sp.Abs, "Abs": sp.Abs, "ln": sp.log, "arcsin": sp.asin, "arccos": sp.acos, "arctan": sp.atan}
+FUNCTIONS["cbrt"] = lambda x: sp.sign(x) * sp.Abs(x) ** sp.Rational(1, 3)
 CONSTANTS = {"pi": sp.pi}
 OPERATORS = {
     ast.Add: operator.add,
@@ -32,6 +36,7 @@ OPERATORS = {
 }
 MAX_LENGTH = 2000
 MAX_POWER = 100
+MAX_BITS = 1100  # a little beyond the range of float64
 
 
 def read(text: str, names: Sequence[str]) -> sp.Expr:
@@ -53,23 +58,42 @@ def read(text: str, names: Sequence[str]) -> sp.Expr:
     """
     if len(text) > MAX_LENGTH:
         raise _refusal(text[:40] + "...", f"at most {MAX_LENGTH} characters", f"{len(text)}", "Shorten it")
+    if "#" in text:
+        raise _refusal(text, "an arithmetic expression", "the character '#'", "Leave comments out")
     try:
         body = ast.parse(text.strip().replace("^", "**"), mode="eval").body
-        return _build(body, text, frozenset(names))
-    except (SyntaxError, MemoryError, RecursionError) as error:
+        # Python reads names in their compatible form, so that the micro sign comes back as the Greek letter.
+        value = _build(body, text, {unicodedata.normalize("NFKC", name): name for name in names})
+    except ExpressionError:
+        raise
+    except (SyntaxError, MemoryError, RecursionError, ValueError, TypeError, ArithmeticError) as error:
         raise _refusal(text, "an arithmetic expression", type(error).__name__, "Check brackets and operators") from None
+    if value.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I):
+        raise _refusal(text, "finite real numbers", str(value), "Remove what is infinite or complex")
+    return value
 
 
 def _refusal(text: str, expected: str, got: str, remedy: str) -> ExpressionError:
     return ExpressionError(f"symmetry_variable: in {text!r} expected {expected}, got {got}. {remedy}.")
 
 
-def _build(node: ast.AST, text: str, names: frozenset[str]) -> sp.Expr:
+def _check_power(base: sp.Expr, exponent: sp.Expr, text: str) -> None:
+    """Refuses powers of numbers beyond float64, which SymPy would compute to the last digit."""
+    factor = base.as_coeff_Mul()[0]
+    if isinstance(exponent, sp.Rational) and isinstance(factor, sp.Rational) and factor != 0:
+        bits = abs(float(exponent)) * math.log2(max(abs(factor.p), factor.q))
+        if bits > MAX_BITS:
+            raise _refusal(text, "numbers within the range of float64", "a larger one", "Use smaller powers")
+
+
+def _build(node: ast.AST, text: str, names: Mapping[str, str]) -> sp.Expr:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            if not math.isfinite(number) if isinstance(number, float) else number.bit_length() > MAX_BITS:
+                raise _refusal(text, "numbers within the range of float64", "a larger one", "Use smaller numbers")
             return sp.Integer(number) if isinstance(number, int) else sp.Float(number)
         case ast.Name(id=name) if name in names:
-            return sp.Symbol(name)
+            return sp.Symbol(names[name])
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in OPERATORS:
@@ -78,6 +102,8 @@ def _build(node: ast.AST, text: str, names: frozenset[str]) -> sp.Expr:
             first, second = _build(left, text, names), _build(right, text, names)
             if isinstance(sign, ast.Pow) and second.is_number and abs(complex(second)) > MAX_POWER:
                 raise _refusal(text, f"powers up to {MAX_POWER}", str(second), "Use exp for large powers")
+            if isinstance(sign, ast.Pow):
+                _check_power(first, second, text)
             if isinstance(sign, ast.Div) and second.is_zero:
                 raise _refusal(text, "a finite expression", "a division by zero", "Remove it")
             return OPERATORS[type(sign)](first, second)

@@ -27,6 +27,7 @@ from typing import Any
 
 import networkx as nx
 
+from treeconv.checks import NoTreeError, read_tree
 from treeconv.errors import TreeError
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
@@ -127,21 +128,18 @@ def from_json(text: str) -> Tree:
         TreeError: If the text holds no tree.
     """
     try:
-        return _from_data(json.loads(text))
-    except (json.JSONDecodeError, nx.NetworkXException, KeyError, TypeError, AttributeError):
+        data = read_tree(text, KINDS)
+    except NoTreeError as error:
         raise TreeError(
-            "from_json: expected a tree written by to_json, got another text. Pass the text of to_json(tree)."
+            f"from_json: expected a tree written by to_json, got {error}. Pass the text of to_json(tree)."
         ) from None
-
-
-def _from_data(data: Any) -> Tree:
-    tree = Tree(nx.node_link_graph(data, directed=True, edges="edges"))
+    tree = Tree()
+    tree.graph.update(data["graph"])
     for key in ("names", "irrelevant"):
         tree.graph[key] = tuple(tree.graph[key])
-    for _, attributes in tree.nodes(data=True):
-        attributes["inputs"] = tuple(attributes["inputs"])
-    if tree.graph["root"] not in tree or any(kind not in KINDS for _, kind in tree.nodes(data="kind")):
-        raise KeyError("root or kind")
+    # Not by keywords, among which an attribute could have the name of an argument.
+    tree.add_nodes_from((node.pop("id"), {**node, "inputs": tuple(node["inputs"])}) for node in data["nodes"])
+    tree.add_edges_from((edge.pop("source"), edge.pop("target"), edge) for edge in data["edges"])
     return tree
 
 

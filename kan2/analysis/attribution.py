@@ -19,10 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.data import warn_of_rows
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.core.tensors import warn_of_rows
 from kan2.core.trace import LayerTrace
+from kan2.core.verbs import verb
 from kan2.errors import DataError, unknown_name
 from kan2.options import flag, is_whole, network
 
@@ -65,7 +67,15 @@ class EdgeStatistics:
     std: Float[Tensor, "target source"]
 
 
-def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", shares: bool = False) -> Attribution:
+@verb
+def attribute(
+    model: Network,
+    data: Any = None,
+    *,
+    outputs: str | int = "mean",
+    shares: bool = False,
+    target: Columns | None = None,
+) -> Attribution:
     """Returns the attribution scores of a network.
 
     Args:
@@ -73,6 +83,7 @@ def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", 
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         outputs: "mean" or "max" over the outputs, or the name or number of one output.
         shares: let factors of a product share its score by what they contribute, see the module.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: fewer than two samples, or on fewer than two are all activations finite.
@@ -104,12 +115,14 @@ def attribute(model: Network, data: Any = None, *, outputs: str | int = "mean", 
     return Attribution(edges, subnodes, nodes, model.spec.features)
 
 
-def feature_score(model: Network, data: Any = None) -> Float[Tensor, " feature"]:
+@verb
+def feature_score(model: Network, data: Any = None, *, target: Columns | None = None) -> Float[Tensor, " feature"]:
     """Returns the attribution score of every feature that the first layer reads, averaged over the outputs.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     return attribute(model, data).nodes[0]
 

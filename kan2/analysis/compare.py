@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.errors import ShapeError
 from kan2.options import network
 
@@ -43,8 +45,9 @@ class Comparison:
         return "\n".join(lines)
 
 
+@verb
 @torch.no_grad()
-def compare(model: Network, other: Network, data: Any = None) -> Comparison:
+def compare(model: Network, other: Network, data: Any = None, *, target: Columns | None = None) -> Comparison:
     """Compares a network with an edited one.
 
     Args:
@@ -52,6 +55,7 @@ def compare(model: Network, other: Network, data: Any = None) -> Comparison:
         other: the network after it; it must take the same columns and give as many outputs.
         data: samples, see `MultKAN.samples`; by default those of the last fit. Given samples without
             targets, the errors are left out.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         ShapeError: the networks differ in inputs or outputs, or the targets are not those of their outputs.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kan2.core.layer import KANLayer
-from kan2.errors import ShapeError, SpecError
+from kan2.errors import ShapeError, SpecError, named_options
 from kan2.options import is_whole, whole
 
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
@@ -44,6 +44,7 @@ class KANConv2d(nn.Module):
         torch.Size([2, 8, 16, 16])
     """
 
+    @named_options
     def __init__(
         self,
         in_channels: int,

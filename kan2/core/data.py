@@ -4,24 +4,30 @@ A `Dataset` holds samples X (one row each) and targets y, optional test samples,
 definitions of *auxiliary variables*: features that are computed from the inputs, such as gamma = 1/sqrt(1 - (v/c)^2),
 and offered to the network beside them.
 
+Frames are read by the names of their columns; what is a number is said in `kan2.tables.frames`, for all kinds of data.
+
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kan2.core.features import compute_features
 from kan2.core.spec import default_names
-from kan2.errors import DataError, DataWarning, ShapeError, warn
+from kan2.core.tensors import check_fits, is_default, missing_column, open_table, to_tensor, warn_of_rows
+from kan2.errors import DataError, DataWarning, NumberError, ShapeError, unknown_name, warn
+from kan2.tables.frames import is_frame, matrix, named_columns, numbers
 
-DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any]"
-"""A Dataset, a pair (X, y) of arrays, tensors or data frames, or a dict with train_input and train_label."""
+DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any] | str | os.PathLike[str]"
+"""A Dataset; a pair (X, y) of arrays, tensors or frames; a dict with train_input and train_label; a table or a path."""
+Columns: TypeAlias = str | Sequence[str]
+"""The name of a column, or several."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +42,8 @@ class Dataset:
         auxiliary: (name, definition) of the injected features.
         X_test: test samples, or None.
         y_test: test targets, or None.
+        description: what the data are and where they come from.
+        units: (name, unit of measure) of inputs and outputs, where they are known.
     """
 
     X: Float[Tensor, "batch input"]
@@ -45,6 +53,47 @@ class Dataset:
     auxiliary: tuple[tuple[str, str], ...] = ()
     X_test: Float[Tensor, "test input"] | None = None
     y_test: Float[Tensor, "test output"] | None = None
+    description: str = ""
+    units: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for x, y, where in ((self.X, self.y, ""), (self.X_test, self.y_test, "_test")):
+            if x is None and y is None and where:
+                continue
+            if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+                raise DataError(
+                    f"Dataset: expected tensors X{where} and y{where}, got {type(x).__name__} and {type(y).__name__}. "
+                    "Dataset.of reads arrays, frames and files."
+                )
+            shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+            if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
+                raise ShapeError(
+                    f"Dataset: expected X{where} (samples, inputs) and y{where} (samples, outputs), got {shapes}. "
+                    "One column is reshape(-1, 1)."
+                )
+            if x.shape[1] != len(self.inputs) or (self.outputs and y.shape[1] != len(self.outputs)):
+                raise ShapeError(
+                    f"Dataset: expected a name for each column of X{where} and y{where}, got shapes {shapes} with the "
+                    f"names {', '.join(self.inputs)} and {', '.join(self.outputs)}."
+                )
+
+    @classmethod
+    def of(cls, data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> "Dataset":
+        """Reads arrays, frames, dicts and files, see `as_dataset` of this file.
+
+        Args:
+            data: (X, y); a dict with train_input and train_label; a frame or the path of a table, with `target`.
+            names: names of the inputs, of a frame those to take.
+            target: name of the column of targets in a frame or file, or several.
+
+        Raises:
+            DataError, ShapeError, UnknownNameError: these are no data.
+
+        Example:
+            >>> Dataset.of({"T": [1.0, 2.0], "V": [3.0, 4.0]}, target="V")
+            Dataset(2 samples, T -> V)
+        """
+        return as_dataset(data, names, target)
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -75,27 +124,39 @@ class Dataset:
         moved = {n: t.to(like) for n, t in given.items()}
         if any(t.dtype != like.dtype for t in given.values()):
             for name, table in given.items():
-                _check_fits(name, table, moved[name])
+                check_fits(name, table, moved[name])
         return replace(self, **moved)
 
 
-def as_dataset(data: Any, names: Sequence[str] | None = None) -> Dataset:
+def as_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> Dataset:
     """Reads data in any of the usual forms.
 
     Args:
-        data: a Dataset; a pair (X, y); or a mapping with `train_input` and `train_label` and, optionally, `test_input`
-            and `test_label`. X is (batch, input); y is (batch,) or (batch, output).
-        names: names of the inputs; by default the column names of a data frame, or x1, x2, ...
+        data: a Dataset; a pair (X, y); a mapping with `train_input` and `train_label` and, optionally, `test_input`
+            and `test_label`; or, with `target`, a table as a whole: a frame, a dict of columns, or the path of a file
+            that `kan2.tables.read` reads. X is (batch, input), y is (batch,) or (batch, output).
+        names: names of the inputs. Of frames these columns are taken, in this order; by default all of them, in a
+            table as a whole all that hold numbers and are not targets. Arrays are x1, x2, ... by default.
+        target: name of the column of targets in a table as a whole, or several.
 
     Raises:
-        DataError: no rows, values that are not finite, or another kind of object.
+        DataError: no rows, values that are not finite or no numbers, or another kind of object.
         ShapeError: X is not a table, or y has another number of rows.
+        UnknownNameError: a column is not there.
 
     Example:
         >>> as_dataset(([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])).y.shape
         torch.Size([2, 1])
+        >>> as_dataset({"T": [1.0, 2.0], "p": [3.0, 4.0], "V": [5.0, 6.0]}, target="V")
+        Dataset(2 samples, T, p -> V)
     """
+    return _finite(read_dataset(data, names, target))
+
+
+def read_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> Dataset:
+    """Returns what `as_dataset` does, also where numbers are missing or infinite."""
     if isinstance(data, Dataset):
+        _refuse_target(target, "a Dataset")
         if names is None:
             return data
         if len(names) != len(data.inputs):
@@ -103,43 +164,151 @@ def as_dataset(data: Any, names: Sequence[str] | None = None) -> Dataset:
                 f"data: expected {len(data.inputs)} names of inputs, got {len(names)}: {', '.join(names)}."
             )
         return replace(data, inputs=tuple(names))
-    test: tuple[Any, Any] | None = None
-    if isinstance(data, Mapping):
-        if missing := [key for key in ("train_input", "train_label") if key not in data]:
-            raise DataError(
-                f"data: expected a dict with train_input and train_label, got the keys {', '.join(map(str, data))} "
-                f"without {' and '.join(missing)}. Pass (X, y) instead, or rename the keys."
-            )
-        x, y = data["train_input"], data["train_label"]
-        if "test_input" in data and "test_label" in data:
-            test = data["test_input"], data["test_label"]
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        x, y = data
-    else:
-        raise DataError(f"data: expected (X, y), a Dataset or a dict with train_input, got {type(data).__name__}.")
-    inputs = tuple(names) if names is not None else _column_names(x)
-    outputs = _column_names(y) or ((str(y.name),) if getattr(y, "name", None) is not None else ())
-    X, Y = _table(x, "X"), _targets(y, len(x), "y")
-    inputs = inputs or default_names("x", X.shape[1])
-    if len(inputs) != X.shape[1]:
-        raise ShapeError(f"data: expected {len(inputs)} columns ({', '.join(inputs)}), got {X.shape[1]}.")
-    result = Dataset(X, Y, inputs, outputs)
-    if test is None:
-        return result
-    X_test, y_test = _table(test[0], "test_input"), _targets(test[1], len(test[0]), "test_label")
-    if X_test.shape[1] != X.shape[1] or y_test.shape[1] != Y.shape[1]:
-        raise ShapeError(
-            f"data: expected test data with {X.shape[1]} inputs and {Y.shape[1]} outputs like the training data, "
-            f"got {X_test.shape[1]} and {y_test.shape[1]}."
+    if isinstance(data, Mapping) and {"train_input", "train_label"} & set(data):
+        _refuse_target(target, "a dict with train_input")
+        return _of_dict(data, names)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        _refuse_target(target, "a pair (X, y)")
+        return _of_pair(*data, names, ("X", "y"))
+    data = open_table(data)
+    if is_frame(data):
+        return _of_table(data, names, target)
+    raise DataError(
+        "data: expected (X, y), a Dataset, a dict with train_input, or a table with target=, got "
+        f"{type(data).__name__}."
+    )
+
+
+def _refuse_target(target: Columns | None, kind: str) -> None:
+    if target is not None:
+        raise DataError(
+            f"data: expected target= beside a table as a whole, got it beside {kind}, which has targets. Leave it out."
         )
-    return replace(result, X_test=X_test, y_test=y_test)
 
 
-def finite_rows(data: Any, where: str) -> Any:
+def _of_dict(data: Mapping[str, Any], names: Sequence[str] | None) -> Dataset:
+    if missing := [key for key in ("train_input", "train_label") if key not in data]:
+        raise DataError(
+            f"data: expected a dict with train_input and train_label, got the keys {', '.join(map(str, data))} "
+            f"without {' and '.join(missing)}. Pass (X, y) instead, or rename the keys."
+        )
+    result = _of_pair(data["train_input"], data["train_label"], names, ("X", "y"))
+    if "test_input" not in data or "test_label" not in data:
+        return result
+    X, y = data["test_input"], data["test_label"]
+    columns = None if isinstance(X, Tensor) else named_columns(X)
+    test = _of_pair(X, y, result.inputs if columns else None, ("test_input", "test_label"))
+    if test.X.shape[1] != result.X.shape[1] or test.y.shape[1] != result.y.shape[1]:
+        raise ShapeError(
+            f"data: expected test data with {result.X.shape[1]} inputs and {result.y.shape[1]} outputs like the "
+            f"training data, got {test.X.shape[1]} and {test.y.shape[1]}."
+        )
+    return replace(result, X_test=test.X, y_test=test.y)
+
+
+def _of_pair(x: Any, y: Any, names: Sequence[str] | None, where: tuple[str, str]) -> Dataset:
+    columns = None if isinstance(x, Tensor) else named_columns(x)
+    if columns is None:
+        X = to_tensor(x, where[0])
+        if X.ndim != 2:
+            raise ShapeError(
+                f"{where[0]}: expected a table (samples, variables), got shape {tuple(X.shape)}. "
+                "One variable is a column: reshape(-1, 1)."
+            )
+        inputs = default_names("x", X.shape[1]) if names is None else tuple(names)
+        if len(inputs) != X.shape[1]:
+            raise ShapeError(f"data: expected {len(inputs)} columns ({', '.join(inputs)}), got {X.shape[1]}.")
+    else:
+        inputs = tuple(columns if names is None else names)
+        X = torch.from_numpy(matrix(columns, inputs, where[0])) if inputs else torch.empty(len(x), 0)
+    labels = None if isinstance(y, Tensor) else named_columns(y)
+    outputs = tuple(labels or ()) or ((y.name,) if isinstance(getattr(y, "name", None), str) else ())
+    Y = torch.from_numpy(matrix(labels, outputs, where[1])) if labels else to_tensor(y, where[1])
+    if Y.ndim not in (1, 2) or Y.shape[0] != X.shape[0]:
+        n = X.shape[0]
+        raise ShapeError(f"{where[1]}: expected {n} targets, shape ({n},) or ({n}, outputs), got {tuple(Y.shape)}.")
+    return Dataset(X, Y[:, None] if Y.ndim == 1 else Y, inputs, outputs)
+
+
+def _of_table(table: Any, names: Sequence[str] | None, target: Columns | None) -> Dataset:
+    columns = named_columns(table)
+    if columns is None:
+        raise DataError("data: expected a table with names of columns, got one without. Pass (X, y) instead.")
+    if target is None:
+        raise DataError(
+            f"data: expected target=, the name of the column to explain, got a table of {', '.join(columns)} without."
+        )
+    outputs = (target,) if isinstance(target, str) else tuple(target)
+    for name in (*outputs, *(names or ())):
+        if name not in columns:
+            raise unknown_name("data", "column", name, columns)
+    if both := [name for name in outputs if name in (names or ())]:
+        raise DataError(f"data: expected inputs without the target, got {', '.join(both)} among them. Leave it out.")
+    if not outputs or len(set(outputs)) < len(outputs):
+        raise DataError(f"data: expected different names of targets, got {outputs!r}.")
+    inputs = tuple(names) if names is not None else inputs_of(columns, outputs)
+    X, y = (torch.from_numpy(matrix(columns, chosen, "data")) for chosen in (inputs, outputs))
+    units = getattr(table, "units", {})
+    known = tuple((name, units[name]) for name in (*inputs, *outputs) if name in units)
+    return Dataset(X, y, inputs, outputs, units=known)
+
+
+def inputs_of(columns: Mapping[str, Any], outputs: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of the columns that hold numbers and are no outputs, with a warning where others are left out.
+
+    Raises:
+        DataError: there are none.
+    """
+    kept, left_out = [], []
+    for name in (name for name in columns if name not in outputs):
+        try:
+            numbers(columns[name], "data", name)
+            kept.append(name)
+        except NumberError as error:
+            left_out.append((name, error))
+    if not kept:
+        raise DataError(
+            f"data: expected a column of numbers beside the target {', '.join(outputs)}, got none. "
+            + (str(left_out[0][1]) if left_out else "Add a column.")
+        )
+    if left_out:
+        reasons = ", ".join(f"{name!r} ({error.kind})" for name, error in left_out)
+        warn(f"data: left out what holds no numbers: {reasons}. Name the inputs to choose others.", DataWarning)
+    return tuple(kept)
+
+
+def in_order(data: Dataset, inputs: Sequence[str], where: str) -> Dataset:
+    """Returns data with the named columns alone, in this order; data without names of their own are left as they are.
+
+    Args:
+        data: the data.
+        inputs: names, such as those of a network's inputs.
+        where: name of the verb, for messages.
+
+    Raises:
+        UnknownNameError: a column is missing.
+
+    Example:
+        >>> data = as_dataset({"a": [1.0], "b": [2.0], "c": [3.0], "y": [0.0]}, target="y")
+        >>> in_order(data, ["c", "a"], "predict").X.tolist()
+        [[3.0, 1.0]]
+    """
+    if data.inputs == tuple(inputs) or is_default(data.inputs, "x"):
+        return data
+    for name in inputs:
+        if name not in data.inputs:
+            raise missing_column(where, name, inputs, data.inputs)
+    order = [data.inputs.index(name) for name in inputs]
+    definitions = data.auxiliary if len(order) == len(data.inputs) else ()
+    test = None if data.X_test is None else data.X_test[:, order]
+    return replace(data, X=data.X[:, order], inputs=tuple(inputs), auxiliary=definitions, X_test=test)
+
+
+def finite_rows(data: Dataset, where: str) -> Dataset:
     """Returns data without the samples that hold nan or infinity, with a warning that says how many these are.
 
     Args:
-        data: a Dataset, (X, y), a dict with train_input and train_label, or X alone.
+        data: the data.
         where: name of the verb, for messages.
 
     Raises:
@@ -147,108 +316,34 @@ def finite_rows(data: Any, where: str) -> Any:
 
     Example:
         >>> import warnings
+        >>> data = read_dataset(([[1.0], [float("nan")]], [2.0, 3.0]))
         >>> with warnings.catch_warnings(record=True, action="always") as caught:
-        ...     finite_rows(([[1.0], [float("nan")]], [2.0, 3.0]), "plot")[0].tolist(), str(caught[0].message)
+        ...     finite_rows(data, "plot").X.tolist(), str(caught[0].message)
         ([[1.0]], 'plot: ignored 1 of 2 samples, which hold nan or infinity.')
     """
-    if isinstance(data, Dataset):
-        columns = (data.X, data.y)
-    elif isinstance(data, Mapping):
-        columns = tuple(to_tensor(data[key], where) for key in ("train_input", "train_label") if key in data)
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        columns = tuple(to_tensor(part, where) for part in data)
-    else:
-        columns = (to_tensor(data, where),)
-    if not columns or any(part.ndim == 0 or len(part) != len(columns[0]) for part in columns):
-        return data
-    kept = torch.stack([torch.isfinite(part).flatten(1).all(1) if part.ndim > 1 else torch.isfinite(part)
-                        for part in columns]).all(0)  # fmt: skip
+    kept = torch.isfinite(data.X).all(1) & torch.isfinite(data.y).all(1)
     if bool(kept.all()):
         return data
     warn_of_rows(kept, where, "which hold nan or infinity")
-    columns = tuple(part[kept] for part in columns)
-    if isinstance(data, Dataset):
-        return replace(data, X=columns[0], y=columns[1])
-    if isinstance(data, Mapping):
-        return {**data, **dict(zip(("train_input", "train_label"), columns))}
-    return columns if len(columns) == 2 else columns[0]
+    return replace(data, X=data.X[kept], y=data.y[kept])
 
 
-def warn_of_rows(kept: Tensor, where: str, why: str) -> None:
-    """Warns of samples that are left out.
-
-    Args:
-        kept: (batch,) for each sample whether it stays.
-        where: name of the verb.
-        why: what is wrong with the others.
-
-    Raises:
-        DataError: none stays.
-    """
-    n, bad = len(kept), int((~kept).sum())
-    if bad == n:
-        raise DataError(
-            f"{where}: expected finite samples and activations, got nan or infinity in all {n} samples, {why}. Pass "
-            "other samples, or look for a symbolic edge outside its domain."
-        )
-    if bad:
-        warn(f"{where}: ignored {bad} of {n} samples, {why}.", DataWarning)
-
-
-def to_tensor(values: Any, where: str) -> Tensor:
-    """Converts arrays, lists, data frames and tensors to a floating-point tensor."""
-    if isinstance(values, Tensor):
-        return values if values.is_floating_point() else values.double()
-    try:
-        return torch.from_numpy(np.array(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: expected numbers, got {type(values).__name__} ({error}).") from error
-
-
-def _column_names(table: Any) -> tuple[str, ...]:
-    columns = getattr(table, "columns", None)
-    return () if columns is None else tuple(str(c) for c in columns)
-
-
-def _table(values: Any, where: str) -> Tensor:
-    table = to_tensor(values, where)
-    if table.ndim != 2:
-        raise ShapeError(
-            f"{where}: expected a table (samples, variables), got shape {tuple(table.shape)}. "
-            "One variable is a column: reshape(-1, 1)."
-        )
-    return _checked(table, where)
-
-
-def _targets(values: Any, n_rows: int, where: str) -> Tensor:
-    table = to_tensor(values, where)
-    if table.ndim not in (1, 2) or table.shape[0] != n_rows:
-        raise ShapeError(
-            f"{where}: expected {n_rows} targets, shape ({n_rows},) or ({n_rows}, outputs), got {tuple(table.shape)}."
-        )
-    return _checked(table[:, None] if table.ndim == 1 else table, where)
-
-
-def _check_fits(name: str, given: Tensor, kept: Tensor) -> None:
-    # Rows that are zero beside others are rounding; a column of nothing else is lost.
-    largest, kept_largest = given.abs().amax(0), kept.abs().amax(0)
-    lost = (largest > 0) & torch.isfinite(largest) & ((kept_largest == 0) | torch.isinf(kept_largest))
-    if bool(lost.any()):
-        column, info = int(lost.nonzero()[0, 0]), torch.finfo(kept.dtype)
-        raise DataError(
-            f"data: expected numbers that fit into {str(kept.dtype).removeprefix('torch.')}, from {info.tiny:.3g} to "
-            f"{info.max:.3g}, got values up to {float(largest[column]):.3g} in {name}, column {column}. Make the "
-            "network of dtype torch.float64, or scale inputs and targets to unit size."
-        )
-
-
-def _checked(table: Tensor, where: str) -> Tensor:
-    if table.numel() == 0:
-        raise DataError(f"{where}: expected at least one sample and one column, got shape {tuple(table.shape)}.")
-    if not bool(torch.isfinite(table).all()):
-        row, column = (~torch.isfinite(table)).nonzero()[0].tolist()
-        raise DataError(
-            f"{where}: expected finite numbers, got {float(table[row, column])} in row {row}, column {column}. "
-            "Remove or impute such rows."
-        )
-    return table
+def _finite(data: Dataset) -> Dataset:
+    for where, table, names in (
+        ("X", data.X, data.inputs),
+        ("y", data.y, data.outputs),
+        ("test_input", data.X_test, data.inputs),
+        ("test_label", data.y_test, data.outputs),
+    ):
+        if table is None:
+            continue
+        if table.numel() == 0:
+            raise DataError(f"{where}: expected at least one sample and one column, got shape {tuple(table.shape)}.")
+        if not bool(torch.isfinite(table).all()):
+            row, column = (~torch.isfinite(table)).nonzero()[0].tolist()
+            name = f" ({names[column]})" if names and not is_default(names, "x") else ""
+            raise DataError(
+                f"{where}: expected finite numbers, got {float(table[row, column])} in row {row}, column {column}"
+                f"{name}. Remove or impute such rows."
+            )
+    return data

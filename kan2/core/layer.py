@@ -22,7 +22,7 @@ from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
 from kan2.core.parts import apply_in_parts, in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
-from kan2.errors import ShapeError, SpecError
+from kan2.errors import ShapeError, SpecError, named_options
 
 AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 """The affines of a layer, with what leaves everything as it is."""
@@ -64,6 +64,7 @@ class KANLayer(nn.Module):
     node_scale: nn.Parameter
     node_bias: nn.Parameter
 
+    @named_options
     def __init__(
         self,
         in_features: int,
@@ -311,6 +312,7 @@ def _basis_over(
     return make_basis(basis, low, high, quantiles, home)
 
 
+@named_options
 def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_384) -> Float[Tensor, "batch *out"]:
     """Applies a module to a long batch some rows at a time, so that memory does not grow with the batch.
 

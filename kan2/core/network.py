@@ -16,17 +16,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kan2.core.data import Dataset, as_dataset, finite_rows, to_tensor
+from kan2.core.data import Columns, Dataset, as_dataset, finite_rows, in_order, read_dataset
 from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
 from kan2.core.parts import in_parts, part_rows
 from kan2.core.spec import NetworkSpec
 from kan2.core.straight_line import PARALLEL, evaluate
+from kan2.core.tensors import is_default, missing_column, open_table, to_tensor
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
 from kan2.options import number
 from kan2.options import seed as checked_seed
+from kan2.tables.frames import matrix, named_columns
 from kan2.types import ArrayLike
 
 if TYPE_CHECKING:
@@ -157,9 +159,15 @@ class Network(nn.Module):
     def prepare(self, x: ArrayLike) -> Float[Tensor, "*batch input"]:
         """Converts samples to the type and device of the network and checks the number of columns.
 
+        The columns of a frame, a dict or a file are taken by the names of the inputs, in whatever order they stand and
+        with others beside them; those of arrays by position.
+
         Raises:
             ShapeError: the last axis does not match the inputs.
+            UnknownNameError: a frame has no column of the name of an input.
         """
+        if not isinstance(x, Tensor):
+            x = self._by_name(x, "MultKAN")
         # Not by attribute, which takes longer than the rest.
         like = self._modules["layers"]._modules["0"]._parameters.get("node_scale")  # type: ignore[union-attr]
         x = to_tensor(x, "MultKAN").to(self.like if like is None else like)
@@ -172,6 +180,50 @@ class Network(nn.Module):
             )
         return x
 
+    def _by_name(self, x: Any, where: str) -> Any:
+        # The columns of the inputs where they have names, anything else as it is.
+        x = open_table(x)
+        columns = named_columns(x)
+        if columns is None:
+            return x
+        inputs = self.spec.inputs
+        for name in inputs:
+            if name not in columns:
+                raise missing_column(where, name, inputs, tuple(columns))
+        return matrix(columns, inputs, where)
+
+    def given(self, data: Any, where: str, target: Columns | None = None) -> Any:
+        """Returns data for a verb with tables as a whole made into a Dataset, or into samples alone without targets.
+
+        Args:
+            data: see `samples`.
+            where: name of the verb, for messages.
+            target: name of the column of targets, or several; by default those of the outputs, where there are such.
+
+        Raises:
+            DataError: `target` is given beside something else than a table.
+            UnknownNameError: a column is missing.
+        """
+        is_dict = isinstance(data, dict) and "train_input" in data
+        if data is None or isinstance(data, Tensor | Dataset | tuple | list) or is_dict:
+            if target is not None:
+                raise DataError(
+                    f"{where}: expected target= beside a table as a whole, a frame or a file, got it beside "
+                    f"{type(data).__name__}. Leave it out."
+                )
+            return data
+        table = open_table(data)
+        columns = named_columns(table)
+        if columns is None:
+            return table
+        chosen = self.spec.outputs if target is None else target
+        if target is None and not all(name in columns for name in chosen):
+            return self._by_name(table, where)
+        for name in self.spec.inputs:
+            if name not in columns:
+                raise missing_column(where, name, self.spec.inputs, tuple(columns))
+        return read_dataset(table, self.spec.inputs, chosen)
+
     def inherit_(self, other: "Network") -> Self:
         """Takes over what another network remembers of its training, and returns the network itself."""
         self.data, self.objective = other.data, other.objective
@@ -182,36 +234,48 @@ class Network(nn.Module):
         return {name: value for name, value in self.__dict__.items() if name not in ("data", "objective", "report")}
 
     def samples(
-        self, data: Any = None, where: str = "samples", needs_targets: bool = False, *, skips: bool = False
+        self,
+        data: Any = None,
+        where: str = "samples",
+        needs_targets: bool = False,
+        *,
+        skips: bool = False,
+        target: Columns | None = None,
     ) -> Dataset:
         """Returns data for a verb: what the caller gave, or else the data of the last `fit`.
 
         Args:
-            data: a Dataset, (X, y), a dict with train_input and train_label, X alone, or None.
+            data: a Dataset, (X, y), a dict with train_input and train_label, X alone, a frame or the path of a table,
+                or None. Columns with names are taken by the names of the inputs.
             where: name of the verb, for the error message.
             needs_targets: refuse X alone, instead of taking the outputs of the network for targets.
             skips: leave out samples that hold nan or infinity, with a warning, instead of refusing them.
+            target: name of the column of targets in a table, or several; by default those of the outputs.
 
         Raises:
             DataError: no data were given and the network was not trained, or targets are missing; samples are not
                 finite, with `skips` all of them.
+            UnknownNameError: a column is missing.
         """
+        data = self.given(data, where, target)
         if data is None:
             if self.data is None:
                 raise DataError(
                     f"{where}: expected samples, got none, and the network has no data of a fit. Pass data."
                 )
             return self.data
-        if skips:
-            data = finite_rows(data, where)
-        if not isinstance(data, Dataset | tuple | list | dict):
-            if needs_targets:
-                raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")
-            x = self.prepare(data)
-            x = as_dataset((x, x), self.spec.inputs).X
-            with torch.no_grad():
-                return Dataset(x, self(x), self.spec.inputs)
-        return as_dataset(data).to(self.like)
+        inputs = self.spec.inputs
+        if isinstance(data, Dataset | tuple | list | dict):
+            # A Dataset has names of its own making where a network without names was trained on arrays.
+            is_nameless = isinstance(data, Dataset) and is_default(inputs, "x")
+            data = finite_rows(read_dataset(data), where) if skips else as_dataset(data)
+            return (data if is_nameless else in_order(data, inputs, where)).to(self.like)
+        if needs_targets:
+            raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")
+        x = self.prepare(data)
+        x = (finite_rows(read_dataset((x, x), inputs), where) if skips else as_dataset((x, x), inputs)).X
+        with torch.no_grad():
+            return Dataset(x, self(x), inputs)
 
     def features(self, x: ArrayLike) -> Float[Tensor, "*batch feature"]:
         """Returns what the first layer reads: selected inputs and auxiliary variables."""

@@ -5,29 +5,38 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import sympy
 import torch
 from torch import Tensor
 
 from kan2 import options
-from kan2.core.data import DataLike, Dataset, as_dataset
+from kan2.core.data import Columns, DataLike, Dataset, as_dataset
 from kan2.core.spec import default_names
-from kan2.errors import DataError
+from kan2.core.tensors import to_tensor
+from kan2.errors import DataError, ShapeError, named_options
 from kan2.expressions.evaluate import evaluate
 from kan2.expressions.parse import parse_expression
 
 
-def augment(data: DataLike, definitions: Mapping[str, str], names: Sequence[str] | None = None) -> Dataset:
+@named_options
+def augment(
+    data: DataLike,
+    definitions: Mapping[str, str],
+    names: Sequence[str] | None = None,
+    target: Columns | None = None,
+) -> Dataset:
     """Injects auxiliary variables into data.
 
     A network trained on the result remembers the definitions: it accepts the original columns, and its formula is in
     the original variables.
 
     Args:
-        data: a Dataset, (X, y), or a pykan-style dict.
+        data: a Dataset, (X, y), a dict with train_input; with `target` also a frame or the path of a table.
         definitions: for each new variable its formula in the inputs and in variables defined before it.
-        names: names of the inputs, where the data carry none.
+        names: names of the inputs, where the data carry none; of a table the columns to take.
+        target: name of the column of targets in a table as a whole, or several.
 
     Raises:
         DataError: a name is taken already, or a feature is not finite on some sample.
@@ -40,7 +49,7 @@ def augment(data: DataLike, definitions: Mapping[str, str], names: Sequence[str]
     """
     definitions = options.definitions("augment", definitions)
     names = None if names is None else options.names("augment", "names", names)
-    result = as_dataset(data, names)
+    result = as_dataset(data, names, target)
     for name, text in definitions.items():
         if name in result.feature_names:
             raise DataError(f"augment: expected a new name, got {name!r}, which the data have. Choose another name.")
@@ -57,6 +66,7 @@ def augment(data: DataLike, definitions: Mapping[str, str], names: Sequence[str]
     return result
 
 
+@named_options
 def sample_function(
     f: Callable[[Tensor], Tensor] | str | sympy.Expr,
     ranges: Mapping[str, tuple[float, float]] | Sequence[tuple[float, float]],
@@ -69,12 +79,17 @@ def sample_function(
     """Samples a function uniformly on a box.
 
     Args:
-        f: a callable from (batch, input) to (batch,) or (batch, output), or a formula.
+        f: a callable from (batch, input) to (batch,) or (batch, output), or a formula. A callable gets a table with a
+            sample in each row: `x[:, 0]` is the first column, `x[0]` the first sample.
         ranges: (low, high) of each input, by name or in order.
         n: number of training samples, >= 1.
         n_test: number of test samples, noiseless.
         noise: standard deviation of Gaussian noise on the training targets, as a share of their own.
         seed: seed of the generator used.
+
+    Raises:
+        DataError: ranges are no pairs low < high; values are not finite, or no numbers.
+        ShapeError: the callable does not return a value a sample.
 
     Example:
         >>> data = sample_function("x*sin(y)", {"x": (-1, 1), "y": (0, 3)}, n=10)
@@ -100,8 +115,7 @@ def sample_function(
     low, high = torch.tensor(list(ranges.values()), dtype=torch.float64).T
     x = low + (high - low) * torch.rand(n + n_test, len(inputs), dtype=torch.float64, generator=generator)
     with torch.no_grad():
-        y = f(x)
-    y = y[:, None] if y.ndim == 1 else y
+        y = _values(f, x)
     if not bool(torch.isfinite(y).all()):
         raise DataError(
             "sample_function: expected finite values on the whole box, got nan or infinity. Narrow the box."
@@ -112,6 +126,22 @@ def sample_function(
         y = torch.cat([y[:n] + noise * spread * scatter, y[n:]])
     tests = (x[n:], y[n:]) if n_test else (None, None)
     return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1])
+
+
+def _values(f: Callable[[Tensor], Any], x: Tensor) -> Tensor:
+    y = to_tensor(f(x), "sample_function").to(x)
+    is_column = y.ndim in (1, 2) and len(y) == len(x)
+    if is_column and len(x) == x.shape[1]:
+        # As many samples as columns: a function of a single row would have the right length by chance.
+        more = to_tensor(f(torch.cat([x, x])), "sample_function")
+        is_column = more.ndim == y.ndim and len(more) == 2 * len(x)
+    if not is_column:
+        raise ShapeError(
+            f"sample_function: expected a value for each of {len(x)} samples, shape ({len(x)},) or "
+            f"({len(x)}, outputs), got shape {tuple(y.shape)}. The function gets all samples at once, one a row: write "
+            "x[:, 0] for the first variable, not x[0]."
+        )
+    return y[:, None] if y.ndim == 1 else y
 
 
 def _as_callable(expression: sympy.Expr, inputs: Sequence[str]) -> Callable[[Tensor], Tensor]:

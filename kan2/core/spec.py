@@ -10,16 +10,19 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from kan2 import functions
+from kan2.core.spec_json import network_fields
+from kan2.core.strict_json import JSONError, read_json
 from kan2.core.widths import default_names as default_names
 from kan2.core.widths import parse_width as parse_width
-from kan2.errors import EdgeError, SpecError
-from kan2.options import flag, is_number, is_whole, listed, names, text, whole
+from kan2.errors import EdgeError, SpecError, UnknownNameError
+from kan2.options import flag, is_number, is_whole, listed, text, whole
+from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
 
 
@@ -235,7 +238,7 @@ class NetworkSpec(_Shared):
             raise SpecError(f"NetworkSpec: expected layers as a list of LayerSpecs, got {bad[0]!r} in it.")
         object.__setattr__(self, "layers", tuple(layers))
         for kind in ("inputs", "outputs", "features"):
-            object.__setattr__(self, kind, names("NetworkSpec", kind, getattr(self, kind), error=SpecError))
+            object.__setattr__(self, kind, checked_names("NetworkSpec", kind, getattr(self, kind), error=SpecError))
         auxiliary = listed("NetworkSpec", "auxiliary", self.auxiliary, "pairs (name, formula)", "(('r', 'x*y'),)",
                            error=SpecError)  # fmt: skip
         for pair in auxiliary:
@@ -262,9 +265,10 @@ class NetworkSpec(_Shared):
             if len(given) != n:
                 raise SpecError(f"NetworkSpec: expected {n} {what}, got {len(given)}: {', '.join(given)}.")
         known = [*self.inputs, *(name for name, _ in self.auxiliary)]
-        if len(set(known)) != len(known):
+        names = set(known)
+        if len(names) != len(known):
             raise SpecError(f"NetworkSpec: expected different names, got {', '.join(known)}.")
-        if unknown := [name for name in self.features if name not in known]:
+        if unknown := [name for name in self.features if name not in names]:
             raise SpecError(
                 f"NetworkSpec: expected features among inputs and auxiliary variables ({', '.join(known)}), "
                 f"got {', '.join(unknown)}."
@@ -341,7 +345,7 @@ class NetworkSpec(_Shared):
             8
         """
         for kind, given in (("inputs", inputs), ("outputs", outputs)):
-            names("MultKAN", kind, given, error=SpecError)
+            checked_names("MultKAN", kind, given, error=SpecError)
         flag("MultKAN", "affine_trainable", affine_trainable, error=SpecError)
         layers = tuple(
             LayerSpec(left[0] + len(left[1]), n_sum, arities, basis=basis, affine_trainable=affine_trainable)
@@ -354,33 +358,21 @@ class NetworkSpec(_Shared):
         """Reads what `to_json` wrote.
 
         Raises:
-            SpecError: the text is not a network description.
+            SpecError: the text is not a network description, or names functions that are not in the table.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if (version := data.pop("format")) != 1:
-                raise SpecError(
-                    f"NetworkSpec.from_json: expected format 1, got {version!r}. Read it with a newer kan2."
-                )
-            layers = tuple(_layer_from_dict(layer) for layer in data.pop("layers"))
-            auxiliary = tuple((n, d) for n, d in data.pop("auxiliary"))
-            return cls(layers=layers, auxiliary=auxiliary, **{k: tuple(v) for k, v in data.items()})
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise SpecError(f"NetworkSpec.from_json: expected the JSON of a NetworkSpec, got {error!r}.") from error
+            return cls.from_fields(network_fields(read_json(text)))
+        except (EdgeError, JSONError, SpecError, UnknownNameError) as error:
+            raise SpecError(f"NetworkSpec.from_json: expected the JSON of a NetworkSpec, got: {error}") from error
 
-
-def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
-    numeric = data["numeric"]
-    return LayerSpec(
-        n_in=data["n_in"],
-        n_sum=data["n_sum"],
-        arities=tuple(data["arities"]),
-        numeric="all" if numeric == "all" else tuple((t, s) for t, s in numeric),
-        terms=tuple(SymbolicTerm(**term) for term in data["terms"]),
-        # Before there was a choice, base functions went on as they are.
-        basis=BasisSpec(**{"outside": "base", **data["basis"]}),
-        affine_trainable=data["affine_trainable"],
-    )
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "NetworkSpec":
+        """Builds the spec that checked fields describe, see `kan2.core.spec_json.network_fields`."""
+        layers = []
+        for layer in fields["layers"]:
+            terms = tuple(SymbolicTerm(**term) for term in layer["terms"])
+            layers.append(LayerSpec(**{**layer, "terms": terms, "basis": BasisSpec(**layer["basis"])}))
+        return cls(**{**fields, "layers": tuple(layers)})
 
 
 def _pairs(numeric: Any) -> set[tuple[int, int]]:

@@ -17,8 +17,9 @@ import torch
 
 from kan2 import options
 from kan2.core.bases import data_ranges
-from kan2.core.data import Dataset
+from kan2.core.data import Columns, Dataset
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.edits.inputs import augment
 from kan2.errors import DataError, TrainingError
 from kan2.symbolic.fix import fix_symbolic
@@ -63,7 +64,10 @@ class Verdict:
         )
 
 
-def try_variables(model: Network, definitions: Mapping[str, str], data: Any = None, *, steps: int = 40) -> Verdict:
+@verb
+def try_variables(
+    model: Network, definitions: Mapping[str, str], data: Any = None, *, steps: int = 40, target: Columns | None = None
+) -> Verdict:
     """Compares a network with one that also reads candidate auxiliary variables.
 
     Args:
@@ -71,6 +75,7 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
         definitions: for each candidate its formula in the inputs.
         data: training samples with targets; by default those of the last fit.
         steps: training steps of both.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: there are no targets, or too few samples for the larger network.
@@ -99,7 +104,10 @@ def try_variables(model: Network, definitions: Mapping[str, str], data: Any = No
     return _compare(copy.deepcopy(model), larger, samples, weight, steps, where)
 
 
-def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = None, *, steps: int = 40) -> Verdict:
+@verb
+def try_function(
+    model: Network, edge: EdgeIndex, function: str, data: Any = None, *, steps: int = 40, target: Columns | None = None
+) -> Verdict:
     """Compares a network, the larger one, with one in which an edge is a given function.
 
     Args:
@@ -108,6 +116,7 @@ def try_function(model: Network, edge: EdgeIndex, function: str, data: Any = Non
         function: a name in `kan2.functions`.
         data: training samples with targets; by default those of the last fit.
         steps: training steps of both.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: there are no targets, or too few samples for the larger network.

@@ -16,8 +16,9 @@ import torch
 
 from kan2 import options
 from kan2.analysis.attribution import attribute, edge_statistics
-from kan2.core.data import Dataset
+from kan2.core.data import Columns, Dataset
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.discovery._criteria import Criteria
 from kan2.discovery._judge import Judge
 from kan2.edits.choose import assemble
@@ -50,6 +51,7 @@ class PruneReport:
     interrupted: bool = False
 
 
+@verb
 def auto_prune(
     model: AnyNetwork,
     data: Any = None,
@@ -58,6 +60,7 @@ def auto_prune(
     floor: float = 1e-9,
     steps: int = 30,
     sample_weight: Any = None,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the smallest network found whose training error stays within a factor of the original's.
 
@@ -72,6 +75,7 @@ def auto_prune(
         floor: errors below this share of the targets' standard deviation count as equal.
         steps: training steps after each removal.
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the network; `report` of it is a `PruneReport`. After Ctrl-C it is the smallest that had been accepted.

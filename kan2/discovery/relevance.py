@@ -28,12 +28,14 @@ from torch import Tensor
 
 from kan2 import options
 from kan2.analysis.attribution import finite_samples
+from kan2.core.data import Columns
 from kan2.core.layer import chunked
 from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork, Network
 from kan2.core.spec import NetworkSpec
+from kan2.core.verbs import verb
 from kan2.edits.prune import prune_input
-from kan2.errors import DataError, TrainingError
+from kan2.errors import DataError, TrainingError, check_options
 from kan2.interrupts import Interruptible
 from kan2.training.fit import fit
 from kan2.training.objective import Objective, objective_of
@@ -79,8 +81,16 @@ class Relevance:
         return "\n".join(lines)
 
 
+@verb
 def relevance(
-    model: Network, data: Any = None, *, folds: int = 3, draws: int = 30, steps: int = 100, seed: int = 0
+    model: Network,
+    data: Any = None,
+    *,
+    folds: int = 3,
+    draws: int = 30,
+    steps: int = 100,
+    seed: int = 0,
+    target: Columns | None = None,
 ) -> Relevance:
     """Returns the scores of the features together with the noise floor.
 
@@ -91,6 +101,7 @@ def relevance(
         draws: number of redrawings of each feature, >= 3.
         steps: training steps of each network.
         seed: seed of folds, redrawings and starts.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the scores; after Ctrl-C those of the folds that had been judged, marked as interrupted.
@@ -258,27 +269,36 @@ def _judged(names: tuple[str, ...], errors: Float[Tensor, "fold feature trial"])
     return Relevance({name: score for name, score, _ in found}, {name: floor for name, _, floor in found})
 
 
-def prune_irrelevant(model: AnyNetwork, data: Any = None, **options: Any) -> AnyNetwork:
+@verb
+def prune_irrelevant(
+    model: AnyNetwork, data: Any = None, *, target: Columns | None = None, **options: Any
+) -> AnyNetwork:
     """Returns the network that reads only features that score above their noise floor; see `relevance`.
 
     Args:
         model: left as it is.
         data: training samples with targets; by default those of the last fit.
         options: of `relevance`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
+    check_options("prune_irrelevant", options, relevance)
     samples = model.samples(data, "prune_irrelevant", needs_targets=True)
     with Interruptible():
         found = relevance(model, data, **options)
     return prune_input(model, samples, active=list(found.relevant or model.spec.features))
 
 
-def feature_interaction(model: Network, data: Any = None, output: int = 0) -> Float[Tensor, "input input"]:
+@verb
+def feature_interaction(
+    model: Network, data: Any = None, output: int = 0, *, target: Columns | None = None
+) -> Float[Tensor, "input input"]:
     """Returns how strongly each pair of inputs acts together on an output; the diagonal holds curvatures.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         output: which output.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Example:
         >>> from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm

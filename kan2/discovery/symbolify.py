@@ -17,8 +17,9 @@ from heapq import heappop, heappush
 from typing import Any, Generic
 
 from kan2 import options
-from kan2.core.data import Dataset
+from kan2.core.data import Columns, Dataset
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.discovery._compose import compose
 from kan2.discovery._constant import constant
 from kan2.discovery._criteria import Criteria
@@ -46,6 +47,7 @@ LAST = 4  # times as many functions are tried on the last spline
 TOGETHER = 4  # combinations of functions that are tried for all edges together
 
 
+@verb
 def auto_symbolic(
     model: AnyNetwork,
     data: Any = None,
@@ -58,6 +60,7 @@ def auto_symbolic(
     snap: bool = True,
     sample_weight: Any = None,
     accuracy: float = 0.0,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network with its splines replaced by functions; `report` of the result says what was done.
 
@@ -77,6 +80,7 @@ def auto_symbolic(
         snap: turn numbers into simple ones where the data allow it.
         sample_weight: (batch,) non-negative weights; by default those of the last fit, with its data.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         the network; after Ctrl-C the best that had been accepted, and `report.interrupted` is true.

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from kan2.analysis.attribution import attribute
+from kan2.core.data import Columns
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
 
 
+@named_options
 def swap(model: AnyNetwork, layer: int, i: int, j: int) -> AnyNetwork:
     """Returns the same function with two nodes of a hidden layer exchanged.
 
@@ -76,12 +79,14 @@ def reorder(model: AnyNetwork, layer: int, order: Sequence[int]) -> AnyNetwork:
     return assemble(model, layers)
 
 
-def connection_cost(model: Network, data: Any = None) -> float:
+@verb
+def connection_cost(model: Network, data: Any = None, *, target: Columns | None = None) -> float:
     """Returns the sum over edges of score times distance.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     return wiring_cost(_strengths(model, data))
 
@@ -96,7 +101,8 @@ def wiring_cost(strengths: Sequence[np.ndarray]) -> float:
     return _cost(strengths, [_places(n) for n in _sizes(strengths)])
 
 
-def auto_swap(model: AnyNetwork, data: Any = None) -> AnyNetwork:
+@verb
+def auto_swap(model: AnyNetwork, data: Any = None, *, target: Columns | None = None) -> AnyNetwork:
     """Returns the same function with its hidden nodes arranged for a low connection cost.
 
     With its neighbours where they are, the best arrangement of a layer is an assignment problem, which is solved
@@ -107,6 +113,7 @@ def auto_swap(model: AnyNetwork, data: Any = None) -> AnyNetwork:
     Args:
         model: left as it is.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     orders = arrange(_strengths(model, data), [layer.n_sum for layer in model.spec.layers])
     for layer in range(1, len(model.layers)):

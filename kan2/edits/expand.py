@@ -19,13 +19,14 @@ from kan2.core.network import AnyNetwork
 from kan2.core.spec import LayerSpec, SymbolicTerm
 from kan2.edits.choose import NodeChoice, assemble, check_hidden, choices, choose
 from kan2.edits.rewire import rewire, terms_of
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
 
 Pair = tuple[int, int]
 
 LARGEST_LAYER = 100_000  # nodes, or factors, that are taken for meant
 
 
+@named_options
 def expand_width(
     model: AnyNetwork,
     layer: int,
@@ -80,6 +81,7 @@ def expand_width(
     return assemble(model, [*layers[: layer - 1], below, above, *layers[layer + 1 :]])
 
 
+@named_options
 def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
     """Returns the same function with one more layer of nodes.
 
@@ -118,6 +120,7 @@ def expand_depth(model: AnyNetwork, layer: int | None = None) -> AnyNetwork:
     return assemble(model, [*kept[:at], identity, *kept[at:]])
 
 
+@named_options
 def perturb(
     model: AnyNetwork,
     mag: float = 0.1,

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble, choose
 from kan2.edits.expand import add_splines
-from kan2.errors import SpecError
+from kan2.errors import SpecError, named_options
 from kan2.expressions.parse import parse_expression
 from kan2.options import definitions as checked
 from kan2.options import network
 
 
+@named_options
 def augment(model: AnyNetwork, definitions: Mapping[str, str]) -> AnyNetwork:
     """Returns the same function that also reads auxiliary variables, through splines that are zero so far.
 

@@ -8,25 +8,29 @@ import re
 from typing import Any
 
 from kan2.analysis.attribution import edge_statistics, finite_trace
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
+from kan2.core.verbs import verb
 from kan2.edits.choose import assemble, check_hidden, check_nodes, choices, choose
 from kan2.edits.prune import check_connected
 from kan2.edits.simplify import drop_edges
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
 from kan2.options import network, text, whole
 from kan2.types import EdgeIndex
 
 Pair = tuple[int, int]
 
 
-def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetwork:
+@verb
+def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None) -> AnyNetwork:
     """Returns the network without one edge, numeric or symbolic; its nodes stay, see `simplify`.
 
     Args:
         model: left as it is.
         edge: (layer, target, source).
         data: samples on which the mean of the edge is taken, which stays as a constant; without them nothing stays.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such edge, or an output would lose its last path to the inputs.
@@ -42,7 +46,10 @@ def remove_edge(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetw
     return _without(model, {edge[0]: [(edge[1], edge[2])]}, data, "remove_edge")
 
 
-def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> AnyNetwork:
+@verb
+def remove_node(
+    model: AnyNetwork, layer: int, node: int, data: Any = None, *, target: Columns | None = None
+) -> AnyNetwork:
     """Returns the network without one hidden node; the nodes after it move up by one.
 
     Args:
@@ -51,6 +58,7 @@ def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> A
         node: which node of it, addition nodes first.
         data: samples on which the mean of what the node gives to others is taken, which stays as a constant; without
             them nothing stays.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such node, or an output would lose its last path to the inputs.
@@ -75,6 +83,7 @@ def remove_node(model: AnyNetwork, layer: int, node: int, data: Any = None) -> A
     return assemble(new, layers)
 
 
+@named_options
 def module(model: AnyNetwork, start_layer: int, chain: str) -> AnyNetwork:
     """Returns the network with a group of nodes cut off from all others: no edge enters or leaves the group.
 

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from kan2.analysis.attribution import edge_statistics, finite_trace, output_scores
+from kan2.core.data import Columns
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.edits.choose import assemble, check_nodes, choose
 from kan2.edits.simplify import drop_edges, simplify
 from kan2.errors import EdgeError, unknown_name
@@ -24,12 +26,15 @@ from kan2.options import is_whole, listed, network, number
 LOG = logging.getLogger("kan2.edits")
 
 
+@verb
 def prune(
     model: AnyNetwork,
     data: Any = None,
     node_th: float = 1e-2,
     edge_th: float = 3e-2,
     input_th: float | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network without hidden nodes, then edges, then inputs whose scores are below thresholds.
 
@@ -39,6 +44,7 @@ def prune(
         node_th: threshold for hidden nodes, as a share of the output that needs the node most, >= 0.
         edge_th: threshold for edges, likewise.
         input_th: threshold for the features that the first layer reads; None keeps all of them.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
@@ -58,8 +64,14 @@ def prune(
     return model if input_th is None else prune_input(model, data, input_th)
 
 
+@verb
 def prune_node(
-    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[Sequence[int]] | None = None
+    model: AnyNetwork,
+    data: Any = None,
+    threshold: float = 1e-2,
+    active: Sequence[Sequence[int]] | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network without hidden nodes of low score.
 
@@ -68,6 +80,7 @@ def prune_node(
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: scores below it are low; a score is the largest over the outputs.
         active: for each hidden layer the nodes to keep, in place of a threshold.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
@@ -95,13 +108,17 @@ def prune_node(
     return scores.restrict(keep, protect=False)
 
 
-def prune_edge(model: AnyNetwork, data: Any = None, threshold: float = 3e-2) -> AnyNetwork:
+@verb
+def prune_edge(
+    model: AnyNetwork, data: Any = None, threshold: float = 3e-2, *, target: Columns | None = None
+) -> AnyNetwork:
     """Returns the network without edges of low score.
 
     Args:
         model: left as it is.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: scores below it are low; a score is the largest over the outputs.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.
@@ -112,8 +129,14 @@ def prune_edge(model: AnyNetwork, data: Any = None, threshold: float = 3e-2) -> 
     return scores.restrict([edges.amax(0) >= threshold for edges in scores.edges], protect=True)
 
 
+@verb
 def prune_input(
-    model: AnyNetwork, data: Any = None, threshold: float = 1e-2, active: Sequence[int | str] | None = None
+    model: AnyNetwork,
+    data: Any = None,
+    threshold: float = 1e-2,
+    active: Sequence[int | str] | None = None,
+    *,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network that reads only the features that matter; it still takes all input columns.
 
@@ -122,6 +145,7 @@ def prune_input(
         data: samples, see `MultKAN.samples`; by default those of the last fit.
         threshold: features of lower score are no longer read.
         active: names or numbers of the features to keep, in place of a threshold.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: too few samples, or activations that are not finite.

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
-from kan2.errors import SpecError
+from kan2.errors import SpecError, named_options
 from kan2.options import network
 
 
+@named_options
 def refine(model: AnyNetwork, grid: int, k: int | None = None) -> AnyNetwork:
     """Returns the network with another number of grid intervals.
 

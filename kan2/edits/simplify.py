@@ -16,11 +16,13 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import NodeChoice, assemble, choose
 from kan2.edits.rewire import rewire, terms_of
+from kan2.errors import named_options
 from kan2.options import network
 
 Pair = tuple[int, int]
 
 
+@named_options
 def simplify(model: AnyNetwork) -> AnyNetwork:
     """Returns the same function without dead ends, constant nodes and constant factors.
 

@@ -11,10 +11,11 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import AnyNetwork
 from kan2.edits.choose import assemble
 from kan2.edits.simplify import drop_edges
-from kan2.errors import EdgeError
+from kan2.errors import EdgeError, named_options
 from kan2.options import is_whole, network
 
 
+@named_options
 def sparse(model: AnyNetwork, neighbours: int = 1) -> AnyNetwork:
     """Returns the network with only the edges between nearest nodes: each has at least one way in and one way out.
 

@@ -3,6 +3,7 @@
 Reference: the SymPy documentation, "Advanced Expression Manipulation".
 """
 
+import math
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kan2.errors import UnknownNameError
+from kan2.expressions.token import ExpressionError
 
 
 def _gamma(u: Tensor) -> Tensor:
@@ -59,6 +61,7 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Tensor]) -> Tensor:
 
     Raises:
         UnknownNameError: a symbol without a value, or a function that has no tensor form here.
+        ExpressionError: a constant that is not a real number within float64.
 
     Example:
         >>> evaluate(sympy.sqrt(sympy.Symbol("x") + 1), {"x": torch.tensor([3.0])})
@@ -80,11 +83,11 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Tensor]) -> Tensor:
                 )
             return values[node.name]
         if node.is_number:
-            return torch.as_tensor(float(node), dtype=like.dtype, device=like.device)
+            return torch.as_tensor(real_number(node), dtype=like.dtype, device=like.device)
         if isinstance(node, sympy.Pow):
             base, exponent = visit(node.base), node.exp
             if exponent.is_number:
-                return torch.pow(base, float(exponent))
+                return torch.pow(base, real_number(exponent))
             return torch.pow(base, visit(exponent))
         if node.func in _MANY:
             return reduce(_MANY[node.func], [visit(argument) for argument in node.args])
@@ -93,3 +96,22 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Tensor]) -> Tensor:
         raise UnknownNameError(f"evaluate: expected elementary functions, got {node.func} in {expression}.")
 
     return visit(expression)
+
+
+def real_number(value: Any) -> float:
+    """Returns a SymPy constant as a float.
+
+    Raises:
+        ExpressionError: it is complex, infinite or beyond float64.
+
+    Example:
+        >>> real_number(sympy.sqrt(4))
+        2.0
+    """
+    try:
+        result = float(value)
+    except (TypeError, ValueError, ArithmeticError):
+        result = float("nan")
+    if not math.isfinite(result):
+        raise ExpressionError(f"evaluate: expected real numbers within float64, got the constant {value}. Correct it.")
+    return result

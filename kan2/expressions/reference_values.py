@@ -8,6 +8,7 @@ Reference: https://docs.sympy.org/latest/modules/utilities/lambdify.html
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import mpmath
@@ -107,6 +108,9 @@ _NUMPY: dict[Any, Any] = {
 }
 
 
+_MANY: dict[Any, Any] = {sympy.Max: np.maximum, sympy.Min: np.minimum, sympy.Mod: np.mod}
+
+
 def _walk(node: Any, columns: Mapping[str, Any], memo: dict[Any, Any]) -> Any:
     """Evaluates an elementary expression with NumPy, node by node: `lambdify` without generating code, for speed."""
     if node in memo:
@@ -123,6 +127,8 @@ def _walk(node: Any, columns: Mapping[str, Any], memo: dict[Any, Any]) -> Any:
             value = np.multiply.reduce(np.broadcast_arrays(*args))
         elif node.is_Pow:
             value = np.sqrt(args[0]) if node.exp == sympy.S.Half else np.power(args[0], args[1])
+        elif node.func in _MANY:
+            value = reduce(_MANY[node.func], args)
         elif node.func in _NUMPY:
             value = _NUMPY[node.func](*args)
         else:

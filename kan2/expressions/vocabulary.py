@@ -30,7 +30,27 @@ psi omega
 
 
 def _root(x: sympy.Expr, n: sympy.Expr) -> sympy.Expr:
+    """The real root: of negative numbers too, where n is an odd whole number."""
+    if n.is_Integer and n.is_odd and x.is_nonnegative is not True:
+        return sympy.sign(x) * sympy.Abs(x) ** (1 / n)
     return sympy.Pow(x, 1 / n)
+
+
+def _extreme(function: Any) -> Callable[..., Any]:
+    """Makes Max or Min of many arguments as they are: SymPy compares all pairs, in quadratic time."""
+
+    def of(*args: sympy.Expr) -> sympy.Expr:
+        if len(args) <= MAX_COMPARED or not all(isinstance(argument, sympy.Expr) for argument in args):
+            return function(*args)
+        numbers = [argument for argument in args if argument.is_number]
+        rest = list(dict.fromkeys(argument for argument in args if not argument.is_number))
+        rest += [function(*numbers)] if numbers else []
+        return function(*rest, evaluate=False) if len(rest) > 1 else function(*rest)
+
+    return of
+
+
+MAX_COMPARED = 8
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(sympy, name) for name in _SYMPY_NAMES.split()}
@@ -40,6 +60,7 @@ FUNCTIONS |= {
     "Piecewise": sympy.Piecewise,
     "abs": sympy.Abs,
     "arctan2": sympy.atan2,
+    "cbrt": lambda x: _root(x, sympy.Integer(3)),
     "ceil": sympy.ceiling,
     "diff": sympy.Derivative,
     "E1": lambda x: sympy.expint(1, x),
@@ -57,11 +78,12 @@ FUNCTIONS |= {
     "ln": sympy.log,
     "log10": lambda x: sympy.log(x, 10),
     "log2": lambda x: sympy.log(x, 2),
-    "max": sympy.Max,
-    "min": sympy.Min,
+    **dict.fromkeys(("max", "Max"), _extreme(sympy.Max)),
+    **dict.fromkeys(("min", "Min"), _extreme(sympy.Min)),
     "mod": sympy.Mod,
     "prod": sympy.Product,
     "root": _root,
+    "sgn": sympy.sign,
     "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
     "sum": sympy.Sum,
     "Y0": lambda x: sympy.bessely(0, x),
@@ -77,6 +99,7 @@ ORDERED = set(_ORDERED_NAMES.split())
 ALSO_VARIABLES = {"gamma", "beta", "zeta", "li", "root", "mod", "sum", "prod", "diff", "J0", "J1", "Y0", "Y1"}
 """Function names that are common variables too: they are functions only in front of a parenthesis."""
 
-CONSTANTS = {"pi": sympy.pi, "π": sympy.pi, "E": sympy.E}
+CONSTANTS = {"pi": sympy.pi, "π": sympy.pi, "E": sympy.E, "ℯ": sympy.E}
+"""Names of constants; `E` only in what SymPy has printed."""
 
 GREEK = dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", _GREEK_NAMES.split(), strict=True))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from kan2.errors import SpecError, UnknownNameError, unknown_name
+from kan2.errors import SpecError, UnknownNameError, named_options, unknown_name
 from kan2.functions._later import Found, Later
 from kan2.options import choice, flag, is_number, number, whole
 
@@ -213,6 +213,7 @@ def get(name: str) -> SymbolicFunction:
         raise unknown_name("functions.get", "function", name, _TABLE) from None
 
 
+@named_options
 def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFunction:
     """Adds a row to the table, so that edges, formulas and symbolification can use it.
 
@@ -246,6 +247,13 @@ def register(function: SymbolicFunction, *, replace: bool = False) -> SymbolicFu
         _replaced.append(function.name)
     _TABLE[function.name] = function
     return function
+
+
+def withdraw(function: SymbolicFunction) -> None:
+    """Takes back a row that was registered, if it still stands in the table."""
+    if _TABLE.get(function.name) is function:
+        del _TABLE[function.name]
+        _replaced.append(function.name)
 
 
 def add_built_in(rows: list[SymbolicFunction]) -> dict[str, SymbolicFunction]:

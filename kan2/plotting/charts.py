@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from kan2.analysis.attribution import attribute
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.discovery.pareto import ParetoRow, ParetoTable
-from kan2.errors import DataError
+from kan2.errors import DataError, named_options
 from kan2.options import network
 from kan2.plotting.curves import finite_range, layer_inputs
 from kan2.training.history import History
@@ -21,14 +23,16 @@ N_POINTS = 401
 N_RUG = 200  # samples shown as ticks below an activation
 
 
+@verb
 @torch.no_grad()
-def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
+def plot_edge(model: Network, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None) -> "Figure":
     """Draws one activation, its parts, and where the samples lie.
 
     Args:
         model: the network.
         edge: (layer, target, source).
         data: samples, see `MultKAN.samples`; by default those of the last fit. Without any the range of the grid.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: there is nothing on this edge.
@@ -74,12 +78,14 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None) -> "Figure":
     return figure
 
 
-def plot_scores(model: Network, data: Any = None) -> "Figure":
+@verb
+def plot_scores(model: Network, data: Any = None, *, target: Columns | None = None) -> "Figure":
     """Draws the attribution scores of features and of hidden nodes as bars.
 
     Args:
         model: the network.
         data: samples, see `MultKAN.samples`; by default those of the last fit.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
     """
     from kan2.plotting._figure import new_figure
 
@@ -103,6 +109,7 @@ def plot_scores(model: Network, data: Any = None) -> "Figure":
     return figure
 
 
+@named_options
 def plot_history(history: History) -> "Figure":
     """Draws the errors of a training over its steps; dotted lines mark where the grid was refined.
 
@@ -134,6 +141,7 @@ def plot_history(history: History) -> "Figure":
     return figure
 
 
+@named_options
 def plot_pareto(table: ParetoTable) -> "Figure":
     """Draws the networks that were tried by complexity and error; a line joins those that no other one beats.
 

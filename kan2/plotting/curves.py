@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kan2.analysis.attribution import finite_trace
+from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
+from kan2.core.verbs import verb
 from kan2.options import network, whole
 from kan2.types import EdgeIndex
 
@@ -64,7 +66,10 @@ def layer_curves(
     return x.cpu().double().numpy(), torch.where(torch.isfinite(y), y, torch.nan).cpu().double().numpy()
 
 
-def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> tuple[np.ndarray, np.ndarray]:
+@verb
+def get_fun(
+    model: Network, edge: EdgeIndex, data: Any = None, n: int = 201, *, target: Columns | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns points (x, y) of one activation over the range of its source.
 
     Args:
@@ -72,6 +77,7 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
         edge: (layer, target, source).
         data: samples that say what the range is, see `layer_inputs`.
         n: number of points, >= 2.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: n is no whole number >= 2.
@@ -91,13 +97,17 @@ def get_fun(model: Network, edge: EdgeIndex, data: Any = None, n: int = 201) -> 
     return x[:, source], y[:, target, source]
 
 
-def get_range(model: Network, edge: EdgeIndex, data: Any = None) -> tuple[float, float, float, float]:
+@verb
+def get_range(
+    model: Network, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None
+) -> tuple[float, float, float, float]:
     """Returns (x_min, x_max, y_min, y_max) of one activation.
 
     Args:
         model: the network.
         edge: (layer, target, source).
         data: samples that say what the range is, see `layer_inputs`.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: there is nothing on this edge.

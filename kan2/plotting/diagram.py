@@ -13,8 +13,10 @@ import numpy as np
 
 from kan2 import options
 from kan2.analysis.attribution import attribute, finite_samples
+from kan2.core.data import Columns
 from kan2.core.network import Network
 from kan2.core.spec import LayerSpec
+from kan2.core.verbs import verb
 from kan2.plotting._layout import LayerLayout, Layout, lay_out
 from kan2.plotting.curves import layer_curves, layer_inputs
 
@@ -27,6 +29,7 @@ FAINTEST = 0.06  # an edge without any score is still there
 CHARACTER = 0.085  # width of a character of a label, in inches
 
 
+@verb
 def plot(
     model: Network,
     data: Any = None,
@@ -37,6 +40,7 @@ def plot(
     title: str | None = None,
     scale: float = 1.0,
     ticks: bool = False,
+    target: Columns | None = None,
 ) -> "Figure":
     """Draws the diagram of a network.
 
@@ -50,6 +54,7 @@ def plot(
         title: text above the diagram.
         scale: size of the figure relative to the default.
         ticks: write the range of x and y at every activation.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Returns:
         a matplotlib Figure.

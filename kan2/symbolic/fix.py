@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from kan2 import functions, options
+from kan2.core.data import Columns
 from kan2.core.linalg import lstsq
 from kan2.core.network import AnyNetwork
 from kan2.core.spec import SymbolicTerm
+from kan2.core.verbs import verb
 from kan2.edits.rewire import TermNumbers, rewire, terms_of
 from kan2.errors import EdgeError
 from kan2.symbolic.curves import grid_points
@@ -20,6 +22,7 @@ from kan2.symbolic.suggest import edge_ranges, suggest_all
 from kan2.types import EdgeIndex
 
 
+@verb
 def fix_symbolic(
     model: AnyNetwork,
     edge: EdgeIndex,
@@ -29,6 +32,7 @@ def fix_symbolic(
     affine: Sequence[float] | None = None,
     shape: float | None = None,
     fit: bool = True,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network with one edge set to a symbolic function.
 
@@ -40,6 +44,7 @@ def fix_symbolic(
         affine: the numbers a, b, c, d; by default they are fitted to what the edge does now.
         shape: the shape parameter, where the function has one.
         fit: False starts from c f(a x + b) + d = f(x) instead of fitting.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such edge, or the function cannot be fitted over its range.
@@ -70,8 +75,11 @@ def fix_symbolic(
     return _replace_edge(model, edge, [TermNumbers(term, numbers, row.shape or 0.0 if shape is None else shape)], False)
 
 
+@verb
 @torch.no_grad()
-def unfix_symbolic(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyNetwork:
+def unfix_symbolic(
+    model: AnyNetwork, edge: EdgeIndex, data: Any = None, *, target: Columns | None = None
+) -> AnyNetwork:
     """Returns the network with a symbolic edge turned back into a spline that follows it.
 
     Args:
@@ -79,6 +87,7 @@ def unfix_symbolic(model: AnyNetwork, edge: EdgeIndex, data: Any = None) -> AnyN
         edge: (layer, target, source).
         data: samples that say over which range; by default those of the last fit, or the grid. Where they go beyond
             the grid of the source, the grid is widened, and its other splines are carried over.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         EdgeError: no such edge, it is not symbolic, or its function is nowhere finite.

@@ -17,8 +17,9 @@ from kan2 import functions, options
 from kan2.core.definitions import resolve_auxiliary
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
-from kan2.errors import FormulaError
+from kan2.errors import FormulaError, named_options
 from kan2.expressions.constants import exact_form
+from kan2.expressions.symbols import symbol
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
 from kan2.symbolic.shifts import is_round_shift
 from kan2.symbolic.verify import verified
@@ -29,6 +30,7 @@ MOST_DIGITS = 100  # floats have 17
 LONG = 100  # parts of an expression from which on functions of it are written down unevaluated
 
 
+@named_options
 def symbolic_formula(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> Any:
     """Returns the formula of a network whose edges are all symbolic.
 
@@ -94,7 +96,7 @@ def formulas(
     splines = [edge.index for edge in spec.edges() if edge.is_numeric]
     if splines:
         raise FormulaError(_about_splines(model, splines))
-    symbols = {name: sympy.Symbol(name) for name in spec.inputs}
+    symbols = {name: symbol(name) for name in spec.inputs}
     columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
     nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
     for layer in model.layers:
@@ -117,6 +119,7 @@ def _about_splines(model: Network, splines: Sequence[EdgeIndex]) -> str:
     )
 
 
+@named_options
 def latex(model: Network, *, digits: int | None = None, simplify: bool = False, check: bool = True) -> str | list[str]:
     """Returns the formula of a network as LaTeX; functions with a LaTeX form of their own are written in it.
 

@@ -19,7 +19,9 @@ from typing import Any
 import sympy
 import torch
 
+from kan2.core.data import Columns
 from kan2.core.network import AnyNetwork, Network
+from kan2.core.verbs import verb
 from kan2.errors import FormulaError
 from kan2.expressions.constants import SimpleNumber, decimal_candidates
 from kan2.options import number
@@ -78,8 +80,9 @@ class SnapReport:
     rmse_after: float
 
 
+@verb
 def uncertainties(
-    model: Network, data: Any = None, *, sample_weight: Any = None, accuracy: float = 0.0
+    model: Network, data: Any = None, *, sample_weight: Any = None, accuracy: float = 0.0, target: Columns | None = None
 ) -> tuple[Constant, ...]:
     """Returns the free numbers of a symbolic network with their standard errors.
 
@@ -88,6 +91,7 @@ def uncertainties(
         data: the samples it was fitted to; by default those of the last fit.
         sample_weight: (batch,) non-negative weights, as in the fit.
         accuracy: how well the data can be trusted, as a share of the targets; residuals below it prove nothing.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         FormulaError: some edges are still splines.
@@ -122,6 +126,7 @@ def fit_numbers(
     return model, _constants(model, problem, _floor(problem, accuracy))
 
 
+@verb
 def snap_constants(
     model: AnyNetwork,
     data: Any = None,
@@ -129,6 +134,7 @@ def snap_constants(
     sample_weight: Any = None,
     accuracy: float = 0.0,
     max_chance: float = MAX_CHANCE,
+    target: Columns | None = None,
 ) -> AnyNetwork:
     """Returns the network with its numbers in the agreed form and, where the data allow, exact.
 
@@ -140,6 +146,7 @@ def snap_constants(
         sample_weight: (batch,) non-negative weights, as in the fit.
         accuracy: how well the data can be trusted, as a share of the targets; errors below it count as none.
         max_chance: largest chance of a coincidence that is accepted, 0 to 1.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         FormulaError: some edges are still splines.

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from kan2 import functions, options
-from kan2.core.data import warn_of_rows
+from kan2.core.data import Columns
 from kan2.core.network import Network
+from kan2.core.tensors import warn_of_rows
+from kan2.core.verbs import verb
 from kan2.errors import DataError
 from kan2.symbolic.curves import WEIGHT_SIMPLE, CurveFit, canonical, fit_curves, grid_points
 from kan2.types import EdgeIndex
@@ -52,6 +54,7 @@ class Suggestions:
         return "\n".join(lines)
 
 
+@verb
 def suggest_symbolic(
     model: Network,
     edge: EdgeIndex,
@@ -60,6 +63,7 @@ def suggest_symbolic(
     library: Sequence[str] | None = None,
     weight_simple: float | None = None,
     top: int | None = None,
+    target: Columns | None = None,
 ) -> Suggestions:
     """Ranks the functions of a library for one edge; the network is only read.
 
@@ -70,6 +74,7 @@ def suggest_symbolic(
         library: names of functions; by default `functions.DEFAULT_LIBRARY`.
         weight_simple: how many decades of 1 - R2 one unit of complexity must buy; by default 0.35.
         top: return only this many.
+        target: name of the column of targets in a table as a whole, or several; by default those of the outputs.
 
     Raises:
         DataError: an option is of the wrong type or out of range.

@@ -1,6 +1,6 @@
 """What `fit` does before and after training: names, weights, targets, splits, and handing over the result."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kan2.core.data import Dataset, as_dataset
+from kan2.core.data import Columns, Dataset, as_dataset, in_order
 from kan2.core.network import Network
-from kan2.errors import DataError, ShapeError, TrainingError, UnknownNameError
+from kan2.core.tensors import is_default, open_table
+from kan2.errors import DataError, ShapeError, TrainingError
 from kan2.options import callables, flag, is_number, is_whole, listed, number, path, seed
+from kan2.tables.frames import named_columns
 from kan2.training.losses import CrossEntropy, Loss, SquaredError, class_targets
 
 LARGEST_GRID = 100_000
@@ -132,8 +134,28 @@ def checked_weights(residual_weights: Any) -> Any:
     return residual_weights
 
 
-def adopt_names(work: Network, data: Dataset) -> None:
-    """Gives a fresh network the names of the data; one that has names of its own keeps them."""
+def training_data(model: Network, data: Any, target: Columns | None) -> Dataset:
+    """Returns data for a training: of a table as a whole the columns of the network's names, or all of them."""
+    if isinstance(data, Dataset | tuple | list) or (isinstance(data, dict) and "train_input" in data):
+        return as_dataset(data, target=target)
+    inputs, outputs = model.spec.inputs, model.spec.outputs
+    table = open_table(data)
+    names = None if is_default(inputs, "x") else inputs
+    if target is None and set(outputs) <= set(named_columns(table) or ()):
+        target = outputs
+    return as_dataset(table, names, target)
+
+
+def adopt_names(work: Network, data: Dataset) -> Dataset:
+    """Gives a fresh network the names of the data; one that has names of its own keeps them.
+
+    Returns:
+        the data with the columns in the order of the network.
+
+    Raises:
+        ShapeError: the network reads another number of columns.
+        UnknownNameError: a column of the network's names is missing.
+    """
     spec = work.spec
     n_in = spec.layers[0].n_in
     if data.auxiliary and spec.auxiliary != data.auxiliary:
@@ -143,25 +165,21 @@ def adopt_names(work: Network, data: Dataset) -> None:
                 f"({', '.join(data.feature_names)}), got one that reads {n_in}."
             )
         spec = replace(spec, inputs=data.inputs, features=data.feature_names, auxiliary=data.auxiliary)
-    elif data.X.shape[1] != len(spec.inputs):
+        work.spec = spec
+        return data
+    if not is_default(spec.inputs, "x"):
+        data = in_order(data, spec.inputs, "fit")
+    if data.X.shape[1] != len(spec.inputs):
         raise ShapeError(
             f"fit: expected samples with {len(spec.inputs)} columns ({', '.join(spec.inputs)}), "
             f"got {data.X.shape[1]} ({', '.join(data.inputs)})."
         )
-    elif spec.features == spec.inputs and _is_default(spec.inputs, "x"):
+    if spec.features == spec.inputs and is_default(spec.inputs, "x"):
         spec = replace(spec, inputs=data.inputs, features=data.inputs)
-    elif not _is_default(data.inputs, "x") and data.inputs != spec.inputs:
-        raise UnknownNameError(
-            f"fit: expected the columns {', '.join(spec.inputs)}, got {', '.join(data.inputs)}. "
-            "Reorder or rename the columns."
-        )
-    if len(data.outputs) == len(spec.outputs) and _is_default(spec.outputs, "y"):
+    if len(data.outputs) == len(spec.outputs) and is_default(spec.outputs, "y"):
         spec = replace(spec, outputs=data.outputs)
     work.spec = spec
-
-
-def _is_default(names: Sequence[str], stem: str) -> bool:
-    return all(name in (stem, f"{stem}{i + 1}") for i, name in enumerate(names))
+    return data
 
 
 def weights(sample_weight: Any, data: Dataset) -> Tensor | None:
@@ -211,14 +229,14 @@ def targets(y: Tensor, n_output: int, loss: Loss) -> Tensor:
 
 
 def split(
-    samples: tuple[Tensor, Tensor, Tensor | None], validation: Any, seed: int
+    samples: tuple[Tensor, Tensor, Tensor | None], validation: Any, seed: int, like: Dataset
 ) -> tuple[tuple[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor | None] | None]:
     """Returns training samples and validation samples with their weights: given ones, or a random share."""
     X, y, weight = samples
     if validation is None:
         return samples, None
     if not is_number(validation):
-        held = as_dataset(validation).to(X)
+        held = beside(validation, like).to(X)
         return samples, (held.X, held.y, None)
     n_held = round(validation * len(X))
     if not 0 < n_held < len(X):
@@ -229,6 +247,13 @@ def split(
         for i in (order[n_held:].sort().values, order[:n_held].sort().values)
     )
     return train, out
+
+
+def beside(data: Any, like: Dataset) -> Dataset:
+    """Returns test or validation data with the columns of the training data."""
+    if not isinstance(data, Dataset | tuple | list | dict):
+        return as_dataset(data, like.inputs, like.outputs)
+    return in_order(as_dataset(data), like.inputs, "fit")
 
 
 def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:

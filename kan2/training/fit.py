@@ -16,14 +16,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from kan2.core.data import as_dataset
+from kan2.core.data import Columns
 from kan2.core.network import Network
-from kan2.errors import TrainingError
+from kan2.errors import TrainingError, named_options
 from kan2.options import network
 from kan2.training._optimiser import Optimiser
 from kan2.training._own_type import in_own_type, report_kept
 from kan2.training._preparation import (
     adopt_names,
+    beside,
     check_counts,
     check_jobs,
     check_strengths,
@@ -34,6 +35,7 @@ from kan2.training._preparation import (
     read_loader,
     split,
     targets,
+    training_data,
     weights,
 )
 from kan2.training._progress import shown
@@ -55,6 +57,7 @@ from kan2.training.smoothing import run_smoothed
 LOG = logging.getLogger("kan2.training")
 
 
+@named_options
 @torch.enable_grad()
 def fit(
     model: Network,
@@ -63,6 +66,7 @@ def fit(
     steps: int | None = None,
     lamb: float = 0.0,
     *,
+    target: Columns | None = None,
     seconds: float | None = None,
     lamb_l1: float = 1.0,
     lamb_entropy: float = 2.0,
@@ -103,7 +107,10 @@ def fit(
         data: (X, y), a Dataset, or a dict with train_input and train_label; by default the data of the last fit, with
             their weights, or its residual. X is (batch, input), y (batch,) or (batch, output). A Dataset made by
             `augment` teaches the network its auxiliary variables. A torch DataLoader is read once, and its batch size
-            is taken for `batch`.
+            is taken for `batch`. With `target` a frame or the path of a table as a whole. Named columns are taken by
+            name, in whatever order they stand.
+        target: name of the column of targets in a table as a whole, or several; the other columns of numbers are the
+            inputs, or those of the network's names, if it has any.
         opt: "LM" (Levenberg-Marquardt), "LBFGS" or "Adam"; upper or lower case.
         steps: largest number of steps in all, with `grids` on each of them; by default 200, for Adam 1000. What comes
             before, random starts and the choice of a smoothing, has steps of its own.
@@ -186,12 +193,13 @@ def fit(
         residual = last.residual
         residual_weights = last.residual_weights if residual_weights is None else residual_weights
     if residual is not None:
-        beside = {"data": data, "test": test, "sample_weight": sample_weight, "validation": validation, "lr": lr,
-                  "batch": batch, "patience": patience, "checkpoint": checkpoint}  # fmt: skip
+        others = {"data": data, "target": target, "test": test, "sample_weight": sample_weight, "lr": lr,
+                  "validation": validation, "batch": batch, "patience": patience,
+                  "checkpoint": checkpoint}  # fmt: skip
         asked = {"restarts": restarts > 1, "resume": resume, "loss": loss not in (None, "mse"), "lamb": lamb != 0,
                  "lamb_coef": lamb_coef != 0, "lamb_smooth": lamb_smooth != 0, "smoothing": bool(smoothing),
                  "opt": optimiser.name != "LM"}  # fmt: skip
-        asked |= {name: value is not None for name, value in beside.items()}
+        asked |= {name: value is not None for name, value in others.items()}
         if given := [name for name, is_given in asked.items() if is_given]:
             raise TrainingError(
                 f"fit: expected a residual alone, got {', '.join(given)} beside it. Put targets into the residual, as "
@@ -203,12 +211,12 @@ def fit(
         sample_weight = last.sample_weight
     if isinstance(data, DataLoader):
         data, optimiser = read_loader(data), replace(optimiser, batch=batch or data.batch_size)
-    data = as_dataset(model.data if data is None else data)
-    if test is not None:
-        held = as_dataset(test)
-        data = replace(data, X_test=held.X, y_test=held.y)
+    data = training_data(model, model.data if data is None else data, target)
     work = copy.deepcopy(model)
-    adopt_names(work, data)
+    data = adopt_names(work, data)
+    if test is not None:
+        held = beside(test, data)
+        data = replace(data, X_test=held.X, y_test=held.y)
     precise = data.to(work.like.double())
     work = work.double()
     distance = make_loss(loss, len(work.spec.outputs))
@@ -221,7 +229,7 @@ def fit(
     samples = precise.X, precise.y, sample_weight
     # A callable loss is one mean over all samples, and knows no weights.
     samples = samples if isinstance(distance, CallableLoss) else distinct(*samples)
-    train, held_out = split(samples, validation, seed)
+    train, held_out = split(samples, validation, seed, data)
     x, y, weight = train[0], targets(train[1], len(work.spec.outputs), distance), train[2]
     distance, units = measured(distance, y, len(work.spec.outputs), weight)
     penalty = Penalty(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_smooth)

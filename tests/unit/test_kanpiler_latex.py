@@ -19,7 +19,7 @@ from kanpiler.latex import parse_latex
         (r"\sin x \cdot y", "sin(x)*y"),
         (r"e^{-\frac{\theta^2}{2\sigma^2}}", "exp(-theta**2/(2*sigma**2))"),
         (r"\left| x - |y| \right|", "abs(x - abs(y))"),
-        (r"\sqrt[3]{x+1}", "(x + 1)**(1/3)"),
+        (r"\sqrt[3]{x+1}", "cbrt(x + 1)"),
         (r"\log_2 x + \ln\frac{V_2}{V_1}", "log(x, 2) + log(V_2/V_1)"),
         (r"\sum_{i=1}^{3} i x^i", "Sum(i*x**i, (i, 1, 3))"),
         (r"\prod_{k=1}^{3}(x+k)", "Product(x + k, (k, 1, 3))"),
@@ -40,7 +40,7 @@ def test_reads(latex, text):
 
 def test_declared_names_are_one_word():
     assert parse_latex(r"kb T \ln x", ["kb", "T", "x"]) == parse_expression("kb*T*log(x)")
-    assert parse_latex(r"m_0 e", ["m0", "e"]) == parse_expression("m0*e")
+    assert parse_latex(r"m_0 e", ["m0", "e"]) == parse_expression("m0*e", ["m0", "e"])
 
 
 def test_compiles():

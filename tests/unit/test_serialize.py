@@ -17,6 +17,7 @@ from strategies import networks, samples
 from kan2 import LayerSpec, MultKAN, NetworkSpec, SymbolicTerm, functions, serialize
 from kan2.errors import SerializationError
 from kan2.functions import SymbolicFunction
+from kan2.serialize import place
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_function_without_formula_is_refused_and_the_old_file_stays(path):
 def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     MultKAN([1, 1]).save(path)
     before = path.read_bytes()
-    monkeypatch.setattr(serialize.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(place.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         MultKAN([2, 1]).save(path)
     assert path.read_bytes() == before

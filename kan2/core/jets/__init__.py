@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kan2.core.data import to_tensor
 from kan2.core.jets._adjoint import hessian_of_few_outputs
 from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
-from kan2.errors import ShapeError, SpecError
+from kan2.core.tensors import to_tensor
+from kan2.errors import ShapeError, SpecError, named_options
 from kan2.options import is_whole
 from kan2.types import ArrayLike
 
@@ -42,6 +42,7 @@ class Jet:
     third: Float[Tensor, "batch output direction direction direction"] = None  # type: ignore[assignment]
 
 
+@named_options
 def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     """Returns the value of a network and its derivatives with respect to its inputs.
 
@@ -68,6 +69,7 @@ def jet(model: Layered, x: ArrayLike, order: int = 2) -> Jet:
     return _unpack(propagate(model, x, None, order, Forms.full(x.shape[1], x.device)), x.shape[1])
 
 
+@named_options
 def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> Jet:
     """Returns the derivatives of t -> model(x + t v) at t = 0, without a full gradient or Hessian.
 
@@ -98,6 +100,7 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
     return _unpack(propagate(model, x, seed, order, Forms.full(1, x.device)), 1)
 
 
+@named_options
 def laplacian(model: Layered, x: ArrayLike) -> Float[Tensor, "batch output"]:
     """Returns the sum of the second derivatives with respect to all inputs, without the full Hessian.
 

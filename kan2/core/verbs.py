@@ -1,0 +1,33 @@
+"""The front door of functions of a network and data: tables as a whole, with `target=`, beside the usual forms."""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar
+
+from kan2.errors import named_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def verb(function: F) -> F:
+    """Lets a function (model, ..., data, ..., target) read tables, and refuses options that it does not have.
+
+    `data` may be a frame or the path of a file, and `target` the names of its columns of targets; the function itself
+    gets samples in the usual forms, see `Network.given`, and no target.
+    """
+    place = list(signature(function).parameters).index("data")
+    inner, title = named_options(function), function.__name__
+
+    @wraps(function)
+    def door(*args: Any, **options: Any) -> Any:
+        target = options.pop("target", None)
+        if len(args) > place:
+            data = args[0].given(args[place], title, target)
+            args = (*args[:place], data, *args[place + 1 :])
+        elif target is not None or options.get("data") is not None:
+            model = args[0] if args else options["model"]
+            options["data"] = model.given(options.get("data"), title, target)
+        return inner(*args, **options)
+
+    return door  # type: ignore[return-value]

@@ -1,0 +1,70 @@
+"""Symbols of columns, whose names are whatever people wrote above them: `flow rate`, `x-y`, `1`.
+
+A name that is no word is printed in backquotes, and is written so in formulas, since `x-y` without them is a
+difference and `1` a number. Its symbol is otherwise one as any other, and equal to it.
+
+Reference: https://docs.sympy.org/latest/modules/printing.html
+"""
+
+import re
+from typing import Any
+
+import sympy
+
+from kan2.expressions.characters import NO_LETTERS
+from kan2.expressions.token import WORDS
+
+NAME = rf"(?:(?![{NO_LETTERS}])[^\W\d])(?:(?![{NO_LETTERS}])\w)*"
+"""Pattern of the names that formulas take without backquotes."""
+
+
+class QuotedSymbol(sympy.Symbol):
+    """A symbol that prints in backquotes; equal to `sympy.Symbol` of the same name."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, sympy.Symbol) and self._hashable_content() == other._hashable_content()
+
+    def __hash__(self) -> int:
+        return hash(("Symbol", *self._hashable_content()))
+
+    def _eval_subs(self, old: Any, new: Any) -> Any:
+        # SymPy itself asks for the same class.
+        return new if old == self else None
+
+    @classmethod
+    def class_key(cls) -> Any:
+        return sympy.Symbol.class_key()
+
+    def _sympystr(self, _printer: Any) -> str:
+        return quoted(self.name)
+
+    def _pretty(self, printer: Any) -> Any:
+        return printer._print_basestring(quoted(self.name))
+
+    def _latex(self, _printer: Any) -> str:
+        special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", **{c: "\\" + c for c in "&%$#_{}"}}
+        return r"\text{`" + "".join(special.get(c, c) for c in self.name) + "'}"
+
+
+def symbol(name: str) -> sympy.Symbol:
+    """Returns the symbol of a column.
+
+    Example:
+        >>> symbol("T"), 2 * symbol("x-y") ** 2
+        (T, 2*`x-y`**2)
+    """
+    return sympy.Symbol(name) if _is_word(name) else QuotedSymbol(name)
+
+
+def quoted(name: str) -> str:
+    """Returns a name as it is written in formulas.
+
+    Example:
+        >>> quoted("T"), quoted("flow rate")
+        ('T', '`flow rate`')
+    """
+    return name if _is_word(name) else "`" + name.replace("`", "``") + "`"
+
+
+def _is_word(name: str) -> bool:
+    return re.fullmatch(NAME, name) is not None and name not in WORDS

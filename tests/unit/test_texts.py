@@ -1,0 +1,409 @@
+"""Formulas that read in two ways, e and E, real roots, formulas that are real nowhere, and hard text in little time."""
+
+import itertools
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+import kan2
+import kanpiler
+import treeconv.text
+from kan2.expressions.evaluate import evaluate
+from kan2.expressions.limits import time_left, time_limit
+from kan2.expressions.parse import ExpressionError, parse_expression
+from kan2.expressions.reference_values import reference_values
+from kan2.expressions.tokens import tokenize
+from kan2.expressions.vocabulary import FUNCTIONS
+from kanpiler.latex import parse_latex
+from kanpiler.normalize import normalize
+from kanpiler.shared import Shared, parts_of, without_parts
+from treeconv.errors import ExpressionError as TreeExpressionError
+
+x, y = sympy.symbols("x y")
+half = sympy.Rational(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1_000*x", 1000 * x),
+        ("½x", x / 2),
+        ("x^½ + ¾", sympy.sqrt(x) + sympy.Rational(3, 4)),
+        ("⅓*x", x / 3),
+        ("x⁴", x**4),
+        ("x⁻¹y", y / x),
+        ("x¹⁰ + x²³", x**10 + x**23),
+        ("|x|²", sympy.Abs(x) ** 2),
+        ("√x + 2√(x + 1)", sympy.sqrt(x) + 2 * sympy.sqrt(x + 1)),
+        ("∜x", x ** sympy.Rational(1, 4)),
+        ("x − 1 – y", x - 1 - y),
+        ("2 × x · y ÷ 3", 2 * x * y / 3),
+        ("x ⋅ y ∗ 2 ∕ 3", 2 * x * y / 3),
+        ("٣*x + ５", 3 * x + 5),
+        ("ｘ＋１", x + 1),
+        ("𝑥 + 𝟐", x + 2),
+        ("2πr", 2 * sympy.pi * sympy.Symbol("r")),
+        ("ℯ^x", sympy.exp(x)),
+        ("x if x ≤ 1 else y", sympy.Piecewise((x, x <= 1), (y, True))),
+        ("x\t+\n1\n", x + 1),
+        ("1e3x", 1000 * x),
+        ("x % 2", sympy.Mod(x, 2)),
+        ("x^-1 + x**-1", 2 / x),
+        ("2^-x", 2**-x),
+        ("-x^2", -(x**2)),
+        ("a/b/c", sympy.Symbol("a") / sympy.Symbol("b") / sympy.Symbol("c")),
+        ("sgn(x)", sympy.sign(x)),
+        ("lambda*x", sympy.Symbol("lambda") * x),
+    ],
+)
+def test_what_people_mean(text, expected):
+    assert parse_expression(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("x mod 2", r"mod\(a, b\)"),
+        ("x MOD 2", r"mod\(a, b\)"),
+        ("x div 2", r"floor\(a/b\)"),
+        ("x//2", r"floor\(a/b\)"),
+        ("x in y", r"\*"),
+        ("5% + x", "/100"),
+        ("5% x", "/100"),
+        ("x%", "/100"),
+        ("x!", "factorial"),
+        ("1e", "1e3"),
+        ("2e*x", "2e3"),
+        ("1.2.3", "one decimal point"),
+        ("1..2", "one decimal point"),
+        ("x.5", "operation"),
+        ("1,000*x", "without commas"),
+        ("3,5*x", "3.5"),
+        ("max(1,000, x)", "without commas"),
+        ("1 000*x", "without spaces"),
+        ("1\u2009000*x", "without spaces"),
+        ("2 3", "without spaces"),
+        ("x 2", r"\*\* for a power"),
+        ("0x10*x", "Write 16"),
+        ("0b101*x", "Write 5"),
+        ("0o7*x", "Write 7"),
+        ("1j*x", r"1\*j"),
+        ("2½*x", r"\+ 1/2"),
+        ("x½", r"\*1/2"),
+        ("x①", "plain digits"),
+        ("nan*x", "not a number"),
+        ("NaN", "not a number"),
+        ("None", "not a number"),
+        ("inf", "not a finite number"),
+        ("infinity*x", "not a finite number"),
+        ("∞", "not a real number"),
+        ("oo*x", "not a real number"),
+        ("x\ny", "two lines"),
+        ("x;y", "one formula"),
+        ("x # comment", "comments"),
+        ("x\u200b+1", "ZERO WIDTH SPACE"),
+        ("\u202ex+1", "RIGHT-TO-LEFT OVERRIDE"),
+        ("\ufeffx", "U\\+FEFF"),
+        ("x\u0302", "COMBINING"),
+        ("x\x00", "U\\+0000"),
+        ("ο + o", "looks like"),
+        ("а + a", "looks like"),
+        ("µ + μ", "looks like"),
+        ("30°", "pi/180"),
+        ("x±1", "two formulas"),
+        ("⌊x⌋", "floor"),
+        ("sin²(x)", r"sin\(x\)\*\*2"),
+        ("sin⁻¹(x)", r"asin\(x\)"),
+        ("sin^2(x)", r"sin\(x\)\*\*2"),
+        ("sin x", r"sin\(x\)"),
+        ("sinx", r"sin\(x\)"),
+        ("sqrt2*x", r"sqrt\(2\)"),
+        ("cos2x", r"cos\(2\*x\)"),
+        ("tg(x)", "Write tan"),
+        ("SIN(x)", "Did you mean sin"),
+        ("√2x", r"√\(...\)"),
+        ("True", "condition"),
+        ("x if", "syntax"),
+        ("Integral(t, (t, x > 0, 1))", "numbers"),
+    ],
+)
+def test_refused_with_a_remedy(text, remedy):
+    with pytest.raises(ExpressionError, match=remedy):
+        parse_expression(text)
+    with pytest.raises(kanpiler.CompileError, match=remedy):
+        kanpiler.compile(text)
+
+
+def test_declared_names_are_read_as_they_are():
+    for name in (
+        "mod",
+        "nan",
+        "inf",
+        "e",
+        "E",
+        "x10",
+        "sinx",
+        "None",
+        "cost",
+        "а",
+        "µ",
+        "x₁",
+        "sqrt2",
+        "j",
+    ):
+        assert parse_expression(f"2*{name}", [name]) == 2 * sympy.Symbol(name)
+    assert parse_expression("0x10", ["x10"]) == 0
+    with pytest.raises(ExpressionError, match="looks like 'a'"):
+        parse_expression("а + 1", ["a"])
+
+
+def test_tokens_are_spelled_as_in_python():
+    assert [t.text for t in tokenize("½|x|", None)] == ["(", "1", "/", "2", ")", "*", "abs", "(", "x", ")"]
+
+
+@pytest.mark.parametrize("text", ["e^x", "e**x", "e(x)"])
+def test_e_to_a_power(text):
+    for read in (parse_expression, kanpiler.compile):
+        with pytest.raises(ValueError, match=r"write exp\(x\), or declare e as an input"):
+            read(text)
+    assert parse_expression("e^x", ["e", "x"]) == sympy.Symbol("e") ** x
+
+
+@pytest.mark.parametrize("letter", ["e", "E"])
+def test_a_bare_e_is_never_guessed(letter):
+    remedy = f"declare {letter} as an input"
+    table = ([[1.0], [2.0]], [1.0, 2.0])
+    calls = [
+        lambda: parse_expression(f"{letter}*x"),
+        lambda: parse_expression(f"{letter}*x", ["x"]),
+        lambda: kanpiler.compile(f"{letter}*x"),
+        lambda: kanpiler.compile(rf"{letter}\alpha"),
+        lambda: parse_latex(rf"\frac{{{letter}}}{{k T}}"),
+        lambda: kan2.sample_function(f"{letter}*x", {"x": (0, 1)}),
+        lambda: kan2.augment(table, {"u": f"{letter}*a"}, names=["a"]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=remedy) as caught:
+            call()
+        assert isinstance(caught.value, kan2.Kan2Error)
+    assert parse_expression(f"{letter}*x", [letter, "x"]) == sympy.Symbol(letter) * x
+    assert parse_latex(rf"{letter}\alpha", [letter, "alpha"]) == sympy.Symbol(letter) * sympy.Symbol("alpha")
+
+
+def test_e_that_can_only_be_euler():
+    assert parse_latex(r"e^{-x^2}") == sympy.exp(-(x**2))
+    assert parse_latex(r"\mathrm{e} x") == sympy.E * x
+    assert parse_expression(str(sympy.E * x), sympy_text=True) == sympy.E * x
+    net = kanpiler.compile(sympy.E * x)
+    assert float(net(torch.ones(1, 1, dtype=torch.float64))[0, 0].detach()) == pytest.approx(np.e, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("latex", "remedy"),
+    [
+        (r"\alpha mod 2", "operatorname"),
+        (r"\alpha cos x", r"\\cos"),
+        (r"1\,000 \alpha", "without spaces"),
+        (r"1.2.3 \alpha", "without spaces"),
+        (r"\sin 1.2.3 \alpha", "without spaces"),
+    ],
+)
+def test_latex_that_reads_in_two_ways(latex, remedy):
+    with pytest.raises(kanpiler.ParseError, match=remedy):
+        kanpiler.compile(latex)
+
+
+POINTS = np.array([-27.0, -1.0, -0.3, 0.0, 0.3, 8.0])
+
+
+@pytest.mark.parametrize("text", ["cbrt(x)", "root(x, 3)", "∛x", "³√x", r"\sqrt[3]{x}"])
+def test_cube_roots_are_real(text):
+    expression = parse_latex(text) if "\\" in text else parse_expression(text)
+    expected = np.cbrt(POINTS)
+    column = torch.as_tensor(POINTS)
+    np.testing.assert_allclose(evaluate(expression, {"x": column}).numpy(), expected, rtol=1e-15)
+    np.testing.assert_allclose(reference_values([expression], ["x"], POINTS[:, None])[:, 0], expected, rtol=1e-15)
+    np.testing.assert_allclose(sympy.lambdify(x, expression)(POINTS), expected, rtol=1e-15)
+    net = kanpiler.compile(text, domain={"x": (-30, 30)})
+    np.testing.assert_allclose(net(column[:, None]).detach().numpy()[:, 0], expected, rtol=1e-14)
+    back = kanpiler.decompile(net)
+    np.testing.assert_allclose(sympy.lambdify(x, back)(POINTS), expected, rtol=1e-14)
+
+
+def test_odd_roots_are_real_and_powers_are_not():
+    assert [parse_expression(f"root(-32, {n})") for n in (5, 1)] == [-2, -32]
+    assert parse_expression("root(x, 2)") == sympy.sqrt(x)
+    assert parse_expression("cbrt(-8)") == -2
+    assert treeconv.text.read("cbrt(a)", ["a"]).subs(sympy.Symbol("a"), -8) == -2
+    principal = reference_values([parse_expression("x**(1/3)")], ["x"], POINTS[:, None])[:, 0]
+    assert np.isnan(principal[:3]).all()
+    assert np.isfinite(principal[3:]).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sqrt(-1-x**2)", "log(-1-x**2)", "asin(2+x**2)", "acosh(-x**2)", "x + 1/sqrt(-abs(x) - 1)", "acosh(sin(x)-2)"],
+)
+@pytest.mark.parametrize("domain", [None, {"x": (-2, 2)}])
+@pytest.mark.parametrize("verify", [True, False])
+def test_real_nowhere(text, domain, verify):
+    with pytest.warns(kanpiler.DomainWarning):
+        kanpiler.compile(text, domain=domain, verify=verify)
+
+
+def test_real_nowhere_on_the_domain():
+    with pytest.warns(kanpiler.DomainWarning):
+        kanpiler.compile("log(x)", domain={"x": (-2, -1)})
+
+
+@pytest.mark.parametrize("text", ["log(x - 50)", "sqrt(-x - 1000)", "asin(x/5000)*log(x - 900)", "acosh(-x/7)"])
+def test_real_far_from_zero_is_no_warning(text):
+    kanpiler.compile(text)
+
+
+MANY = [f"x{i}" for i in range(40)]
+HARD = {
+    "maximum": (f"Max({','.join(MANY)})", True),
+    "minimum": (f"min({','.join(MANY)})", True),
+    "mixed": ("Min(" + ",".join(f"Max({a},{b})" for a, b in itertools.pairwise(MANY[:17])) + ")", True),
+    "sum": ("+".join(f"x{i}" for i in range(1000)), True),
+    "product": ("*".join(f"(x+{i}/7)" for i in range(1, 201)), True),
+    "power": ("(a+b+c+d)**20", True),
+    "floor": ("floor(exp(700))*x", None),
+}
+ENDLESS = {
+    "absolute": "abs(" * 60 + "x" + "-1)" * 60,
+    "integral": "Integral(exp(-t**2)*sin(t)/(1+t**4),(t,0,x))",
+    "derivative": "diff(exp(sin(x**2)),x,30)",
+    "gegenbauer": "gegenbauer(150,y,x)",
+    "angles": "atan2(" * 15 + "x" + ",y)" * 15,
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_text_is_answered_in_time(name):
+    text, compiles = HARD[name]
+    start = time.process_time()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", kanpiler.DomainWarning)
+            kanpiler.compile(text)
+        refused = False
+    except kanpiler.CompileError:
+        refused = True
+    assert time.process_time() - start < 2
+    assert compiles in (None, not refused)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_endless_work_ends(name):
+    start = time.process_time()
+    with pytest.raises(kanpiler.CompileError, match=r"seconds=|took longer"):
+        kanpiler.compile(ENDLESS[name], seconds=0.2)
+    assert time.process_time() - start < 0.5
+
+
+def test_the_limit_that_is_set_leaves_time_for_the_rest():
+    start = time.process_time()
+    with pytest.raises(kanpiler.CompileError, match="seconds="):
+        kanpiler.compile(ENDLESS["absolute"])
+    assert time.process_time() - start < 2
+
+
+def test_the_maximum_of_forty_is_right():
+    for function, same in (("max", np.max), ("min", np.min)):
+        net = kanpiler.compile(f"{function}({','.join(MANY)})", inputs=MANY)
+        points = np.random.default_rng(0).normal(size=(200, 40)) * 10 ** np.random.default_rng(1).uniform(
+            -3, 3, (200, 1)
+        )
+        found = net(torch.as_tensor(points)).detach().numpy()[:, 0]
+        np.testing.assert_allclose(found, same(points, axis=1), rtol=1e-13, atol=1e-14 * np.abs(points).max())
+        assert net.spec.layers[-1].n_out == 1
+        assert sum(len(layer.terms) for layer in net.spec.layers) < 2000
+
+
+def test_shared_parts():
+    names = [sympy.Symbol(f"x{i}") for i in range(6)]
+    normal = normalize(FUNCTIONS["max"](*names), [s.name for s in names], {})
+    parts = parts_of(normal)
+    assert parts
+    assert all(isinstance(part, Shared) for part in parts)
+    whole = without_parts(normal)
+    assert not whole.has(Shared)
+    numbers = {sympy.Symbol(s.name, real=True): sympy.Integer(v) for s, v in zip(names, (3, 1, 4, 1, 5, 2))}
+    assert whole.subs(numbers) == 5
+    assert Shared(x + 1) == Shared(x + 1) != Shared(x + 2)
+
+
+def test_seconds_are_for_all_stages_together():
+    text = "+".join(f"sin({i}*x)" for i in range(200))
+    start = time.process_time()
+    with pytest.raises(kanpiler.UnsupportedExpression, match="seconds="):
+        kanpiler.compile(text, seconds=0.03)
+    assert time.process_time() - start < 0.3
+    assert kanpiler.compile(text, seconds=30).spec.inputs == ("x",)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), True, "1"])
+@pytest.mark.usefixtures("unchecked")
+def test_seconds_that_are_none(seconds):
+    with pytest.raises(kanpiler.CompileError, match="expected seconds"):
+        kanpiler.compile("x", seconds=seconds)
+
+
+def forever():
+    while True:
+        len([])
+
+
+def count_down(found):
+    start = time.thread_time()
+    try:
+        with time_limit(0.15):
+            with pytest.raises(TimeoutError, match=r"0\.05"), time_limit(0.05):
+                forever()
+            assert 0 < time_left() < 0.15
+            with time_limit(100):
+                forever()
+    except TimeoutError as error:
+        found += [str(error), time.thread_time() - start]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_the_limit_that_is_over_first_ends_the_work(in_thread):
+    found = []
+    if in_thread:
+        thread = threading.Thread(target=count_down, args=(found,))
+        thread.start()
+        thread.join()
+    else:
+        count_down(found)
+    assert found[0] == "took longer than 0.15 s"
+    assert found[1] < 0.5
+    assert time_left() == float("inf")
+
+
+def test_constants_that_are_not_real_are_refused_by_name():
+    for constant in (sympy.I, sympy.Integer(10) ** 400, sympy.sqrt(-2)):
+        with pytest.raises(ExpressionError, match="real numbers"):
+            evaluate(constant * x, {"x": torch.ones(1)})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["((((9**100)**100)**100)**100)**100", "((((9*a)**99)**99)**99)**99", "a**log(0)", "1e400*a", "a # + b", "a\0"],
+)
+def test_trees_refuse_hostile_text_in_time(text):
+    start = time.process_time()
+    with pytest.raises(TreeExpressionError):
+        treeconv.text.read(text, ["a", "b"])
+    assert time.process_time() - start < 0.5
+
+
+def test_trees_know_names_in_every_spelling():
+    assert treeconv.text.read("2*µ", ["µ"]) == 2 * sympy.Symbol("µ")
