@@ -113,6 +113,7 @@ def compile_stages(
     seconds: float = SECONDS,
 ) -> Stages:
     """Runs the compiler up to the schedule, within so many seconds of processor time."""
+    _check_seconds(seconds)
     with _budget(seconds):
         return _stages(source, inputs, domain, optimize)
 

@@ -4,6 +4,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 2.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,9 @@ def parse_width(
         raise SpecError(f"width: expected at least inputs and outputs, such as [2, 5, 1], got {width!r}.")
     nodes: list[tuple[int, int]] = []
     for i, entry in enumerate(width):
-        pair = tuple(entry) if isinstance(entry, Sequence | np.ndarray) and np.ndim(entry) else (entry, 0)
+        pair: tuple[Any, ...] = (
+            tuple(entry) if isinstance(entry, Sequence | np.ndarray) and np.ndim(entry) else (entry, 0)
+        )
         if len(pair) != 2 or not all(is_whole(n, 0) for n in pair):
             raise SpecError(f"width: expected a number or [sums, products] at position {i}, got {entry!r}.")
         if sum(pair) == 0:
