@@ -46,7 +46,7 @@ Width = Annotated[
     ),
 ]
 Seconds = Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Limit of time; the best so far is kept.")]
-Seed = Annotated[int, typer.Option(help="Seed of the random starts.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the random starts.")]
 Library = Annotated[
     list[str] | None,
     typer.Option(metavar="NAMES", help="The functions to try, as sin,exp,x^2. By default the usual ones."),
