@@ -169,7 +169,7 @@ def read_dataset(data: Any, names: Sequence[str] | None = None, target: Columns 
         return _of_dict(data, names)
     if isinstance(data, tuple | list) and len(data) == 2:
         _refuse_target(target, "a pair (X, y)")
-        return _of_pair(*data, names, ("X", "y"))
+        return _of_pair(data[0], data[1], names, ("X", "y"))
     data = open_table(data)
     if is_frame(data):
         return _of_table(data, names, target)
@@ -222,7 +222,8 @@ def _of_pair(x: Any, y: Any, names: Sequence[str] | None, where: tuple[str, str]
         inputs = tuple(columns if names is None else names)
         X = torch.from_numpy(matrix(columns, inputs, where[0])) if inputs else torch.empty(len(x), 0)
     labels = None if isinstance(y, Tensor) else named_columns(y)
-    outputs = tuple(labels or ()) or ((y.name,) if isinstance(getattr(y, "name", None), str) else ())
+    name = getattr(y, "name", None)
+    outputs = tuple(labels or ()) or ((name,) if isinstance(name, str) else ())
     Y = torch.from_numpy(matrix(labels, outputs, where[1])) if labels else to_tensor(y, where[1])
     if Y.ndim not in (1, 2) or Y.shape[0] != X.shape[0]:
         n = X.shape[0]

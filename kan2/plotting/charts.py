@@ -46,7 +46,7 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None, *, target: Colu
 
     network("plot_edge", model)
     edge = model.spec.check_edge(edge, "plot_edge")
-    index, target, source = edge
+    index, row, source = edge
     layer, inputs = model.layers[index], layer_inputs(model, data, "plot_edge")[index]
     low, high = finite_range(inputs)
     t = torch.linspace(0, 1, N_POINTS, dtype=low.dtype, device=low.device)[:, None]
@@ -54,17 +54,17 @@ def plot_edge(model: Network, edge: EdgeIndex, data: Any = None, *, target: Colu
     x = nodes[:, source]
     figure = new_figure(4.8, 3.4, layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(_array(x), _array(layer.edge_values(nodes)[:, target, source]), color="black", lw=2, label="activation")
+    axes.plot(_array(x), _array(layer.edge_values(nodes)[:, row, source]), color="black", lw=2, label="activation")
     parts: list[tuple[str, torch.Tensor]] = []
-    if layer.numeric is not None and (target, source) in layer.spec.numeric_pairs:
-        weighted = layer.numeric.features(nodes)[:, source] * layer.numeric.masked_weight[target, source]
+    if layer.numeric is not None and (row, source) in layer.spec.numeric_pairs:
+        weighted = layer.numeric.features(nodes)[:, source] * layer.numeric.masked_weight[row, source]
         if layer.numeric.has_base:
             parts.append(("base", weighted[:, 0]))
         parts.append(("spline", weighted[:, int(layer.numeric.has_base) :].sum(1)))
     if layer.symbolic is not None:
         values = layer.symbolic.term_values(nodes)
         for i, term in enumerate(layer.spec.terms):
-            if (term.target, term.source) == (target, source):
+            if (term.target, term.source) == (row, source):
                 parts.append((term.function, values[:, i]))
     if len(parts) > 1:
         for (name, part), style in zip(parts, ("--", ":", "-.", (0, (1, 3)))):

@@ -92,9 +92,9 @@ def get_fun(
     network("get_fun", model)
     n = whole("get_fun", "n", n, 2)
     edge = model.spec.check_edge(edge, "get_fun")
-    index, target, source = edge
+    index, row, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)
-    return x[:, source], y[:, target, source]
+    return x[:, source], y[:, row, source]
 
 
 @verb

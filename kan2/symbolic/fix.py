@@ -94,9 +94,9 @@ def unfix_symbolic(
     """
     options.network("unfix_symbolic", model, error=EdgeError)
     edge = model.spec.check_edge(edge, "unfix_symbolic")
-    index, target, source = edge
+    index, row, source = edge
     layer = model.layers[index]
-    if not any((t.target, t.source) == (target, source) for t in layer.spec.terms):
+    if not any((t.target, t.source) == (row, source) for t in layer.spec.terms):
         raise EdgeError(f"unfix_symbolic: expected a symbolic edge, got the numeric edge {tuple(edge)}.")
     new = _replace_edge(model, edge, [], True)
     edges = new.layers[index].numeric
@@ -115,7 +115,7 @@ def unfix_symbolic(
     grid = edges.basis.grid
     t = (grid_points().to(grid) + 1) / 2
     x = (grid[:, :1] + (grid[:, -1:] - grid[:, :1]) * t).T
-    wanted = layer.edge_values(x)[:, target, source]
+    wanted = layer.edge_values(x)[:, row, source]
     # Sources that are splines themselves may leave the domain of a function by a little.
     defined = torch.isfinite(wanted)
     if not defined.any():
@@ -124,8 +124,8 @@ def unfix_symbolic(
             f"{float(x[-1, source]):.4g}, got none on edge {tuple(edge)}. Pass samples inside its domain."
         )
     start = int(edges.has_base)
-    edges.weight[target, source] = 0
-    edges.weight[target, source, start:] = lstsq(edges.basis(x)[defined, source], wanted[defined, None])[:, 0]
+    edges.weight[row, source] = 0
+    edges.weight[row, source, start:] = lstsq(edges.basis(x)[defined, source], wanted[defined, None])[:, 0]
     return new
 
 

@@ -81,10 +81,10 @@ def _labelled(values: Any) -> Iterator[tuple[Any, Any]]:
     # (label, column) of everything that is known to have columns; nothing for arrays, lists and numbers.
     if isinstance(values, np.ndarray):
         yield from ((name, values[name]) for name in values.dtype.names or ())
-    elif isinstance(values, Mapping) and not hasattr(values, "data_vars"):
-        yield from values.items()
     elif hasattr(values, "data_vars"):
         yield from _of_grid(values)
+    elif isinstance(values, Mapping):
+        yield from values.items()
     elif hasattr(values, "iloc") and hasattr(values, "columns"):
         yield from ((label, values.iloc[:, i]) for i, label in enumerate(values.columns))
     elif hasattr(values, "column_names") or (hasattr(values, "__arrow_c_stream__") and not hasattr(values, "dtype")):
@@ -149,8 +149,7 @@ take z.real, z.imag, or both as two columns.
     if not hasattr(values, "iloc") and (hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")):
         if (kind := _arrow_kind(values)) is not None:
             raise _no_numbers(kind, where, name)
-        if not isinstance(values, np.ndarray) and hasattr(values, "to_numpy"):
-            values = _of_arrow(values)
+        values = _of_arrow(values)
     dtype = getattr(values, "dtype", None)
     if "ategor" in type(dtype).__name__ or str(dtype) == "category":
         raise _no_numbers("categories", where, name)
@@ -223,7 +222,7 @@ def _of_arrow(values: Any) -> np.ndarray:
             return np.array(values.to_pylist(), dtype=object)
         # A chunked array whose chunks hold missing entries becomes floats with nan.
         return values.to_numpy() if isinstance(values, pyarrow.ChunkedArray) else values.to_numpy(zero_copy_only=False)
-    return np.asarray(values.to_numpy())
+    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
 
 
 def _arrow_kind(values: Any) -> str | None:

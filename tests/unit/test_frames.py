@@ -82,7 +82,7 @@ DAY = datetime.date(2020, 1, 2)
 STAMPS = pd.date_range("2020-01-01", periods=3, freq="h")
 REFUSED = {
     "dates": [pd.Series(STAMPS), pd.Series(STAMPS.tz_localize("UTC")), pl.Series(STAMPS), pa.array(STAMPS), [DAY] * 3,
-              pd.Series(STAMPS).astype("timestamp[ns][pyarrow]"), np.array(["2020"] * 3, dtype="M8[D]"), [STAMPS[0]] * 3],
+              pd.Series(STAMPS).astype("timestamp[ns][pyarrow]"), np.array(["2020"] * 3, "M8[D]"), [STAMPS[0]] * 3],
     "times of day": [pl.Series([datetime.time(1)] * 3), pa.array([datetime.time(1)] * 3), [datetime.time(1)] * 3],
     "durations": [pd.Series(pd.to_timedelta([1, 2, 3], "h")), pa.array(pd.to_timedelta([1, 2, 3], "h")),
                   pl.Series([datetime.timedelta(1)] * 3), np.array([1, 2, 3], "m8[s]"), [datetime.timedelta(1)] * 3],
