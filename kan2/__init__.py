@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 if TYPE_CHECKING:
+    from kan2 import datasets as datasets
     from kan2 import errors as errors
     from kan2 import estimators as estimators
     from kan2 import functions as functions
     from kan2 import plotting as plotting
+    from kan2 import tables as tables
     from kan2._discover import discover as discover
     from kan2.core.conv import KANConv2d as KANConv2d
     from kan2.core.data import Dataset as Dataset
@@ -77,7 +79,7 @@ _NAMES = {
     "kan2.training.history": "History",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = ("errors", "estimators", "functions", "plotting")
+_MODULES = ("datasets", "errors", "estimators", "functions", "plotting", "tables")
 # Where these were in earlier pages, and what is read instead.
 _EARLIER = {
     "bases": ("kan2.core.bases", "kan2.core.bases"),

@@ -63,6 +63,7 @@ def discover(
     grid: int = 5,
     steps: int = 40,
     seed: int = 0,
+    names: Sequence[str] | None = None,
     seconds: float | None = None,
     progress: Callable[[Progress], object] | None = None,
     **passed_on: Any,
@@ -78,6 +79,7 @@ def discover(
         width: the network to start from, with as many or more nodes than the formula needs; see `MultKAN`. By default
             one hidden layer of two sums and a product, or of one sum where there is one input.
         target: the column, or columns, of a table to explain; the others are inputs.
+        names: the columns of a table to explain it by, in this order; by default all others that hold numbers.
         mult_arity: number of factors of products, see `MultKAN`.
         library: names of the functions to try; by default `functions.DEFAULT_LIBRARY`.
         attempts: largest number of random starts, >= 1.
@@ -108,7 +110,7 @@ def discover(
     """
     library = checked_library("discover", library)
     _check(passed_on, attempts, grid, steps, seed, seconds, progress)
-    samples = as_dataset(data) if target is None else as_dataset(data, target=target)
+    samples = as_dataset(data, names, target)
     search = _Search(samples, Reporter(attempts, progress))
     given = smaller = _width(samples) if width is None else width, mult_arity
     late = False

@@ -127,7 +127,7 @@ def check_options(where: str, given: Iterable[str], known: Iterable[str] | Calla
 
 
 def named_options(function: F) -> F:
-    """Makes a function refuse options that it does not have by `OptionError`, before anything else.
+    """Makes a function, or a class, refuse options that it does not have by `OptionError`, before anything else.
 
     Example:
         >>> @named_options
@@ -138,24 +138,25 @@ def named_options(function: F) -> F:
             ...
         kan2.errors.OptionError: shift: unknown option 'bye'. Did you mean 'by'? Known: x, by.
     """
-    names, is_open = (
-        _names(function),
-        Parameter.VAR_KEYWORD in {p.kind for p in signature(function).parameters.values()},
-    )
-    known = frozenset(names)
+    if isinstance(function, type):
+        function.__init__ = named_options(function.__init__)
+        return function
+    names = _names(function)
+    known, shown = frozenset(names), [name for name in names if name != "model"]
+    is_open = Parameter.VAR_KEYWORD in {parameter.kind for parameter in signature(function).parameters.values()}
     title = function.__name__ if function.__name__ != "__init__" else function.__qualname__.split(".")[-2]
 
     @wraps(function)
     def door(*args: Any, **options: Any) -> Any:
         if not is_open and not options.keys() <= known:
-            check_options(title, options, names)
+            check_options(title, (name for name in options if name not in known), shown)
         return function(*args, **options)
 
     return door  # type: ignore[return-value]
 
 
 def _names(function: Callable[..., Any]) -> list[str]:
-    # Those that a caller may write: not the network that a method is called on, nor what collects others.
+    # Those that a caller may write: neither the object of a method, nor what collects others.
     kinds = Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY
     return [
         name for name, p in signature(function).parameters.items() if p.kind in kinds and name not in ("self", "cls")

@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy
 
-from kan2.errors import warn
+from kan2.errors import named_options, warn
 from kan2.multkan import MultKAN
 from kanpiler.approximate import cut, join, train
 from kanpiler.diagnose import Trouble, find_trouble
@@ -130,6 +130,7 @@ def _stages(source: Any, inputs: Any, domain: Mapping[Any, Any] | None, optimize
         raise UnsupportedExpression("compile: the formula is nested too deeply. Compile its parts.") from None
 
 
+@named_options
 def compile(
     expr: Any,
     inputs: Iterable[str | sympy.Symbol] | None = None,

@@ -7,11 +7,13 @@ import numpy as np
 import sympy
 
 from kan2.core.network import Network
+from kan2.errors import named_options
 from kan2.multkan import MultKAN
 from kan2.symbolic.formula import symbolic_formula
 from kanpiler.errors import CompileError
 
 
+@named_options
 def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
     """Returns the formula that a symbolic network computes, in the names of its inputs.
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kan2.errors import named_options
 from kanpiler.compiler import Stages, compile_stages
 from kanpiler.diagnose import Trouble
 from kanpiler.draw import draw
@@ -94,6 +95,7 @@ class Explanation:
         return draw(self.stages)
 
 
+@named_options
 def explain(
     expr: Any, inputs: Any = None, domain: Any = None, optimize: str | None = None, seconds: float = SECONDS
 ) -> Explanation:

@@ -13,6 +13,7 @@ from treeconv.anatomy import anatomy as anatomy
 from treeconv.calibration import Evidence as Evidence
 from treeconv.conversion import convert as convert
 from treeconv.errors import ExpressionError as ExpressionError
+from treeconv.errors import OptionError as OptionError
 from treeconv.errors import SampleError as SampleError
 from treeconv.errors import TreeError as TreeError
 from treeconv.hypotheses import additive_separability as additive_separability

@@ -26,7 +26,7 @@ import torch
 
 from treeconv.calibration import Evidence, judge
 from treeconv.derivatives import Array
-from treeconv.errors import TreeError
+from treeconv.errors import TreeError, named_options
 from treeconv.subject import number
 
 N_SHUFFLES = 20
@@ -113,6 +113,7 @@ def _communities(graph: nx.Graph) -> tuple[list[set[tuple[int, int]]], float]:
     return found, 1 - inside / expected if expected > 0 else 1.0
 
 
+@named_options
 def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, threshold: float = 0.05) -> Anatomy:
     """Finds the modules of a network's wiring.
 

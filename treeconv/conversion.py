@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from treeconv.calibration import Evidence, Tolerance, judge
+from treeconv.errors import named_options
 from treeconv.hierarchy import children
 from treeconv.probes import Group, Probes, View, freeze
 from treeconv.separability import product_partition, ratio_score, slope_limits, sum_partition
@@ -206,6 +207,7 @@ def grow(work: Study, output: int) -> Tree:
     return tree
 
 
+@named_options
 def convert(
     f: Any,
     x: Any,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from treeconv.calibration import Evidence, judge
-from treeconv.errors import TreeError
+from treeconv.errors import TreeError, named_options
 from treeconv.probes import Group
 from treeconv.separability import (
     fit_bias,
@@ -51,6 +51,7 @@ def _pairs(work: Study, groups: Groups) -> list[tuple[Group, Group]]:
     return list(itertools.combinations(parts, 2))
 
 
+@named_options
 def irrelevance(
     f: Any,
     x: Any,
@@ -80,6 +81,7 @@ def irrelevance(
     return judge(score, work.tolerance.of_values([score], probes.spread), scatter)
 
 
+@named_options
 def additive_separability(
     f: Any,
     x: Any,
@@ -108,6 +110,7 @@ def additive_separability(
     return judge(score, limits(probes, work.tolerance)([score]), scatter)
 
 
+@named_options
 def multiplicative_separability(
     f: Any,
     x: Any,
@@ -147,6 +150,7 @@ def multiplicative_separability(
     return judge(score, limits(probes, work.tolerance)([score]), scatter, bias=bias)
 
 
+@named_options
 def generalised_separability(
     f: Any,
     x: Any,
@@ -175,6 +179,7 @@ def generalised_separability(
     return judge(score, work.tolerance.of_gradients([score], probes.steepness), scatter)
 
 
+@named_options
 def find_groups(
     f: Any, x: Any, kind: str = "sum", names: Sequence[str] | None = None, *, y: Any = None, error: ErrorLike = None
 ) -> Evidence:

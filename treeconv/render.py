@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from treeconv.errors import SampleError
+from treeconv.errors import SampleError, named_options
 from treeconv.subject import flag
 from treeconv.tree import Tree, as_tree
 
@@ -62,6 +62,7 @@ def _note(attributes: dict[str, Any]) -> str:
     return f"{attributes['score']:.1e} / {attributes['threshold']:.1e}\nsure {attributes['confidence']:.0%}"
 
 
+@named_options
 def plot(tree: nx.DiGraph, *, evidence: bool = False, title: str | None = None, ax: Any = None) -> Any:
     """Draws a tree with matplotlib.
 
@@ -152,6 +153,7 @@ def _draw_sign(ax: Any, x: float, y: float, kind: str) -> None:
         ax.text(x, y + 0.37, "F", ha="center", va="center", fontsize=8, style="italic", zorder=4)
 
 
+@named_options
 def to_graphviz(tree: nx.DiGraph, *, evidence: bool = False) -> Diagram:
     """Draws a tree with Graphviz.
 

@@ -15,9 +15,11 @@ from typing import Any
 import networkx as nx
 import sympy as sp
 
+from treeconv.errors import named_options
 from treeconv.tree import as_tree
 
 
+@named_options
 def skeleton(tree: nx.DiGraph) -> sp.Expr:
     """Returns the formula of a tree with unknown functions.
 

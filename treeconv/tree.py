@@ -28,7 +28,7 @@ from typing import Any
 import networkx as nx
 
 from treeconv.checks import NoTreeError, read_tree
-from treeconv.errors import TreeError
+from treeconv.errors import TreeError, named_options
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
 GRAPH_KEYS = ("root", "names", "irrelevant", "output", "interrupted", "settings")
@@ -84,6 +84,7 @@ class Tree(nx.DiGraph):
         return "\n".join(lines)
 
 
+@named_options
 def structure(tree: nx.DiGraph, node: Any = None) -> Any:
     """Returns the bare structure of a tree, for comparison: nested tuples that do not depend on any order.
 
@@ -108,6 +109,7 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
     return kind, frozenset(structure(tree, child) for child in tree.predecessors(node))
 
 
+@named_options
 def to_json(tree: nx.DiGraph) -> str:
     """Writes a tree as JSON text, which `from_json` reads back; what others put into `tree.graph` is left out."""
     data = nx.node_link_data(as_tree(tree, "to_json"), edges="edges")
@@ -115,6 +117,7 @@ def to_json(tree: nx.DiGraph) -> str:
     return json.dumps(data, indent=1)
 
 
+@named_options
 def from_json(text: str) -> Tree:
     """Reads a tree from the JSON text that `to_json` wrote.
 
@@ -143,6 +146,7 @@ def from_json(text: str) -> Tree:
     return tree
 
 
+@named_options
 def compare(first: nx.DiGraph, second: nx.DiGraph) -> dict[str, Any]:
     """Compares two trees over the same inputs.
 

@@ -18,7 +18,7 @@ import sympy as sp
 
 from treeconv.calibration import Evidence, judge
 from treeconv.derivatives import Array, as_functions, root_mean_square
-from treeconv.errors import ExpressionError, TreeError
+from treeconv.errors import ExpressionError, TreeError, named_options
 from treeconv.probes import Group, Probes
 from treeconv.study import Input, Study, ask
 from treeconv.subject import ErrorLike
@@ -26,6 +26,7 @@ from treeconv.symmetry import module_score
 from treeconv.text import read
 
 
+@named_options
 def generalised_symmetry(
     f: Any,
     x: Any,
@@ -55,6 +56,7 @@ def generalised_symmetry(
     return judge(score, work.tolerance.of_gradients([score], probes.steepness), scatter)
 
 
+@named_options
 def symmetry_variable(
     f: Any,
     x: Any,
@@ -136,6 +138,7 @@ PAIR_FORMS = {
 """What leaves the output alone, and the combination of two inputs it then depends on."""
 
 
+@named_options
 def pair_symmetries(
     f: Any,
     x: Any,

@@ -76,8 +76,8 @@ def _tell(ticker: Any, record: "Progress", outputs: tuple[str, ...]) -> None:
 
     best = ""
     if record.error is not None:
-        law = record.formula or "splines"
-        best = f"{', '.join(outputs)} ~ {law}, off by {percent(record.error)}"
+        law = f"{', '.join(outputs)} ~ {record.formula}, " if record.formula else ""
+        best = f"{law}off by {percent(record.error)}"
     ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}")
     if record.message == "training":
         ticker.event(f"attempt {record.attempt} of {record.attempts}")

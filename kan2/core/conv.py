@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kan2.core.layer import KANLayer
-from kan2.errors import ShapeError, SpecError, named_options
+from kan2.errors import ShapeError, SpecError, check_options, named_options
 from kan2.options import is_whole, whole
 
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
@@ -58,6 +58,7 @@ class KANConv2d(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
+        check_options("KANConv2d", options, KANLayer)
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
         sizes = {name: whole("KANConv2d", name, value, error=SpecError) for name, value in sizes.items()}
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups = sizes.values()

@@ -21,7 +21,7 @@ from torch import Tensor
 from kan2.core.features import compute_features
 from kan2.core.spec import default_names
 from kan2.core.tensors import check_fits, is_default, missing_column, open_table, to_tensor, warn_of_rows
-from kan2.errors import DataError, DataWarning, NumberError, ShapeError, unknown_name, warn
+from kan2.errors import DataError, DataWarning, NumberError, ShapeError, named_options, unknown_name, warn
 from kan2.tables.frames import is_frame, matrix, named_columns, numbers
 
 DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any] | str | os.PathLike[str]"
@@ -30,6 +30,7 @@ Columns: TypeAlias = str | Sequence[str]
 """The name of a column, or several."""
 
 
+@named_options
 @dataclass(frozen=True, repr=False)
 class Dataset:
     """Samples with names; immutable.

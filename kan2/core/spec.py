@@ -20,7 +20,7 @@ from kan2.core.spec_json import network_fields
 from kan2.core.strict_json import JSONError, read_json
 from kan2.core.widths import default_names as default_names
 from kan2.core.widths import parse_width as parse_width
-from kan2.errors import EdgeError, SpecError, UnknownNameError
+from kan2.errors import EdgeError, SpecError, UnknownNameError, named_options
 from kan2.options import flag, is_number, is_whole, listed, text, whole
 from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
@@ -33,6 +33,7 @@ class _Shared:
         return self
 
 
+@named_options
 @dataclass(frozen=True)
 class SymbolicTerm(_Shared):
     """One symbolic function on an edge: c f(a x + b) + d.
@@ -57,6 +58,7 @@ class SymbolicTerm(_Shared):
             raise SpecError(f"SymbolicTerm: expected free to hold letters of 'abcdp', got {self.free!r}.")
 
 
+@named_options
 @dataclass(frozen=True)
 class BasisSpec(_Shared):
     """The numeric activations of a layer: w_b b(x) + sum_i c_i B_i(x).
@@ -97,6 +99,7 @@ class BasisSpec(_Shared):
             raise SpecError(f"BasisSpec: expected outside to be 'tangent' or 'base', got {self.outside!r}.")
 
 
+@named_options
 @dataclass(frozen=True)
 class LayerSpec(_Shared):
     """One layer: its sizes, its edges, its basis.
@@ -214,6 +217,7 @@ class Edge:
         return self.layer, self.target, self.source
 
 
+@named_options
 @dataclass(frozen=True)
 class NetworkSpec(_Shared):
     """A whole network: layers, and the names of what goes in and comes out.

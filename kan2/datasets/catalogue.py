@@ -17,7 +17,7 @@ from kan2.core.samples import sample_function
 from kan2.datasets import feynman, knots
 from kan2.datasets.functions import FUNCTIONS, Function
 from kan2.datasets.measured import MEASURED, read_measured
-from kan2.errors import DataError, UnknownNameError
+from kan2.errors import DataError, UnknownNameError, named_options
 from kan2.tables.read import read
 from kan2.tables.table import Table
 
@@ -74,6 +74,7 @@ class Description:
         return "".join(f"<div>{escape(line)}</div>" for line in str(self).splitlines())
 
 
+@named_options
 def names(group: str | None = None) -> tuple[str, ...]:
     """Returns the names of all data sets, or of those of a group.
 
@@ -98,6 +99,7 @@ def names(group: str | None = None) -> tuple[str, ...]:
     )
 
 
+@named_options
 def load(name: str, n: int | None = None, *, n_test: int = 0, seed: int = 0, noise: float = 0.0) -> Dataset:
     """Returns a data set: inputs and targets with names, units and a description.
 
@@ -146,6 +148,7 @@ def load(name: str, n: int | None = None, *, n_test: int = 0, seed: int = 0, noi
     )
 
 
+@named_options
 def table(name: str) -> Table:
     """Returns the table of a data set that was measured, with all its columns, text among them.
 
@@ -163,6 +166,7 @@ def table(name: str) -> Table:
     return read(knots.read_knots(), units=False) if name == "knots" else read_measured(name)[0]
 
 
+@named_options
 def describe(name: str) -> Description:
     """Returns what a data set is: title, source, accepted law, units, columns, rows.
 

@@ -63,7 +63,7 @@ class Reporter:
     def found(self, model: Network, error: float, is_found: bool, is_best: bool) -> None:
         """Tells what an attempt ended with, and keeps it where it is the best so far."""
         formula = as_text(model)
-        kind = "a formula" if is_found else "splines" if formula is None else "an approximation"
+        kind = "a formula" if is_found else "a network of splines" if formula is None else "an approximation"
         LOGGER.info("attempt %d: %s, error %.2g: %s", self.attempt, kind, error, formula or "splines are left")
         if is_best:
             self.error, self.formula = error, formula

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kan2.errors import SpecError
+from kan2.errors import SpecError, named_options
 from kan2.functions._later import Later
 from kan2.functions.table import SymbolicFunction, add_built_in
 
@@ -29,6 +29,7 @@ else:
 Unary = Callable[[Tensor], Tensor]
 
 
+@named_options
 def smooth(value: Callable[[Any], Any], derivative: Unary) -> Unary:
     """Makes a differentiable tensor function of a NumPy function and its derivative.
 

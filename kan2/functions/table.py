@@ -40,6 +40,7 @@ FREE: dict[str, str] = {
 """For each gauge, the numbers of `c f(a x + b) + d` that are not redundant."""
 
 
+@named_options
 @dataclass(frozen=True)
 class SymbolicFunction:
     """One row: a function of one real variable in all the forms that the package needs.
@@ -192,11 +193,13 @@ DEFAULT_LIBRARY: tuple[str, ...] = (
 """Names that symbolification tries when the caller gives no library."""
 
 
+@named_options
 def names() -> list[str]:
     """Returns the names of all rows."""
     return list(_TABLE)
 
 
+@named_options
 def get(name: str) -> SymbolicFunction:
     """Returns the row of this name.
 
@@ -266,11 +269,13 @@ def add_built_in(rows: list[SymbolicFunction]) -> dict[str, SymbolicFunction]:
 _replaced: list[str] = []
 
 
+@named_options
 def revision() -> int:
     """Returns how often rows were registered: what was made of the table is up to date while this stays the same."""
     return len(_replaced)
 
 
+@named_options
 def inner_point(function: SymbolicFunction) -> float:
     """Returns a point inside the domain of a function."""
     _check_row("functions.inner_point", function)

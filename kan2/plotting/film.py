@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from kan2.core.network import Network
-from kan2.errors import DataError
+from kan2.errors import DataError, named_options
 from kan2.options import number, whole
 from kan2.options import path as checked_path
 from kan2.plotting.diagram import plot
 from kan2.training.history import History
 
 
+@named_options
 class Film:
     """Records a network while it is trained.
 

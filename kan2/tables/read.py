@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kan2.errors import DataError, unknown_name
+from kan2.errors import DataError, named_options, unknown_name
 from kan2.tables._columnar import read_arrow, read_json, read_parquet, units_in_fields
 from kan2.tables._csv import read_text
 from kan2.tables._dialect import Options, check_names
@@ -41,6 +41,7 @@ _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "whitespac
                "semicolon": ";"}  # fmt: skip
 
 
+@named_options
 def read(
     source: Any,
     *,
