@@ -1,4 +1,4 @@
-"""How long the command `kan2` takes: its help, and `kan2 discover` on the nine tables of measurements, with what it says.
+"""How long the command `kan2` takes, and what it says: its help, and `kan2 discover` on nine tables of measurements.
 
 Every run is a new process on one thread, with nothing but the names of the table and of its target.
 """
@@ -37,7 +37,12 @@ def run(*words: str) -> tuple[float, float, str, int]:
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run([sys.executable, "-m", "kan2", *words], env=environment, stdout=subprocess.PIPE, text=True)
     end, after = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return end - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout, done.returncode
+    return (
+        end - start,
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        done.stdout,
+        done.returncode,
+    )
 
 
 def main(names: tuple[str, ...] = tuple(TARGETS)) -> str:

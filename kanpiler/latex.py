@@ -257,13 +257,8 @@ class _Reader:
             subscript = self._subscript()
             joined = [f"{word}_{subscript}", f"{word}{subscript}"]
             word = next((name for name in joined if name in self.names), joined[0])
-        elif word == "e" and word not in self.names and self.token == "^":
+        elif word == "e" and word not in self.names:
             return "ℯ"
-        elif word in ("e", "E") and word not in self.names:
-            raise ParseError(
-                f"compile: {word!r} can be read in two ways: write \\exp(1) or \\mathrm{{e}} for Euler's number, or "
-                f"declare {word} as an input."
-            )
         elif word == "i" and word not in self.names and word not in self.bound:
             raise ParseError("compile: 'i' is not a real number. Declare it as an input to use it as a variable.")
         return word

@@ -26,7 +26,7 @@ def read_definitions(
     """
     names, read = list(inputs), []
     for name, text in auxiliary:
-        read.append((name, parse_expression(text, names=names, sympy_text=True)))  # as files from before have it
+        read.append((name, parse_expression(text, names=names)))
         names.append(name)
     return tuple(read)
 

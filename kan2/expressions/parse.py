@@ -33,15 +33,15 @@ MAX_BITS = 1100  # a little beyond the range of float64
 MAX_ORDER = 200  # of special functions, which SymPy expands eagerly
 
 
-def parse_expression(text: str, names: Sequence[str] | None = None, *, sympy_text: bool = False) -> sympy.Expr:
+def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
     """Reads a formula from text without ever executing it.
 
     Whole numbers and short decimals become exact rationals, other decimals keep their float64 value. Symbols carry no
     assumptions, so `sympy.Symbol("x")` substitutes for `x`. A declared name wins over a function or constant of that
     name, so `E` or `gamma` may be variables. A name that is no word is written in backquotes: "2*`flow rate`".
 
-    A bare `e` or `E` is never guessed: where it is declared it is that variable, elsewhere it is refused, as it may be
-    Euler's number, a charge or an energy. Write `exp(x)`, `exp(1)` or `ℯ` for Euler's number, or declare the variable.
+    `E` is Euler's number, as SymPy prints it, and `e` a letter like all others; `e^x`, which most mean otherwise, is
+    refused where `e` is not declared, as is any `e` beside declared names. Write `exp(x)`, `E` or `ℯ` for the number.
 
     `cbrt(x)`, `root(x, n)` with an odd whole n, `∛x` and `³√x` are real for negative x. Powers, such as `x**(1/3)`, are
     principal values: not real, hence not a number, for negative x.
@@ -52,7 +52,6 @@ def parse_expression(text: str, names: Sequence[str] | None = None, *, sympy_tex
     Args:
         text: the formula, in Python or calculator style, at most 20,000 characters.
         names: the variables that may occur; None allows any.
-        sympy_text: whether the text was printed by SymPy, where an undeclared `E` is Euler's number.
 
     Returns:
         The SymPy expression. Sums, products, derivatives and integrals come back unevaluated.
@@ -72,7 +71,7 @@ def parse_expression(text: str, names: Sequence[str] | None = None, *, sympy_tex
     try:
         # Whoever has set a limit around, as the compiler does, gives that much.
         with time_limit(SECONDS if time_left() == math.inf else math.inf):
-            return _Builder(text, names, sympy_text).parse()
+            return _Builder(text, names).parse()
     except TimeoutError:
         raise ExpressionError(
             f"parse_expression: expected a formula that SymPy builds within {SECONDS:g} s, got one that takes longer. "
@@ -81,11 +80,11 @@ def parse_expression(text: str, names: Sequence[str] | None = None, *, sympy_tex
 
 
 class _Builder:
-    def __init__(self, text: str, names: Sequence[str] | None, sympy_text: bool) -> None:
+    def __init__(self, text: str, names: Sequence[str] | None) -> None:
         self.text = text
         self.names = None if names is None else set(names)
         self.bound: list[str] = []
-        self.tokens = tokenize(text, self.names, sympy_text)
+        self.tokens = tokenize(text, self.names)
 
     def fail(self, token: Token, message: str) -> ExpressionError:
         return complain(self.text, token.start, len(token.text), message)

@@ -40,13 +40,12 @@ _TOKEN = re.compile(
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])[0-9a-fA-F_]*(?!\w)")
 
 
-def tokenize(text: str, names: Collection[str] | None, sympy_text: bool = False) -> list[Token]:
+def tokenize(text: str, names: Collection[str] | None) -> list[Token]:
     """Cuts a formula into tokens in which every product and every call is written out.
 
     Args:
         text: the formula.
         names: the declared variables; None allows any.
-        sympy_text: whether SymPy printed the text, where `E` is Euler's number.
 
     Raises:
         ExpressionError: a character is not of the grammar, or something can be read in two ways.
@@ -55,12 +54,12 @@ def tokenize(text: str, names: Collection[str] | None, sympy_text: bool = False)
         >>> " ".join(token.text for token in tokenize("2x² + |y|", None))
         '2 * x ** 2 + abs ( y )'
     """
-    return _Tokenizer(text, names, sympy_text).tokens()
+    return _Tokenizer(text, names).tokens()
 
 
 class _Tokenizer:
-    def __init__(self, text: str, names: Collection[str] | None, sympy_text: bool) -> None:
-        self.original, self.sympy_text = text, sympy_text
+    def __init__(self, text: str, names: Collection[str] | None) -> None:
+        self.original, self.is_open = text, names is None
         self.names = frozenset(names or ())
         self.text = plain_characters(text, self.names)
         self.line_ends = {i for i, character in enumerate(self.text) if character in LINE_ENDS}
@@ -224,8 +223,9 @@ class _Tokenizer:
             raise self.fail(token, f"{name!r} between values can be read in two ways. {BETWEEN[low]}.")
         if low in NOT_NUMBERS and name != "oo" and name not in FUNCTIONS:
             raise self.fail(token, f"{name!r} is {NOT_NUMBERS[low]}. Declare it as an input to use it as a variable.")
-        if name == "e" or (name == "E" and not self.sympy_text):
-            written = "exp(x)" if following and following.text in ("**", "(") else "exp(1) for Euler's number"
+        is_power = following is not None and following.text in ("**", "(")
+        if name == "e" and (is_power or not self.is_open):
+            written = "exp(x)" if is_power else "E for Euler's number"
             raise self.fail(token, f"{name!r} can be read in two ways: write {written}, or declare {name} as an input.")
         if (glued := GLUED.fullmatch(name)) and not self.is_function(name):
             argument = glued.group(1)

@@ -157,7 +157,7 @@ class SymPyFormula:
 
 @lru_cache(maxsize=256)
 def _read(text: str, variables: tuple[str, ...]) -> sympy.Expr:
-    return parse_expression(text, names=variables, sympy_text=True)
+    return parse_expression(text, names=variables)
 
 
 @lru_cache(maxsize=64)

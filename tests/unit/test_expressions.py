@@ -31,7 +31,7 @@ x, y = sympy.symbols("x y")
         ("lambda*x", sympy.Symbol("lambda") * x),
         ("gamma*x", sympy.Symbol("gamma") * x),
         ("gamma(x)", sympy.gamma(x)),
-        ("ℯ*x", sympy.E * x),
+        ("E*x", sympy.E * x),
         ("ln(x)", sympy.log(x)),
         ("log(x, 10)", sympy.log(x) / sympy.log(10)),
         ("arctan2(y, x)", sympy.atan2(y, x)),
