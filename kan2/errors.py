@@ -140,7 +140,7 @@ def named_options(function: F) -> F:
     """
     if isinstance(function, type):
         function.__init__ = named_options(function.__init__)
-        return function
+        return function  # type: ignore[return-value]
     names = _names(function)
     known, shown = frozenset(names), [name for name in names if name != "model"]
     is_open = Parameter.VAR_KEYWORD in {parameter.kind for parameter in signature(function).parameters.values()}

@@ -89,6 +89,7 @@ def _name(command: str | None) -> str:
 def _line(command: str | None, error: Exception) -> str:
     if hasattr(error, "format_message"):
         text = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        text = re.sub(r"\b(?:int|integer)(?: range)?\b", "whole number", re.sub(r"\bfloat range\b", "number", text))
         text = text[:1].lower() + text[1:]
         text = text if text.endswith(("?", ".")) else f"{text}."
         called = "kan2" if command is None else f"kan2 {command}"

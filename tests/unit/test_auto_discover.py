@@ -9,7 +9,7 @@ import torch
 
 import kan2
 from kan2 import MultKAN, SymbolicFunction, functions, sample_function
-from kan2._discover import _other_kind, looks_like_noise
+from kan2._search import _other_kind, looks_like_noise
 from kan2.discovery._compose import compose
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.errors import DataError

@@ -195,7 +195,7 @@ def test_discover_without_a_law_says_so(tmp_path):
 
 
 def test_discover_refuses_options_before_it_trains(t, monkeypatch):
-    monkeypatch.setattr("kan2._discover._trained", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("kan2._search._trained", lambda *_: pytest.fail("trained"))
     refused(kan2("discover", t, "-t", "y", "--library", "sni", "-q"), 2, "'sni'", "'sin'")
     for width in ("2x", "", "0", "1,,2", "a+b"):
         refused(kan2("discover", t, "-t", "y", "--width", width, "-q"), 2, "--width")

@@ -58,7 +58,7 @@ def test_version():
         (("info",), ("kan2: info: missing argument", "See kan2 info --help.")),
         (("info", "a", "--jsn"), ("--jsn", "--json")),
         (("info", "a", "b"), ("unexpected extra argument",)),
-        (("discover", "a.csv", "--seed", "x"), ("--seed", "integer")),
+        (("discover", "a.csv", "--seed", "x"), ("--seed", "whole number")),
         (("discover", "a.csv", "--attempts", "0"), ("--attempts", "1")),
         (("fit", "a.csv", "-t", "y"), ("missing option", "-o")),
     ],
