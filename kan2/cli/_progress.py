@@ -18,6 +18,7 @@ class Ticker:
 
     def __init__(self, limit: float | None = None, quiet: bool = False) -> None:
         self.limit, self.quiet, self.start = limit, quiet, time.monotonic()
+        self.share = 0.0
         self.is_live = not quiet and sys.stderr.isatty()
         self._text = ""
         self._live: Any = None
@@ -45,14 +46,15 @@ class Ticker:
         return Text(f"{self.clock()}  {self._text}", no_wrap=True, overflow="ellipsis")
 
     def clock(self) -> str:
-        """Returns the seconds since the start and, where there is a limit, those that are left."""
+        """Returns the seconds since the start and those that are left: to the limit, or as what is done tells."""
         seconds = time.monotonic() - self.start
-        left = "" if self.limit is None else f", {max(0.0, self.limit - seconds):.0f} s left"
-        return f"{seconds:.1f} s{left}"
+        left = [] if self.share == 0.0 else [seconds * (1 / self.share - 1)]
+        left += [] if self.limit is None else [max(0.0, self.limit - seconds)]
+        return f"{seconds:.1f} s" + (f", at most {min(left):.0f} s left" if left else "")
 
-    def now(self, text: str) -> None:
-        """Says what is done at present; on a terminal only."""
-        self._text = text
+    def now(self, text: str, share: float = 0.0) -> None:
+        """Says what is done at present, on a terminal only, and which share of all is done before."""
+        self._text, self.share = text, share
 
     def event(self, text: str) -> None:
         """Says something that stays."""

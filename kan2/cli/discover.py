@@ -78,7 +78,8 @@ def _tell(ticker: Any, record: "Progress", outputs: tuple[str, ...]) -> None:
     if record.error is not None:
         law = f"{', '.join(outputs)} ~ {record.formula}, " if record.formula else ""
         best = f"{law}off by {percent(record.error)}"
-    ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}")
+    share = (record.attempt - 1) / record.attempts
+    ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}", share)
     if record.message == "training":
         ticker.event(f"attempt {record.attempt} of {record.attempts}")
     if record.is_best:
