@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from kan2.core.data import Columns, inputs_of
+from kan2.core.data import Columns, columns_named, inputs_of
 from kan2.core.tensors import missing_column, open_table
-from kan2.errors import DataError, NumberError, unknown_name
+from kan2.errors import DataError, NumberError
 from kan2.tables.frames import arrow_of, named_columns, numbers
 
 
@@ -28,13 +28,19 @@ def samples_and_targets(X: Any, y: Any, target: Columns | None, where: str) -> t
         return with_columns(X, None, where), y
     if y is not None:
         raise DataError(f"{where}: expected y or target=, got both. Leave one out.")
-    table = open_table(X)
-    columns, outputs = named_columns(table) or {}, (target,) if isinstance(target, str) else tuple(target)
-    for name in outputs:
-        if name not in columns:
-            raise unknown_name(where, "column", name, columns)
+    columns = named_columns(open_table(X))
+    outputs = columns_named(columns, target, where)
+    assert columns is not None
     y = np.asarray(columns[target]) if isinstance(target, str) else arrow_of(columns, outputs, where)
     return arrow_of(columns, inputs_of(columns, outputs), where), y
+
+
+def names_of_targets(y: Any, target: Columns | None) -> tuple[str, ...]:
+    """Returns the names that targets have: as asked for, of the columns of a frame, or of a series; else none."""
+    if target is not None:
+        return (target,) if isinstance(target, str) else tuple(target)
+    name = getattr(y, "name", None)
+    return tuple(named_columns(y) or ((name,) if isinstance(name, str) else ()))
 
 
 def with_columns(X: Any, names: Sequence[str] | None, where: str) -> Any:
@@ -52,26 +58,30 @@ def with_columns(X: Any, names: Sequence[str] | None, where: str) -> Any:
     X = open_table(X)
     columns = named_columns(X)
     if columns is None:
-        return X if is_array(X) else numbers(X, where)
+        return array_of(X, where)
     for name in names or ():
         if name not in columns:
             raise missing_column(where, name, names or (), tuple(columns))
     return arrow_of(columns, tuple(columns if names is None else names), where)
 
 
-def is_array(values: Any) -> bool:
-    # What it reads, or refuses in words of its own: numbers, complex ones, sparse matrices, objects of any class.
-    kind = getattr(getattr(values, "dtype", None), "kind", "O")
-    return not isinstance(values, np.ma.MaskedArray) and (
-        kind in "iufb" or hasattr(values, "toarray") or not _is_refused(values)
-    )
+def array_of(values: Any, where: str) -> Any:
+    """Returns an array of numbers; what scikit-learn refuses in words that its checks ask for is left as it is.
 
+    That is sparse matrices and objects of any class. Text, dates, categories, masks and complex numbers, which it would
+    read as numbers or cut, are refused here.
 
-def _is_refused(values: Any) -> bool:
+    Raises:
+        NumberError: these are no numbers.
+    """
+    if isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "iufb":
+        return np.ascontiguousarray(values)
     try:
-        numbers(values, "")
+        found = numbers(values, where)
     except NumberError as error:
-        return not error.kind.endswith(("objects", "sparse columns"))
+        if error.kind.endswith(("objects", "sparse columns")):
+            return values
+        raise
     except DataError:
-        pass
-    return False
+        return values
+    return found if found.ndim else values

@@ -12,6 +12,7 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.1.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import torch
@@ -20,8 +21,9 @@ from torch import Tensor
 
 from kan2.core.features import compute_features
 from kan2.core.spec import default_names
-from kan2.core.tensors import check_fits, is_default, missing_column, open_table, to_tensor, warn_of_rows
+from kan2.core.tensors import check_fits, is_default, open_table, to_tensor, warn_of_rows
 from kan2.errors import DataError, DataWarning, NumberError, ShapeError, named_options, unknown_name, warn
+from kan2.options import names as checked_names
 from kan2.tables.frames import is_frame, matrix, named_columns, numbers
 
 DataLike: TypeAlias = "Dataset | tuple[Any, Any] | Mapping[str, Any] | str | os.PathLike[str]"
@@ -45,6 +47,8 @@ class Dataset:
         y_test: test targets, or None.
         description: what the data are and where they come from.
         units: (name, unit of measure) of inputs and outputs, where they are known.
+        has_names: whether the names of the inputs came with the data. Those of arrays are made up, x1, x2, ..., and
+            their columns go by position.
     """
 
     X: Float[Tensor, "batch input"]
@@ -56,8 +60,11 @@ class Dataset:
     y_test: Float[Tensor, "test output"] | None = None
     description: str = ""
     units: tuple[tuple[str, str], ...] = ()
+    has_names: bool = True
 
     def __post_init__(self) -> None:
+        for kind in ("inputs", "outputs"):
+            object.__setattr__(self, kind, different_names("Dataset", kind, getattr(self, kind)))
         for x, y, where in ((self.X, self.y, ""), (self.X_test, self.y_test, "_test")):
             if x is None and y is None and where:
                 continue
@@ -156,15 +163,12 @@ def as_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | 
 
 def read_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> Dataset:
     """Returns what `as_dataset` does, also where numbers are missing or infinite."""
+    names = None if names is None else different_names("data", "names", names)
+    if names == ():
+        raise DataError("data: expected names of inputs, got an empty list. Leave it out to take all columns.")
     if isinstance(data, Dataset):
         _refuse_target(target, "a Dataset")
-        if names is None:
-            return data
-        if len(names) != len(data.inputs):
-            raise ShapeError(
-                f"data: expected {len(data.inputs)} names of inputs, got {len(names)}: {', '.join(names)}."
-            )
-        return replace(data, inputs=tuple(names))
+        return data if names is None else replace(data, inputs=_as_many(names, len(data.inputs)), has_names=True)
     if isinstance(data, Mapping) and {"train_input", "train_label"} & set(data):
         _refuse_target(target, "a dict with train_input")
         return _of_dict(data, names)
@@ -193,12 +197,18 @@ def _of_dict(data: Mapping[str, Any], names: Sequence[str] | None) -> Dataset:
             f"data: expected a dict with train_input and train_label, got the keys {', '.join(map(str, data))} "
             f"without {' and '.join(missing)}. Pass (X, y) instead, or rename the keys."
         )
+    known = ("train_input", "train_label", "test_input", "test_label")
+    for key in map(str, data):
+        if key not in known and get_close_matches(key, known, cutoff=0.8):
+            raise unknown_name("data", "key", key, known)
     result = _of_pair(data["train_input"], data["train_label"], names, ("X", "y"))
-    if "test_input" not in data or "test_label" not in data:
+    if ("test_input" in data) != ("test_label" in data):
+        raise DataError("data: expected test_input and test_label, got one of them. Add the other, or leave both out.")
+    if "test_input" not in data:
         return result
     X, y = data["test_input"], data["test_label"]
     columns = None if isinstance(X, Tensor) else named_columns(X)
-    test = _of_pair(X, y, result.inputs if columns else None, ("test_input", "test_label"))
+    test = _of_pair(X, y, result.inputs if columns else None, ("test_input", "test_label"), result.outputs)
     if test.X.shape[1] != result.X.shape[1] or test.y.shape[1] != result.y.shape[1]:
         raise ShapeError(
             f"data: expected test data with {result.X.shape[1]} inputs and {result.y.shape[1]} outputs like the "
@@ -207,29 +217,40 @@ def _of_dict(data: Mapping[str, Any], names: Sequence[str] | None) -> Dataset:
     return replace(result, X_test=test.X, y_test=test.y)
 
 
-def _of_pair(x: Any, y: Any, names: Sequence[str] | None, where: tuple[str, str]) -> Dataset:
+def _as_many(names: tuple[str, ...], n: int) -> tuple[str, ...]:
+    if len(names) != n:
+        raise ShapeError(f"data: expected {n} names of inputs, got {len(names)}: {', '.join(names)}.")
+    return names
+
+
+def _of_pair(
+    x: Any, y: Any, names: tuple[str, ...] | None, where: tuple[str, str], outputs: tuple[str, ...] = ()
+) -> Dataset:
     columns = None if isinstance(x, Tensor) else named_columns(x)
     if columns is None:
-        X = to_tensor(x, where[0])
+        X = to_tensor(x, where[0]).detach()
         if X.ndim != 2:
             raise ShapeError(
                 f"{where[0]}: expected a table (samples, variables), got shape {tuple(X.shape)}. "
                 "One variable is a column: reshape(-1, 1)."
             )
-        inputs = default_names("x", X.shape[1]) if names is None else tuple(names)
+        inputs = default_names("x", X.shape[1]) if names is None else names
         if len(inputs) != X.shape[1]:
             raise ShapeError(f"data: expected {len(inputs)} columns ({', '.join(inputs)}), got {X.shape[1]}.")
     else:
-        inputs = tuple(columns if names is None else names)
+        inputs = tuple(columns) if names is None else names
         X = torch.from_numpy(matrix(columns, inputs, where[0])) if inputs else torch.empty(len(x), 0)
     labels = None if isinstance(y, Tensor) else named_columns(y)
     name = getattr(y, "name", None)
-    outputs = tuple(labels or ()) or ((name,) if isinstance(name, str) else ())
-    Y = torch.from_numpy(matrix(labels, outputs, where[1])) if labels else to_tensor(y, where[1])
+    own = tuple(labels or ()) or ((name,) if isinstance(name, str) else ())
+    # Test targets in the order of the others.
+    outputs = outputs if labels and set(outputs) == set(own) else own
+    Y = torch.from_numpy(matrix(labels, outputs, where[1])) if labels else to_tensor(y, where[1]).detach()
     if Y.ndim not in (1, 2) or Y.shape[0] != X.shape[0]:
         n = X.shape[0]
         raise ShapeError(f"{where[1]}: expected {n} targets, shape ({n},) or ({n}, outputs), got {tuple(Y.shape)}.")
-    return Dataset(X, Y[:, None] if Y.ndim == 1 else Y, inputs, outputs)
+    Y = Y[:, None] if Y.ndim == 1 else Y
+    return Dataset(X, Y, inputs, outputs, has_names=columns is not None or names is not None)
 
 
 def _of_table(table: Any, names: Sequence[str] | None, target: Columns | None) -> Dataset:
@@ -240,19 +261,47 @@ def _of_table(table: Any, names: Sequence[str] | None, target: Columns | None) -
         raise DataError(
             f"data: expected target=, the name of the column to explain, got a table of {', '.join(columns)} without."
         )
-    outputs = (target,) if isinstance(target, str) else tuple(target)
-    for name in (*outputs, *(names or ())):
+    outputs = columns_named(columns, target, "data")
+    for name in names or ():
         if name not in columns:
             raise unknown_name("data", "column", name, columns)
     if both := [name for name in outputs if name in (names or ())]:
         raise DataError(f"data: expected inputs without the target, got {', '.join(both)} among them. Leave it out.")
-    if not outputs or len(set(outputs)) < len(outputs):
-        raise DataError(f"data: expected different names of targets, got {outputs!r}.")
-    inputs = tuple(names) if names is not None else inputs_of(columns, outputs)
+    inputs = names if names is not None else inputs_of(columns, outputs)
     X, y = (torch.from_numpy(matrix(columns, chosen, "data")) for chosen in (inputs, outputs))
     units = getattr(table, "units", {})
     known = tuple((name, units[name]) for name in (*inputs, *outputs) if name in units)
     return Dataset(X, y, inputs, outputs, units=known)
+
+
+def different_names(where: str, kind: str, value: Any) -> tuple[str, ...]:
+    """Returns a list of names of which none occurs twice.
+
+    Raises:
+        DataError: it is none.
+    """
+    found = checked_names(where, kind, value)
+    if len(set(found)) < len(found):
+        raise DataError(f"{where}: expected different names as {kind}, got {', '.join(found)}. Name each column once.")
+    return found
+
+
+def columns_named(columns: Mapping[str, Any] | None, target: Columns, where: str) -> tuple[str, ...]:
+    """Returns the names of the targets in a table.
+
+    Raises:
+        DataError: these are no names, or the table has none.
+        UnknownNameError: there is no such column.
+    """
+    if columns is None:
+        raise DataError(f"{where}: expected a table with names of columns, got one without. Pass X and y instead.")
+    outputs = (target,) if isinstance(target, str) else different_names(where, "target", target)
+    if not outputs:
+        raise DataError(f"{where}: expected target as the name of a column, got an empty list.")
+    for name in outputs:
+        if name not in columns:
+            raise unknown_name(where, "column", name, columns)
+    return outputs
 
 
 def inputs_of(columns: Mapping[str, Any], outputs: Sequence[str]) -> tuple[str, ...]:
@@ -277,33 +326,6 @@ def inputs_of(columns: Mapping[str, Any], outputs: Sequence[str]) -> tuple[str, 
         reasons = ", ".join(f"{name!r} ({error.kind})" for name, error in left_out)
         warn(f"data: left out what holds no numbers: {reasons}. Name the inputs to choose others.", DataWarning)
     return tuple(kept)
-
-
-def in_order(data: Dataset, inputs: Sequence[str], where: str) -> Dataset:
-    """Returns data with the named columns alone, in this order; data without names of their own are left as they are.
-
-    Args:
-        data: the data.
-        inputs: names, such as those of a network's inputs.
-        where: name of the verb, for messages.
-
-    Raises:
-        UnknownNameError: a column is missing.
-
-    Example:
-        >>> data = as_dataset({"a": [1.0], "b": [2.0], "c": [3.0], "y": [0.0]}, target="y")
-        >>> in_order(data, ["c", "a"], "predict").X.tolist()
-        [[3.0, 1.0]]
-    """
-    if data.inputs == tuple(inputs) or is_default(data.inputs, "x"):
-        return data
-    for name in inputs:
-        if name not in data.inputs:
-            raise missing_column(where, name, inputs, data.inputs)
-    order = [data.inputs.index(name) for name in inputs]
-    definitions = data.auxiliary if len(order) == len(data.inputs) else ()
-    test = None if data.X_test is None else data.X_test[:, order]
-    return replace(data, X=data.X[:, order], inputs=tuple(inputs), auxiliary=definitions, X_test=test)
 
 
 def finite_rows(data: Dataset, where: str) -> Dataset:

@@ -16,14 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kan2.core.data import Columns, Dataset, as_dataset, finite_rows, in_order, read_dataset
+from kan2.core.data import Columns, Dataset, as_dataset, finite_rows, read_dataset
 from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
+from kan2.core.order import as_network
 from kan2.core.parts import in_parts, part_rows
 from kan2.core.spec import NetworkSpec
 from kan2.core.straight_line import PARALLEL, evaluate
-from kan2.core.tensors import is_default, missing_column, open_table, to_tensor
+from kan2.core.tensors import missing_column, open_table, to_tensor
 from kan2.core.trace import LayerTrace, Trace
 from kan2.errors import DataError, ShapeError, SpecError
 from kan2.options import number
@@ -266,10 +267,9 @@ class Network(nn.Module):
             return self.data
         inputs = self.spec.inputs
         if isinstance(data, Dataset | tuple | list | dict):
-            # A Dataset has names of its own making where a network without names was trained on arrays.
-            is_nameless = isinstance(data, Dataset) and is_default(inputs, "x")
+            strict = not isinstance(data, Dataset)
             data = finite_rows(read_dataset(data), where) if skips else as_dataset(data)
-            return (data if is_nameless else in_order(data, inputs, where)).to(self.like)
+            return as_network(data, inputs, self.spec.outputs, where, strict=strict).to(self.like)
         if needs_targets:
             raise DataError(f"{where}: expected samples with targets (X, y), got X alone. Pass the training data.")
         x = self.prepare(data)

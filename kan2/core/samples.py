@@ -99,6 +99,7 @@ def sample_function(
     where = "sample_function"
     n, n_test = options.whole(where, "n", n), options.whole(where, "n_test", n_test, 0)
     noise, seed = options.number(where, "noise", noise, 0), options.seed(where, seed)
+    has_names = isinstance(ranges, Mapping)
     if not isinstance(ranges, Mapping):
         ranges = options.listed(where, "ranges", ranges, "pairs (low, high)", "[(-1, 1)]")
         ranges = dict(zip(default_names("x", len(ranges)), ranges))
@@ -125,7 +126,7 @@ def sample_function(
         spread = y[:n].std(0) if n > 1 else 0.0
         y = torch.cat([y[:n] + noise * spread * scatter, y[n:]])
     tests = (x[n:], y[n:]) if n_test else (None, None)
-    return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1])
+    return Dataset(x[:n], y[:n], inputs, X_test=tests[0], y_test=tests[1], has_names=has_names)
 
 
 def _values(f: Callable[[Tensor], Any], x: Tensor) -> Tensor:

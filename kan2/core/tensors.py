@@ -29,7 +29,9 @@ def to_tensor(values: Any, where: str) -> Tensor:
 
 
 def open_table(data: Any) -> Any:
-    """Returns the table that stands in a file, where data are its path, and anything else as it is."""
+    """Returns the table that stands in a file, where data are its path, or in a stream; anything else as it is."""
+    if hasattr(data, "read_all") and hasattr(data, "schema"):  # of pyarrow, which can be read once
+        return data.read_all()
     if isinstance(data, str | os.PathLike):
         from kan2.tables.read import read
 

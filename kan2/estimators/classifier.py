@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from kan2 import options
 from kan2.core.columns import samples_and_targets
-from kan2.errors import named_options
+from kan2.errors import DataError, named_options
 from kan2.estimators._base import KANEstimator, check_digits, different_samples
 from kan2.multkan import MultKAN
 
@@ -101,6 +101,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):
             UnknownNameError: a column is not there.
         """
         X, y = samples_and_targets(X, y, target, type(self).__name__)
+        if np.ma.is_masked(y):
+            raise DataError("KANClassifier: expected a label for each sample, got masked ones. Leave such rows out.")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         options.number("KANClassifier", "label_smoothing", self.label_smoothing, 0, 1)

@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from kan2.core.columns import is_array, samples_and_targets
+from kan2.core.columns import array_of, names_of_targets, samples_and_targets
 from kan2.core.data import Columns
 from kan2.estimators._base import KANEstimator, check_digits, different_samples
-from kan2.tables.frames import numbers
 
 
 class KANRegressor(RegressorMixin, KANEstimator):
@@ -58,14 +57,14 @@ class KANRegressor(RegressorMixin, KANEstimator):
             UnknownNameError: a column is not there.
         """
         X, y = samples_and_targets(X, y, target, type(self).__name__)
-        name = getattr(y, "name", None) if target is None else target if isinstance(target, str) else None
-        y = y if y is None or is_array(y) else numbers(y, type(self).__name__)
+        names = names_of_targets(y, target)
+        y = y if y is None else array_of(y, type(self).__name__)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._is_flat = y.ndim == 1
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         X, y, weight = different_samples(X, y, sample_weight)
         self._draw_seed()
-        self._train(X, y, () if name is None else (str(name),), weight, "mse")
+        self._train(X, y, names, weight, "mse")
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -56,7 +56,7 @@ def named_columns(values: Any) -> dict[str, Any] | None:
     pairs = list(_labelled(values))
     labels = [label for label, _ in pairs]
     is_text = [isinstance(label, str) for label in labels]
-    if not any(is_text):
+    if all(isinstance(label, Real) and not isinstance(label, bool | np.bool_) for label in labels):
         return None
     if not all(is_text):
         other = next(label for label in labels if not isinstance(label, str))
@@ -83,8 +83,12 @@ def _labelled(values: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((name, values[name]) for name in values.dtype.names or ())
     elif hasattr(values, "data_vars"):
         yield from _of_grid(values)
+    elif hasattr(values, "collect_schema") and hasattr(values, "collect"):
+        raise DataError("table: expected a frame, got a query that has not been run. Call its .collect() first.")
     elif isinstance(values, Mapping):
         yield from values.items()
+    elif hasattr(values, "coords") and hasattr(values, "dims"):
+        yield from _of_labelled_array(values)
     elif hasattr(values, "iloc") and hasattr(values, "columns"):
         yield from ((label, values.iloc[:, i]) for i, label in enumerate(values.columns))
     elif hasattr(values, "column_names") or (hasattr(values, "__arrow_c_stream__") and not hasattr(values, "dtype")):
@@ -113,9 +117,15 @@ def _arrow(values: Any) -> Any:
 def _of_grid(values: Any) -> Iterator[tuple[Any, Any]]:
     # The variables of an xarray Dataset, one row a point of their grid, the coordinates of the grid beside them.
     dims = tuple(values.sizes)
-    names = [name for name in dims if name in values.coords] + list(values.data_vars)
+    names = [*values.coords, *values.data_vars]
     for name in names:
         yield name, np.asarray(values[name].broadcast_like(values).transpose(*dims)).reshape(-1)
+
+
+def _of_labelled_array(values: Any) -> Iterator[tuple[Any, Any]]:
+    # A table of xarray whose columns have labels.
+    if len(values.dims) == 2 and values.dims[1] in values.coords and values.coords[values.dims[1]].dtype.kind in "UO":
+        yield from zip(values.coords[values.dims[1]].values.tolist(), np.asarray(values).T)
 
 
 def numbers(values: Any, where: str, name: str | None = None) -> np.ndarray:
@@ -142,6 +152,9 @@ take z.real, z.imag, or both as two columns.
         if np.ma.is_masked(values):
             raise _no_numbers("masked values", where, name)
         values = values.data
+    if hasattr(values, "detach"):  # a tensor in a dict of columns
+        values = values.detach().cpu()
+        values = values.double() if values.is_floating_point() else values
     if hasattr(values, "toarray"):  # of scipy.sparse
         raise _no_numbers("sparse columns", where, name)
     if is_frame(values):
@@ -184,8 +197,11 @@ def matrix(columns: Mapping[str, Any], names: Sequence[str], where: str) -> np.n
         if name not in columns:
             raise unknown_name(where, "column", name, columns)
     found = [numbers(columns[name], where, name) for name in names]
+    found = [column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in found]
+    if scalar := next((name for name, column in zip(names, found) if column.ndim != 1), None):
+        raise DataError(f"{where}: expected a list of values in {scalar!r}, got shape {np.shape(columns[scalar])}.")
     lengths = {name: column.shape for name, column in zip(names, found)}
-    if odd := next((n for n, shape in lengths.items() if len(shape) != 1 or shape != found[0].shape), None):
+    if odd := next((n for n, shape in lengths.items() if shape != found[0].shape), None):
         raise DataError(
             f"{where}: expected columns of equal length, got shape {tuple(lengths[odd])} in {odd!r} beside "
             f"{tuple(found[0].shape)} in {names[0]!r}."

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kan2.core.data import Columns, Dataset, as_dataset, in_order
+from kan2.core.data import Columns, Dataset, as_dataset
 from kan2.core.network import Network
-from kan2.core.tensors import is_default, open_table
+from kan2.core.order import as_network
+from kan2.core.tensors import is_default, open_table, to_tensor
 from kan2.errors import DataError, ShapeError, TrainingError
 from kan2.options import callables, flag, is_number, is_whole, listed, number, path, seed
 from kan2.tables.frames import named_columns
@@ -109,7 +109,7 @@ def check_the_rest(
         path("fit", "checkpoint", checkpoint, error=TrainingError)
     if residual is not None and not callable(residual):
         raise TrainingError(f"fit: expected residual as a function of the network, got {type(residual).__name__}.")
-    if (is_number(validation) or isinstance(validation, bool | str)) and not (
+    if (is_number(validation) or isinstance(validation, bool)) and not (
         is_number(validation) and 0 < float(validation) < 1
     ):
         raise DataError(
@@ -158,6 +158,7 @@ def adopt_names(work: Network, data: Dataset) -> Dataset:
     """
     spec = work.spec
     n_in = spec.layers[0].n_in
+    data = as_network(data, spec.inputs, spec.outputs, "fit", strict=False)
     if data.auxiliary and spec.auxiliary != data.auxiliary:
         if n_in != len(data.feature_names):
             raise ShapeError(
@@ -167,8 +168,6 @@ def adopt_names(work: Network, data: Dataset) -> Dataset:
         spec = replace(spec, inputs=data.inputs, features=data.feature_names, auxiliary=data.auxiliary)
         work.spec = spec
         return data
-    if not is_default(spec.inputs, "x"):
-        data = in_order(data, spec.inputs, "fit")
     if data.X.shape[1] != len(spec.inputs):
         raise ShapeError(
             f"fit: expected samples with {len(spec.inputs)} columns ({', '.join(spec.inputs)}), "
@@ -190,17 +189,7 @@ def weights(sample_weight: Any, data: Dataset) -> Tensor | None:
     """
     if sample_weight is None:
         return None
-    try:
-        # Complex tensors would lose their imaginary part in silence.
-        if isinstance(sample_weight, Tensor) and sample_weight.is_complex():
-            raise TypeError("complex numbers")
-        weight = torch.as_tensor(np.asarray(sample_weight, np.float64) if not isinstance(sample_weight, Tensor)
-                                 else sample_weight).to(data.y.device, torch.float64)  # fmt: skip
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ShapeError(
-            f"fit: expected {len(data)} non-negative sample weights, one a sample, got "
-            f"{type(sample_weight).__name__} ({error}). Pass a list or an array of numbers."
-        ) from None
+    weight = to_tensor(sample_weight, "fit: sample_weight").detach().to(data.y.device, torch.float64)
     if weight.shape != (len(data),):
         raise ShapeError(
             f"fit: expected {len(data)} non-negative sample weights, one a sample, got shape {tuple(weight.shape)}."
@@ -251,9 +240,16 @@ def split(
 
 def beside(data: Any, like: Dataset) -> Dataset:
     """Returns test or validation data with the columns of the training data."""
-    if not isinstance(data, Dataset | tuple | list | dict):
-        return as_dataset(data, like.inputs, like.outputs)
-    return in_order(as_dataset(data), like.inputs, "fit")
+    if isinstance(data, Dataset | tuple | list) or (isinstance(data, dict) and "train_input" in data):
+        held = as_network(as_dataset(data), like.inputs, like.outputs, "fit", strict=True)
+    else:
+        held = as_dataset(data, like.inputs, like.outputs)
+    if held.X.shape[1] != like.X.shape[1] or held.y.shape[1] != like.y.shape[1]:
+        raise ShapeError(
+            f"fit: expected test or validation data with {like.X.shape[1]} inputs and {like.y.shape[1]} outputs like "
+            f"the training data, got {held.X.shape[1]} and {held.y.shape[1]}."
+        )
+    return held
 
 
 def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:

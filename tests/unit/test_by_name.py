@@ -5,10 +5,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 import kan2
 from kan2 import Dataset, MultKAN
-from kan2.core.data import as_dataset, in_order
+from kan2.core.data import as_dataset
+from kan2.core.order import in_order
 from kan2.errors import DataError, DataWarning, Kan2Error, OptionError, ShapeError, UnknownNameError
 from kan2.estimators import KANClassifier, KANRegressor
 
@@ -185,3 +187,88 @@ def test_misspelt_options_are_refused_with_what_was_meant(model, call):
         call(model)
     assert issubclass(OptionError, TypeError)
     assert issubclass(OptionError, Kan2Error)
+
+
+XS = pd.DataFrame({"x2": X[:, 1], "x1": X[:, 0]})
+YS = pd.DataFrame({"v": X[:, 1] ** 2, "u": X[:, 0]})
+
+
+def test_columns_that_are_called_as_columns_without_names_go_by_name():
+    network = MultKAN([2, 1])
+    network.fit((X, TABLE.y), steps=10)
+    assert network.fit((XS, TABLE.y), steps=0).rmse == pytest.approx(network.fit((X, TABLE.y), steps=0).rmse)
+    expected = network.predict(X)
+    np.testing.assert_array_equal(network.predict(XS), expected)
+    scores = network.attribute((X, TABLE.y)).inputs
+    assert network.attribute((XS, TABLE.y)).inputs == pytest.approx(scores)
+    assert network.attribute(Dataset.of((XS, TABLE.y))).inputs == pytest.approx(scores)
+    crossed = MultKAN([2, 1], inputs=["x2", "x1"])
+    crossed.fit((X[:, ::-1], TABLE.y), steps=10)  # arrays go by position
+    np.testing.assert_allclose(crossed.predict(XS), expected, atol=1e-4)
+    history = network.fit((X, TABLE.y), test=(XS, TABLE.y), steps=0)
+    assert history.test_rmse == pytest.approx(history.rmse)
+
+
+def test_several_targets_go_by_name():
+    network = MultKAN([2, 2])
+    network.fit((X, YS[["u", "v"]]), steps=10)
+    assert network.spec.outputs == ("u", "v")
+    assert network.fit((X, YS), steps=0).rmse < 1e-4
+    whole = XS.assign(u=YS.u, v=YS.v)
+    assert network.fit(whole, target=["v", "u"], steps=0).rmse < 1e-4
+    assert network.fit((X, YS), test=(X, YS), steps=0).test_rmse < 1e-4
+    named = MultKAN([2, 2], outputs=["u", "v"])
+    named.fit(whole, target=["v", "u"], steps=10)
+    np.testing.assert_allclose(named.predict(whole), YS[["u", "v"]], atol=1e-4)
+    with pytest.raises(ShapeError, match="expected the targets u, v, got w, u"):
+        network.fit((X, YS.rename(columns={"v": "w"})))
+    regressor = KANRegressor(hidden=(), steps=10).fit(X, YS)
+    assert regressor.model_.spec.outputs == ("v", "u")
+
+
+def test_another_definition_keeps_the_columns_of_the_network():
+    network = MultKAN([3, 1])
+    network.fit(kan2.augment(TABLE, {"s": "a*`flow rate`"}, target="y"), steps=10)
+    network.fit(kan2.augment(SHUFFLED, {"s": "a + `flow rate`"}, names=["flow rate", "a"], target="y"), steps=0)
+    assert network.spec.inputs == ("a", "flow rate")
+
+
+@pytest.mark.parametrize("names", [["a", "a"], 5, [], [3], {"a", "y"}])
+def test_names_that_are_none_are_refused(names):
+    for call in (lambda: Dataset.of(TABLE, names, "y"), lambda: Dataset.of(TABLE, ["a"], names),
+                 lambda: KANRegressor().fit(TABLE, target=names)):  # fmt: skip
+        with pytest.raises((Kan2Error, TypeCheckError)):
+            call()
+
+
+@pytest.mark.parametrize("key", ["test_input", "test_imput"])
+def test_half_of_the_test_data_is_refused(key):
+    with pytest.raises(Kan2Error, match="test_input"):
+        as_dataset({"train_input": X, "train_label": TABLE.y, key: X})
+
+
+def test_test_data_of_another_width_are_refused():
+    for held in ({"test": (X, YS)}, {"validation": (X[:, :1], TABLE.y)}):
+        with pytest.raises(ShapeError, match="test or validation data with 2 inputs and 1 outputs"):
+            MultKAN([2, 1]).fit((X, TABLE.y), **held)
+
+
+def test_validation_may_be_a_file(path):
+    history = MultKAN([2, 1]).fit(TABLE, target="y", validation=path, test=path, steps=3)
+    assert history.test_rmse is not None
+
+
+@pytest.mark.parametrize("weight", [np.ones(60) * 1j, ["2"] * 60, np.ma.masked_greater(np.arange(60.0), 3)])
+def test_weights_that_are_no_numbers_are_refused(weight):
+    with pytest.raises(Kan2Error, match="sample_weight: expected numbers"):
+        MultKAN([2, 1]).fit((X, TABLE.y), sample_weight=weight)
+
+
+def test_views_that_run_backwards_and_tensors_with_gradients_are_read():
+    x, y = torch.tensor(X, requires_grad=True), torch.tensor(TABLE.y, requires_grad=True)
+    for data in ((X[::-1], TABLE.y[::-1]), (x, y), ({"a": x[:, 0], "b": x[:, 1]}, TABLE.y)):
+        MultKAN([2, 1]).fit(data, steps=2, sample_weight=np.ones(60)[::-1])
+    KANRegressor(hidden=(), steps=2).fit(X[::-1], TABLE.y.to_numpy()[::-1])
+    KANClassifier(hidden=(), steps=2).fit(X[::-1], (TABLE.y > 0).to_numpy()[::-1])
+    with pytest.raises(DataError, match="masked ones"):
+        KANClassifier().fit(X, np.ma.masked_greater(np.arange(60) % 2, 0))

@@ -170,3 +170,31 @@ def test_a_missing_column_is_named():
         matrix({"temperature": [1.0]}, ["temprature"], "X")
     with pytest.raises(DataError, match=r"columns of equal length, got shape \(3,\) in 'b' beside \(2,\) in 'a'"):
         matrix({"a": [1.0, 2], "b": [1.0, 2, 3]}, ["a", "b"], "X")
+
+
+def test_labels_of_other_kinds_are_refused():
+    labels = [[("q", ""), ("p", "")], [b"q", b"p"], [True, False], [DAY, STAMPS[0].date()], [sympy.Symbol("q"), "p"]]
+    for columns in labels:
+        with pytest.raises(DataError, match="names of columns that are text"):
+            named_columns(pd.DataFrame([[1.0, 2.0]], columns=pd.Index(columns, dtype=object)))
+
+
+def test_arrays_of_xarray_with_labels_have_names():
+    array = xr.DataArray(np.arange(4.0).reshape(2, 2), dims=("row", "column"), coords={"column": ["q", "p"]})
+    columns = named_columns(array)
+    assert columns is not None
+    assert {name: column.tolist() for name, column in columns.items()} == {"q": [0, 2], "p": [1, 3]}
+    beside = xr.Dataset({"y": ("i", [1.0, 2.0])}, coords={"p": ("i", [3.0, 4.0])})
+    assert list(named_columns(beside) or ()) == ["p", "y"]
+
+
+def test_streams_queries_columns_of_one_and_numbers_alone():
+    reader = pa.RecordBatchReader.from_batches(
+        pa.schema([("a", "f8"), ("y", "f8")]), [pa.record_batch({"a": [1.0, 2.0], "y": [1.0, 2.0]})]
+    )
+    assert len(Dataset.of(reader, target="y")) == 2
+    with pytest.raises(DataError, match=r"Call its \.collect\(\) first"):
+        Dataset.of(pl.LazyFrame({"a": [1.0]}), target="a")
+    np.testing.assert_array_equal(matrix({"a": np.ones((2, 1)), "b": [1, 2]}, ["a", "b"], "X"), [[1, 1], [1, 2]])
+    with pytest.raises(DataError, match=r"a list of values in 'a', got shape \(\)"):
+        matrix({"a": 1.0}, ["a"], "X")
