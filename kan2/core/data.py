@@ -163,21 +163,21 @@ def as_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | 
 
 def read_dataset(data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> Dataset:
     """Returns what `as_dataset` does, also where numbers are missing or infinite."""
-    names = None if names is None else different_names("data", "names", names)
-    if names == ():
+    wanted = None if names is None else different_names("data", "names", names)
+    if wanted == ():
         raise DataError("data: expected names of inputs, got an empty list. Leave it out to take all columns.")
     if isinstance(data, Dataset):
         _refuse_target(target, "a Dataset")
-        return data if names is None else replace(data, inputs=_as_many(names, len(data.inputs)), has_names=True)
+        return data if wanted is None else replace(data, inputs=_as_many(wanted, len(data.inputs)), has_names=True)
     if isinstance(data, Mapping) and {"train_input", "train_label"} & set(data):
         _refuse_target(target, "a dict with train_input")
-        return _of_dict(data, names)
+        return _of_dict(data, wanted)
     if isinstance(data, tuple | list) and len(data) == 2:
         _refuse_target(target, "a pair (X, y)")
-        return _of_pair(data[0], data[1], names, ("X", "y"))
+        return _of_pair(data[0], data[1], wanted, ("X", "y"))
     data = open_table(data)
     if is_frame(data):
-        return _of_table(data, names, target)
+        return _of_table(data, wanted, target)
     raise DataError(
         "data: expected (X, y), a Dataset, a dict with train_input, or a table with target=, got "
         f"{type(data).__name__}."
@@ -191,7 +191,7 @@ def _refuse_target(target: Columns | None, kind: str) -> None:
         )
 
 
-def _of_dict(data: Mapping[str, Any], names: Sequence[str] | None) -> Dataset:
+def _of_dict(data: Mapping[str, Any], names: tuple[str, ...] | None) -> Dataset:
     if missing := [key for key in ("train_input", "train_label") if key not in data]:
         raise DataError(
             f"data: expected a dict with train_input and train_label, got the keys {', '.join(map(str, data))} "
@@ -253,7 +253,7 @@ def _of_pair(
     return Dataset(X, Y, inputs, outputs, has_names=columns is not None or names is not None)
 
 
-def _of_table(table: Any, names: Sequence[str] | None, target: Columns | None) -> Dataset:
+def _of_table(table: Any, names: tuple[str, ...] | None, target: Columns | None) -> Dataset:
     columns = named_columns(table)
     if columns is None:
         raise DataError("data: expected a table with names of columns, got one without. Pass (X, y) instead.")
