@@ -5,16 +5,17 @@ replaces its splines by functions. Every other attempt starts from one node fewe
 where that was a single node that no function was found for, from nodes of the other kind: a product is also a sum of
 logarithms, but what reads the sum is a function of an exponential, for which no library may have a name. An attempt
 has succeeded when no spline is left, what is left of the targets is *noise*, either nothing at all or errors that do
-not resemble those of the nearest samples, and there are seven rows for each number that is not simple. If numbers are
-left that are not simple, a second success must confirm it; of both, the lower information criterion wins. Without
-success, the network with the lowest information criterion of all attempts is returned.
+not resemble those of the nearest samples, the formula explains more than the mean of the targets does, and there are
+seven rows for each number that is not simple. If numbers are left that are not simple, a second success must confirm
+it; of both, the lower information criterion wins. Without success, the network with the lowest information criterion of
+all attempts is returned.
 
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, log
 from typing import Any
 
 import torch
@@ -262,7 +263,16 @@ def _is_found(model: MultKAN, data: Dataset) -> bool:
     error = model(data.X) - data.y.to(model.like)
     if float(error.square().mean().sqrt()) <= EXACT * float(data.y.std(unbiased=False)):
         return len(data) > ROWS_A_NUMBER_EXACT * _n_free(model)
-    return len(data) >= ROWS_A_NUMBER * _n_free(model) and looks_like_noise(data.X, error)
+    if len(data) < ROWS_A_NUMBER * _n_free(model) or not _explains(error, data.y, _n_free(model)):
+        return False
+    return looks_like_noise(data.X, error)
+
+
+def _explains(error: Float[Tensor, "batch output"], y: Float[Tensor, "batch output"], n_numbers: int) -> bool:
+    # Whether the mean of the targets has a higher Bayesian information criterion, for every output. Targets that do not
+    # depend on the inputs, or that the network does not follow, leave errors that look like noise as well.
+    ratio = error.square().mean(0) / y.to(error).var(0, correction=0).clamp_min(1e-300)
+    return bool((len(y) * ratio.log() + max(1, n_numbers) * log(len(y)) < 0).all())
 
 
 def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batch output"]) -> bool:

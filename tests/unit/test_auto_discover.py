@@ -3,6 +3,7 @@
 import copy
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -139,3 +140,11 @@ def test_frequencies_of_bessel_functions_are_found():
     row = model.suggest_symbolic((0, 0, 0), library=["J0", "sin", "x"])[0]
     assert row.function == "J0"
     assert abs(row.affine[0]) == pytest.approx(20, rel=1e-3)
+
+
+def test_what_explains_no_more_than_the_mean_is_no_law():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (60, 1))
+    assert not kan2.discover((x, rng.standard_normal(60)), attempts=1).report.found
+    assert kan2.discover((x, np.full(60, 3.0)), attempts=1).report.found  # nothing is left
+    assert kan2.discover((x, 2 * x[:, 0] + 0.3 * rng.standard_normal(60)), attempts=1).report.found
