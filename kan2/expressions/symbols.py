@@ -1,7 +1,8 @@
 """Symbols of columns, whose names are whatever people wrote above them: `flow rate`, `x-y`, `1`.
 
 A name that is no word is printed in backquotes, and is written so in formulas, since `x-y` without them is a
-difference and `1` a number. Its symbol is otherwise one as any other, and equal to it.
+difference and `1` a number; so is a word that means something else there, as `pi` and `sin` do. Its symbol is otherwise
+one as any other, and equal to it.
 
 Reference: https://docs.sympy.org/latest/modules/printing.html
 """
@@ -13,6 +14,7 @@ import sympy
 
 from kan2.expressions.characters import NO_LETTERS
 from kan2.expressions.token import WORDS
+from kan2.expressions.words import means_else
 
 NAME = rf"(?:(?![{NO_LETTERS}])[^\W\d])(?:(?![{NO_LETTERS}])\w)*"
 """Pattern of the names that formulas take without backquotes."""
@@ -43,15 +45,19 @@ class QuotedSymbol(sympy.Symbol):
 
     def _latex(self, _printer: Any) -> str:
         special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", **{c: "\\" + c for c in "&%$#_{}"}}
-        return r"\text{`" + "".join(special.get(c, c) for c in self.name) + "'}"
+        return r"\text{`" + "".join(special.get(c, c) for c in self.name) + "'}"  # read back by kanpiler.latex
+
+
+# SymPy sorts the arguments of sums and products by the names of their classes: in one order, so that they are equal.
+QuotedSymbol.__name__ = "Symbol"
 
 
 def symbol(name: str) -> sympy.Symbol:
     """Returns the symbol of a column.
 
     Example:
-        >>> symbol("T"), 2 * symbol("x-y") ** 2
-        (T, 2*`x-y`**2)
+        >>> symbol("T"), 2 * symbol("x-y") ** 2, symbol("pi") + sympy.pi
+        (T, 2*`x-y`**2, `pi` + pi)
     """
     return sympy.Symbol(name) if _is_word(name) else QuotedSymbol(name)
 
@@ -67,4 +73,4 @@ def quoted(name: str) -> str:
 
 
 def _is_word(name: str) -> bool:
-    return re.fullmatch(NAME, name) is not None and name not in WORDS
+    return re.fullmatch(NAME, name) is not None and name not in WORDS and not means_else(name)
