@@ -25,7 +25,7 @@ def absolute_values(tokens: Sequence[Token], text: str) -> list[Token]:
         raise complain(text, bars[0].start, 1, "the bars | can be read in two ways. Write abs(...).")
     result: list[Token] = []
     levels: list[str] = []
-    for token in tokens:
+    for i, token in enumerate(tokens):
         if token.text == "(":
             levels.append("(")
         elif token.text == ")" and levels:
@@ -36,6 +36,9 @@ def absolute_values(tokens: Sequence[Token], text: str) -> list[Token]:
                 levels.pop()
                 result.append(Token("op", ")", token.start))
                 continue
+            after = tokens[i + 1].text if i + 1 < len(tokens) else ""
+            if len(bars) > 3 and after in _SIGNS and result and result[-1].ends_value:
+                raise complain(text, token.start, 1, "the bars | can be read in two ways. Write abs(...).")
             levels.append("|")
             result.append(Token("name", "abs", token.start, is_call=True))
             token = Token("op", "(", token.start)
@@ -50,7 +53,7 @@ def _kind(token: Token) -> str:
         return token.text
     if token.ends_value:
         return "value"
-    return "prefix" if token.text in _SIGNS or token.starts_value else "operator"
+    return "sign" if token.text in _SIGNS else "prefix" if token.starts_value else "operator"
 
 
 def readings(kinds: Iterable[str]) -> int:
@@ -58,7 +61,8 @@ def readings(kinds: Iterable[str]) -> int:
 
     Args:
         kinds: "|", "(" and ")" for every kind of brackets, "value" for what may stand before a closing bar, "prefix"
-            for what a value may begin with but not end, such as a sign, "operator" for what stands between values.
+            for what a value may begin with but not end, "sign" for + and -, of two values wherever they can be,
+            "operator" for what stands between values.
 
     Example:
         >>> readings("| value | value | value |".split()), readings("| value | operator | value |".split())
@@ -79,14 +83,14 @@ def readings(kinds: Iterable[str]) -> int:
         elif kind == "|":
             after: Counter[tuple[int, str]] = Counter()
             for (depth, before), number in ways.items():
-                after[depth + 1, "bar"] += number
+                after[depth + 1, "bar after value" if before == "value" else "bar"] += number
                 if depth and before == "value":
                     after[depth - 1, "value"] += number
             ways = after
         else:
             after = Counter()
             for (depth, before), number in ways.items():
-                if kind != "operator" or before != "bar":
+                if before not in {"operator": ("bar", "bar after value"), "sign": ("bar after value",)}.get(kind, ()):
                     after[depth, "value" if kind == "value" else "operator"] += number
             ways = after
     while outer:

@@ -19,7 +19,7 @@ from typing import Any
 import sympy
 
 from kan2.expressions.limits import time_left, time_limit
-from kan2.expressions.symbols import quoted, symbol
+from kan2.expressions.symbols import quoted, symbol, with_backquotes
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.tokens import MAX_DEPTH, tokenize
 from kan2.expressions.vocabulary import ARITIES, BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
@@ -73,7 +73,7 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
     try:
         # Whoever has set a limit around, as the compiler does, gives that much.
         with time_limit(SECONDS if time_left() == math.inf else math.inf):
-            return _Builder(text, names).parse()
+            return with_backquotes(_Builder(text, names).parse())
     except TimeoutError:
         raise ExpressionError(
             f"parse_expression: expected a formula that SymPy builds within {SECONDS:g} s, got one that takes longer. "

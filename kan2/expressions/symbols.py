@@ -19,6 +19,12 @@ from kan2.expressions.words import means_else
 NAME = rf"(?:(?![{NO_LETTERS}])[^\W\d])(?:(?![{NO_LETTERS}])\w)*"
 """Pattern of the names that formulas take without backquotes."""
 
+QUOTED = r"`(?:[^`]|``)+`"
+"""Pattern of a name in backquotes."""
+
+QUOTED_LATEX = r"\\text\s*\{`(?:\\textbackslash\{\}|\\[\^~]\{\}|\\[&%$#_{}]|[^\\{}])*'\}"
+r"""Pattern of the same in LaTeX: \text{`flow rate'}."""
+
 
 class QuotedSymbol(sympy.Symbol):
     """A symbol that prints in backquotes; equal to `sympy.Symbol` of the same name."""
@@ -45,7 +51,7 @@ class QuotedSymbol(sympy.Symbol):
 
     def _latex(self, _printer: Any) -> str:
         special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", **{c: "\\" + c for c in "&%$#_{}"}}
-        return r"\text{`" + "".join(special.get(c, c) for c in self.name) + "'}"  # read back by kanpiler.latex
+        return r"\text{`" + "".join(special.get(c, c) for c in self.name) + "'}"
 
 
 # SymPy sorts the arguments of sums and products by the names of their classes: in one order, so that they are equal.
@@ -70,6 +76,52 @@ def quoted(name: str) -> str:
         ('T', '`flow rate`')
     """
     return name if _is_word(name) else "`" + name.replace("`", "``") + "`"
+
+
+def with_backquotes(expression: Any) -> Any:
+    """Returns an expression in which every name that needs backquotes has them.
+
+    SymPy keeps what it has built, and hands out an expression over plain symbols of the same names where one was built
+    before. So parts are copied here, not built.
+
+    Example:
+        >>> with_backquotes(2 * sympy.Symbol("E") ** 2)
+        2*`E`**2
+    """
+    memo: dict[int, Any] = {}
+
+    def visit(node: Any) -> Any:
+        if id(node) not in memo:
+            memo[id(node)] = changed(node)
+        return memo[id(node)]
+
+    def changed(node: Any) -> Any:
+        if type(node) is sympy.Symbol:
+            return node if _is_word(node.name) or node != sympy.Symbol(node.name) else symbol(node.name)
+        args = tuple(map(visit, node.args))
+        if all(new is old for new, old in zip(args, node.args, strict=True)):
+            return node
+        copy: Any = object.__new__(type(node))
+        slots = {slot for kind in type(node).__mro__ for slot in getattr(kind, "__slots__", ())}
+        for name in slots | {*getattr(node, "__dict__", ())}:
+            if hasattr(node, name):
+                setattr(copy, name, getattr(node, name))
+        copy._args = args
+        return copy
+
+    return visit(expression)
+
+
+def name_of_latex(text: str) -> str:
+    r"""Returns a name in backquotes that stands in LaTeX, as it is written in formulas.
+
+    Example:
+        >>> name_of_latex(r"\text{`flow\_rate [\%]'}")
+        '`flow_rate [%]`'
+    """
+    inner = text[text.index("`") + 1 : -2]
+    inner = re.sub(r"\\textbackslash\{\}|\\([\^~])\{\}|\\(.)", lambda m: m[1] or m[2] or "\\", inner)
+    return "`" + inner.replace("`", "``") + "`"
 
 
 def _is_word(name: str) -> bool:

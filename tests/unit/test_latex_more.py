@@ -54,6 +54,7 @@ x, y = sympy.symbols("x y")
         (r"\left|x\right|y\left|z\right|", "abs(x)*y*abs(z)"),
         (r"\left|x|y|z\right|", "abs(x*abs(y)*z)"),
         (r"|x||y|", "abs(x)*abs(y)"),
+        (r"\sin|x| - |y||z|", "sin(abs(x)) - abs(y)*abs(z)"),
         (r"\left\{x + 1\right\} y", "(x + 1)*y"),
         (r"`flow rate` \cdot \alpha", "`flow rate`*alpha"),
     ],
@@ -87,6 +88,8 @@ def test_reads(latex, text):
         (r"\epsilon_1 + \varepsilon_2", "two letters"),
         (r"\text{if} x", "name"),
         (r"|x|y|z|\alpha", "two ways"),
+        (r"|x|y|+z|\alpha", "two ways"),
+        (r"\text{f}(x)", "unknown function"),
         (r"\log_1 x", "base"),
         (r"x_\mathrm{}", "subscript"),
     ],
@@ -99,7 +102,7 @@ def test_refused_with_a_remedy(latex, remedy):
 def test_declared_letters_are_variables():
     names = ["gamma", "Gamma", "zeta", "beta", "x", "d", "y"]
     assert parse_latex(r"\gamma(x + 1)", names) == sympy.Symbol("gamma") * (x + 1)
-    assert parse_latex(r"\Gamma(x) + \zeta(x)", names) == (sympy.Symbol("Gamma") + sympy.Symbol("zeta")) * x
+    assert parse_latex(r"\Gamma(x) + \zeta(x)", names) == sympy.Symbol("Gamma") * x + sympy.Symbol("zeta") * x
     assert parse_latex(r"\frac{dy}{dx}", names) == y / x
     phi, varphi = sympy.symbols("phi varphi")
     assert parse_latex(r"\phi\varphi", ["phi", "varphi"]) == phi * varphi
@@ -107,8 +110,8 @@ def test_declared_letters_are_variables():
     assert parse_latex(r"\text{flow rate}^2", ["flow rate"]) == sympy.Symbol("flow rate") ** 2
 
 
-NAMES = ["flow rate", "T [K]", "x_{1}", r"\alpha", "a`b", "`", "100%", "a^b~c", "pi", "E", "I", "sin", "it's", "p'", "$&#",
-         "a}b{", "`'}", "π", "x-y"]  # fmt: skip
+NAMES = ["flow rate", "T [K]", "x_{1}", r"\alpha", "a`b", "`", "100%", "a^b~c", "pi", "E", "I", "sin", "it's", "p'",
+         "$&#", "a}b{", "`'}", "π", "x-y"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,6 +132,28 @@ def test_products_with_quoted_symbols_are_those_with_plain_ones():
         assert symbol(name) * x == plain * x
         assert x + y + symbol(name) == x + y + plain
         assert (symbol(name) * x**2 + 1).diff(x) == 2 * plain * x
+
+
+def test_names_are_in_backquotes_whatever_was_built_before():
+    plain = sympy.Symbol("pi")
+    built = [
+        sympy.sin(plain) + 3 * plain**2 * x,
+        sympy.Max(plain, x * plain),
+        sympy.Piecewise((plain, plain > 0), (0, True)),
+    ]
+    for expression in built:
+        text = str(expression).replace("pi", "`pi`")
+        again = parse_expression(text)
+        assert str(again) == text
+        assert again == expression
+        assert hash(again) == hash(expression)
+        assert again.subs(plain, 2) == expression.subs(plain, 2)
+        assert (again + 1).diff(plain) == expression.diff(plain)
+    layer = kan2.LayerSpec(1, 1, numeric=(), terms=(kan2.SymbolicTerm(0, 0, "sin"), kan2.SymbolicTerm(0, 0, "x^2")))
+    model = kan2.MultKAN.from_spec(kan2.NetworkSpec((layer,), inputs=("pi",)))
+    assert (sympy.sin(plain) + plain**2).free_symbols == {plain}
+    assert str(model.symbolic_formula()) == "`pi`**2 + sin(`pi`)"
+    assert model.latex().count(r"\text{`pi'}") == 2
 
 
 def test_an_output_may_have_any_name():

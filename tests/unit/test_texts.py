@@ -410,9 +410,10 @@ def test_trees_know_names_in_every_spelling():
     assert treeconv.text.read("2*µ", ["µ"]) == 2 * sympy.Symbol("µ")
 
 
-OTHERS = ["pi", "π", "E", "I", "oo", "None", "nan", "Inf", "sin", "max", "log10", "sinx", "cos2x", "xπ", "x①", "ｘ", "𝑥",
-          "ѕіn", "True", "and", "e", "gamma", "beta", "zeta", "lambda", "S", "N", "Q", "O", "mod", "div", "in", "µ", "x₁",
-          "alpha", "i", "j", "d", "sum", "J0", "T", "k_B", "cost", "а", "₁x", "Abs", "abs", "Rational", "ℯ", "ℯx"]  # fmt: skip
+OTHERS = ["pi", "π", "E", "I", "oo", "None", "nan", "Inf", "sin", "max", "log10", "sinx", "cos2x", "xπ", "x①", "ｘ",
+          "𝑥", "ѕіn", "True", "and", "e", "gamma", "beta", "zeta", "lambda", "S", "N", "Q", "O", "mod", "div", "in",
+          "µ", "x₁", "alpha", "i", "j", "d", "sum", "J0", "T", "k_B", "cost", "а", "₁x",
+          "Abs", "abs", "Rational", "ℯ", "ℯx"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted({*OTHERS, *FUNCTIONS, *words.NOT_NUMBERS, *words.MEANT, *words.BETWEEN}))
@@ -490,12 +491,14 @@ def test_bars_and_bases_that_can_be_read_one_way():
     z = sympy.Symbol("z")
     assert parse_expression("|x||y|") == parse_expression("|x| |y|") == abs(x) * abs(y)
     assert parse_expression("|x|y + |z|") == abs(x) * y + abs(z)
+    assert parse_expression("|x| - |y||z| + |x|") == 2 * abs(x) - abs(y) * abs(z) - abs(x)
     assert parse_expression("||x| - |y||") == abs(abs(x) - abs(y))
     assert parse_expression("|x*|y|*z|") == abs(x * abs(y) * z)
     assert parse_expression("|x|*(|y|)*|z|") == abs(x) * abs(y) * abs(z)
     assert parse_expression("|x|*y*|z|") == abs(x) * y * abs(z)
     assert parse_expression("log(x, 1/2)") == sympy.log(x, half)
-    assert parse_expression("Heaviside(x, 1/2) + zeta(2, x) + log(8, 2)") == sympy.Heaviside(x, half) + sympy.zeta(2, x) + 3
+    expected = sympy.Heaviside(x, half) + sympy.zeta(2, x) + 3
+    assert parse_expression("Heaviside(x, 1/2) + zeta(2, x) + log(8, 2)") == expected
 
 
 def test_what_has_no_tensor_form_is_said_in_words():
