@@ -3,36 +3,47 @@ r"""LaTeX formulas: a grammar of its own for what stands in papers.
 The text is rewritten as a calculator-style formula, which `kan2.expressions.parse` reads; so what is allowed and how
 errors look is decided in one place. Understood are \frac, \sqrt[n]{}, powers, \left \right and |...|, functions with
 and without parentheses (`\sin 2x`, `\sin^2 x`, `\log_2 x`), Greek letters, \operatorname, subscripts (`x_1`,
-`E_{kin}`), \sum and \prod with whole-number limits, \int with limits and `\,dx`, \exp, `e^{...}`, \pi, \cdot, \times.
+`E_{kin}`, `k_\mathrm{B}`), \text and names in backquotes, \frac{d}{dx}, \sum and \prod with whole-number limits, \int
+with limits and `\,dx`, \exp, `e^{...}`, \pi, \cdot, \times. What could be read in two ways is refused: `3\frac12`,
+`|x|y|z|`, `\gamma(x)`, \phi beside \varphi.
 
 Reference: https://www.latex-project.org/help/documentation/
 """
 
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 import sympy
 
 from kan2.expressions.parse import MAX_DEPTH, MAX_TEXT, parse_expression
+from kan2.expressions.symbols import quoted
+from kan2.expressions.token import WORDS
 from kanpiler.errors import ParseError
+from kanpiler.latex_derivatives import Derivative, find_derivative
+from kanpiler.latex_names import TWO_READINGS, NameReader
+from kanpiler.latex_tokens import (
+    BRACKETS,
+    CLOSING,
+    FRACTIONS,
+    FUNCTIONS,
+    GREEK,
+    OPERATIONS,
+    TIMES,
+    UPRIGHT,
+    UPRIGHT_D,
+    is_list,
+    kind_of,
+)
 
-_GREEK = """
-alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon phi
-varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell
+_INVERTIBLE = """
+sin cos tan sec csc cot sinh cosh tanh sech csch coth
 """
-_FUNCTIONS = """
-sin cos tan sec csc cot sinh cosh tanh coth sech csch exp log ln arcsin arccos arctan arsinh arcosh artanh max min
-erf erfc sgn sign sinc
-"""
-_SPELLED = sorted({*_FUNCTIONS.split(), "mod"} - {"sec", "max", "min"}, key=len, reverse=True)
-_INVERSE = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh", "tanh": "atanh"}
-_BRACKETS = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil",
-             r"\lvert": r"\rvert"}  # fmt: skip
-_CLOSING = {")", "]", "}", r"\}", r"\rfloor", r"\rceil", r"\rvert"}
+_INVERSE = {name: f"a{name}" for name in _INVERTIBLE.split()}
+# Letters that are the names of functions too, in front of parentheses.
+_LETTERS = {"Gamma": "gamma", "zeta": "zeta", "beta": "beta", "gamma": ""}
+_PARENTHESES = {"(", "[", "{", r"\{"}
 _AROUND = {"|": "abs", r"\lvert": "abs", r"\lfloor": "floor", r"\lceil": "ceil"}
-_SPACE = {r"\,", r"\;", r"\!", r"\:", r"\ ", r"\quad", r"\qquad", "~", "&", r"\displaystyle", r"\limits", "$"}
-_TIMES = {r"\cdot", r"\times", "*", r"\ast"}
-_TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+\.?\d*|\.\d+|\s+|.", re.DOTALL)
 
 
 def parse_latex(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
@@ -40,8 +51,9 @@ def parse_latex(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
 
     Letters next to each other are a product, as LaTeX prints them: `xy` is x times y, unless `xy` is a declared name.
     Letters that spell a function, such as `cos x` without a backslash, are refused. `e^{...}` is the exponential
-    function, as papers and SymPy print it, and `\mathrm{e}` is Euler's number; a bare `e` or `E` is refused, and so is
-    `i`, unless they are declared. `\sqrt[3]{x}` is real for negative x.
+    function, as papers and SymPy print it, and so `e`, `E` and `\mathrm{e}` are Euler's number unless they are
+    declared; `i` is refused. `\sqrt[3]{x}` is real for negative x. `\frac{d}{dx}` differentiates the parentheses or the
+    one factor after it. `\Gamma(x)`, `\zeta(x)` and `\beta(x, y)` are functions where the letter is not declared.
 
     Args:
         text: the formula, with or without dollar signs.
@@ -67,29 +79,8 @@ def parse_latex(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
     return parse_expression(formula, names)
 
 
-class _Reader:
+class _Reader(NameReader):
     """A recursive-descent reader that writes calculator-style text, every product and parenthesis spelled out."""
-
-    def __init__(self, text: str, names: Sequence[str] | None) -> None:
-        tokens = [token for token in _TOKEN.findall(text) if not token.isspace() and token not in _SPACE]
-        self.tokens = [token for token in tokens if token not in (r"\left", r"\right", r"\big", r"\Big", r"\bigg")]
-        self.names = set(names or ())
-        self.longest = max(map(len, self.names), default=0)
-        self.bound: list[str] = []
-        self.position = self.depth = self.integrals = 0
-
-    @property
-    def token(self) -> str | None:
-        return self.tokens[self.position] if self.position < len(self.tokens) else None
-
-    def take(self, expected: str | None = None) -> str:
-        token = self.token
-        if token is None or (expected is not None and token != expected):
-            found = "the end of the text" if token is None else repr(token)
-            before = "".join(self.tokens[max(0, self.position - 8) : self.position])
-            raise ParseError(f"compile: expected {expected or 'more'!r} after {before!r}, got {found}.")
-        self.position += 1
-        return token
 
     def expression(self, end: str | None) -> str:
         """Reads sums up to a closing token, which it takes."""
@@ -117,7 +108,7 @@ class _Reader:
         """Reads a product."""
         result, is_divided = self.power(end), False
         while self.token is not None and self.token not in ("+", "-", ",", "=", "<", ">", r"\pm", end):
-            if self.token in _TIMES:
+            if self.token in TIMES:
                 is_divided = False
                 self.take()
                 result += "*" + self.power(end)
@@ -125,7 +116,7 @@ class _Reader:
                 self.take()
                 result += "/" + self.power(end)
                 is_divided = True
-            elif self.token in _CLOSING or self._is_differential():
+            elif self.token in CLOSING or self._is_differential():
                 break
             elif is_divided:
                 raise ParseError("compile: a product without \\cdot after / is ambiguous. Use \\frac or \\cdot.")
@@ -144,16 +135,19 @@ class _Reader:
             )
 
     def _is_differential(self) -> bool:
-        return self.token == "d" and self.integrals > 0 and self.position + 1 < len(self.tokens)
+        return self.token in ("d", UPRIGHT_D) and self.integrals > 0 and self.position + 1 < len(self.tokens)
 
     def power(self, end: str | None) -> str:
         """Reads a factor with its exponents."""
         if self.token in ("+", "-"):
             return f"({self.take()}{self.power(end)})"
+        letter = self.token
         base = self.atom()
         while self.token == "^":
             self.take()
             base = f"({base})**({self.argument('^')})"
+            if letter == r"\Gamma" and self.token == "(" and "Gamma" not in self.names:
+                self._refuse_letter("Gamma")
         if self.token == "!":
             self.take()
             base = f"factorial({base})"
@@ -170,6 +164,7 @@ class _Reader:
             if command == "^":
                 # LaTeX prints x^10 as x^1 followed by 0; nobody means that.
                 raise ParseError(f"compile: {self.token!r} after ^ needs braces: {{{self.token}}}.")
+            self.apart = {i + (len(self.token) - 1) * (i > self.position) for i in self.apart}
             self.tokens[self.position : self.position + 1] = list(self.token)
         return self.atom()
 
@@ -177,11 +172,14 @@ class _Reader:
         token = self.take()
         if token[0].isdigit() or token[0] == ".":
             return token
-        if token in _BRACKETS:
-            inner = self.expression(_BRACKETS[token])
+        if token in BRACKETS:
+            before = kind_of(self.tokens[self.position - 2]) if token == "|" and self.position > 1 else ""
+            if self.token in ("+", "-") and before in ("value", ")", "|") and self.tokens.count("|") > 3:
+                raise ParseError(TWO_READINGS)
+            inner = self.expression(BRACKETS[token])
             return f"{_AROUND.get(token, '')}({inner})"
-        if token == r"\frac" or token in (r"\dfrac", r"\tfrac"):
-            return f"(({self.argument()})/({self.argument()}))"
+        if token in FRACTIONS:
+            return self.fraction()
         if token == r"\sqrt":
             root = None
             if self.token == "[":
@@ -189,97 +187,121 @@ class _Reader:
                 root = self.expression("]")
             inner = self.argument()
             return f"sqrt({inner})" if root is None else f"root({inner},{root})"
-        if token in (r"\operatorname", r"\mathrm", r"\text", r"\mathit"):
-            word = self._word()
+        if token[0] == "`":
+            return token
+        if token.startswith(r"\text{"):
+            return self._text(token)
+        if token == UPRIGHT_D:
+            return self.name("d")
+        if token in UPRIGHT:
+            word = self.word()
             if token == r"\mathrm" and word == "e" and word not in self.names:
                 return "ℯ"
-            return self.function(word) if word in _FUNCTIONS.split() or self.token == "(" else self.name(word)
+            return self.function(word) if word in FUNCTIONS or self.token == "(" else self.name(word)
         if token in (r"\sum", r"\prod"):
             return self.finite_sum("Sum" if token == r"\sum" else "Product")
         if token == r"\int":
             return self.integral()
         if token.startswith("\\"):
             word = token[1:]
-            if word in _FUNCTIONS.split():
+            if word in FUNCTIONS:
                 return self.function(word)
             if word == "pi":
                 return "pi"
             if word == "infty":
                 return "oo"
-            if word in _GREEK.split():
-                return self.name(word.replace("var", "") if word not in self.names else word)
+            if word in GREEK:
+                return self.letter(word)
             raise ParseError(f"compile: unknown LaTeX command {token}.")
         if token.isalpha():
-            word = self._longest_name(token)
+            word = self.longest_name(token)
             if len(word) == 1:
-                self._check_spelling(token)
+                self.check_spelling(token)
             return self.name(word)
         raise ParseError(f"compile: expected a formula, got {token!r}.")
 
-    def _check_spelling(self, first: str) -> None:
-        """Refuses letters that spell a function, which LaTeX would print as a product."""
-        word = first
-        for token in self.tokens[self.position :]:
-            if not (len(token) == 1 and token.isalpha()):
-                break
-            word += token
-        spelled = next((f for f in _SPELLED if word.startswith(f)), None)
-        if spelled and not self.names.issuperset(spelled):
-            written = f"\\operatorname{{{spelled}}}(a, b)" if spelled == "mod" else f"\\{spelled}"
+    def letter(self, word: str) -> str:
+        """Reads a Greek letter, or the function that it is the name of."""
+        plain = word.replace("var", "") if word not in self.names else word
+        if self.letters.setdefault(plain, word) != word:
+            other = self.letters[plain]
             raise ParseError(
-                f"compile: {spelled!r} can be read in two ways. Write {written}, or \\cdot between letters."
+                f"compile: \\{other} and \\{word} are two letters, which are one name here. Use one of them, or "
+                f"declare both as inputs, {other} and {word}."
             )
-
-    def _longest_name(self, first: str) -> str:
-        """Takes several letters where together they are a declared name, as in `kb`."""
-        for length in range(min(self.longest, len(self.tokens) - self.position + 1), 1, -1):
-            word = first + "".join(self.tokens[self.position : self.position + length - 1])
-            if word in self.names:
-                self.position += length - 1
-                return word
-        return first
-
-    def _word(self) -> str:
-        self.take("{")
-        letters = []
-        while self.token != "}":
-            letters.append(self.take())
-        self.take("}")
-        word = "".join(letters)
-        if not word.isidentifier():
-            raise ParseError(f"compile: expected a name in \\operatorname, got {word!r}.")
-        return word
-
-    def name(self, word: str) -> str:
-        """Adds a subscript to a letter."""
-        if self.token == "_":
+        if word in _LETTERS and word not in self.names and self.token == "(":
+            if not _LETTERS[word] or self.position in self.apart:
+                self._refuse_letter(word)
             self.take()
-            subscript = self._subscript()
-            joined = [f"{word}_{subscript}", f"{word}{subscript}"]
-            word = next((name for name in joined if name in self.names), joined[0])
-        elif word == "e" and word not in self.names:
-            return "ℯ"
-        elif word == "i" and word not in self.names and word not in self.bound:
-            raise ParseError("compile: 'i' is not a real number. Declare it as an input to use it as a variable.")
-        return word
+            inner = self.expression(")")
+            if is_list(inner) != (word == "beta"):
+                self._refuse_letter(word)
+            return f"{_LETTERS[word]}({inner})"
+        return self.name(plain)
 
-    def _subscript(self) -> str:
-        if self.token == "{":
-            self.take()
-            parts = []
-            while self.token != "}":
-                part = self.take()
-                if part not in (r"\mathrm", r"\text", "{"):
-                    parts.append(part.lstrip("\\"))
-            self.take("}")
-            if self.token == "}":
-                self.take()
-            subscript = "".join(parts)
+    def _refuse_letter(self, word: str) -> NoReturn:
+        function = {"zeta": r"\zeta(...)", "beta": r"\beta(a, b)"}.get(word, r"\Gamma(...)")
+        raise ParseError(
+            f"compile: \\{word} before a parenthesis can be read in two ways. Write \\{word} \\cdot (...) for a "
+            f"product, {function} for the function, its power after it, or declare {word} as an input."
+        )
+
+    def _text(self, token: str) -> str:
+        r"""Reads \text{...}: a function, or a name, which may have spaces."""
+        word = " ".join(token[len(r"\text{") : -1].replace("~", " ").split())
+        if word not in self.names and (word in FUNCTIONS or (self.token == "(" and word.isidentifier())):
+            return self.function(word)
+        is_name = bool(word) and all(part.isidentifier() for part in word.split())
+        if word not in self.names and (not is_name or {*word.split()} & {*WORDS, "otherwise", "for"}):
+            raise ParseError(f"compile: expected a name in \\text, got {word!r}.")
+        if self.token == "_" and word.isidentifier():
+            return self.name(word)
+        return quoted(word)
+
+    # -- fractions -----------------------------------------------------------------------------------------------
+
+    def fraction(self) -> str:
+        r"""Reads what follows \frac: a quotient, or a derivative where both sides begin with a d."""
+        before = self.tokens[self.position - 2 : self.position - 1]
+        is_exponent = self.tokens[max(0, self.position - 3) : self.position - 2] in (["^"], ["_"])
+        found = find_derivative(self.tokens, self.position, self.names)
+        if found is not None:
+            return self.derivative(found)
+        above, under = self.argument(), self.argument()
+        if before and before[0][0].isdigit() and not is_exponent and above.isdigit() and under.isdigit():
+            raise ParseError(
+                rf"compile: {before[0]}\frac{{{above}}}{{{under}}} can be read in two ways. Write \cdot or + between "
+                "them."
+            )
+        return f"(({above})/({under}))"
+
+    def derivative(self, found: Derivative) -> str:
+        """Reads what is differentiated: the rest above the bar, or parentheses or one factor after the fraction."""
+        self.position = found.variable
+        variable = self.atom()
+        power = f"^{found.order}" if found.order > 1 else ""
+        written = rf"\frac{{d{power}}}{{d{variable}{power}}}(...)"
+        self.position = found.end if found.operand is None else found.operand
+        if found.operand is not None:
+            operand = self.expression("}")
+            self.position = found.end
+        elif self.token is None or self.token in CLOSING or self.token in OPERATIONS:
+            raise ParseError(f"compile: expected what is differentiated. Write {written}.")
         else:
-            subscript = self.take().lstrip("\\")
-        if not f"x{subscript}".isidentifier():
-            raise ParseError(f"compile: expected letters or digits as subscript, got {subscript!r}.")
-        return subscript
+            is_bracket = self.token in _PARENTHESES
+            operand = self.atom() if is_bracket else self.power(None)
+            ends = self.token is None or self.token in ("+", "-", ",", *CLOSING)
+            if self.token in ("^", "!") or not (ends or is_bracket):
+                raise ParseError(f"compile: what is differentiated can be read in two ways. Write {written}.")
+        if not re.search(rf"(?<!\w){re.escape(variable)}(?!\w)", operand):
+            inner = operand.strip("()")
+            raise ParseError(
+                f"compile: expected a formula of {variable} that is differentiated, got {inner}. Write {written}, and "
+                f"write {inner} out."
+            )
+        return f"diff(({operand}),{variable},{found.order})"
+
+    # -- functions -----------------------------------------------------------------------------------------------
 
     def function(self, word: str) -> str:
         """Reads a function: with parentheses, or everything up to the next sum sign, as in `\\sin 2 x`."""
@@ -291,9 +313,14 @@ class _Reader:
                 base = self.argument()
         if power in ("-1", "(-1)") and word in _INVERSE:
             name, power = _INVERSE[word], None
-        if self.token is not None and self.token in _BRACKETS:
+        elif power in ("-1", "(-1)"):
+            raise ParseError(
+                f"compile: \\{word}^{{-1}} can be read in two ways. Write \\frac{{1}}{{\\{word}(...)}} for the "
+                "reciprocal."
+            )
+        if self.token is not None and self.token in BRACKETS:
             token = self.take()
-            inner = f"{_AROUND.get(token, '')}({self.expression(_BRACKETS[token])})"
+            inner = f"{_AROUND.get(token, '')}({self.expression(BRACKETS[token])})"
             inner = inner[1:-1] if token not in _AROUND else inner
         else:
             inner = self._bare_argument()
@@ -302,8 +329,8 @@ class _Reader:
 
     def _bare_argument(self) -> str:
         factors = [self.power(None)]
-        stops = {"+", "-", ",", "=", "/", r"\div", "(", "|", *_CLOSING, *_TIMES}
-        while self.token is not None and self.token not in stops and self.token[1:] not in _FUNCTIONS.split():
+        stops = {"+", "-", ",", "=", "/", r"\div", "(", "|", *CLOSING, *TIMES}
+        while self.token is not None and self.token not in stops and self.token[1:] not in FUNCTIONS:
             if self._is_differential():
                 break
             self._check_numbers()
@@ -330,9 +357,9 @@ class _Reader:
         high = self.argument()
         self.integrals += 1
         parts = []
-        while self.token is not None and self.token != "d":
+        while self.token is not None and self.token not in ("d", UPRIGHT_D):
             parts.append(self.take() if self.token in ("+", "-") else self.term(None))
-        self.take("d")
+        self.take(UPRIGHT_D if self.token == UPRIGHT_D else "d")
         self.integrals -= 1
         variable = self.name(self.take().lstrip("\\"))
         return f"Integral({''.join(parts) or '1'},({variable},{low},{high}))"

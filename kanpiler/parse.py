@@ -15,10 +15,11 @@ from typing import Any
 import sympy
 
 from kan2.expressions.parse import ExpressionError, parse_expression
-from kan2.expressions.symbols import symbol
+from kan2.expressions.symbols import QUOTED, QUOTED_LATEX, name_of_latex, symbol
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
 
 _EQUATION = re.compile(r"\s*\$?\s*\\?([^\W\d]\w*?)(?:_\{(\w+)\})?\s*=(?!=)(.*)", re.DOTALL)
+_QUOTED_EQUATION = re.compile(rf"\s*\$?\s*({QUOTED}|{QUOTED_LATEX})\s*=(?!=)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,9 @@ def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[s
 
 def _split_equation(text: str) -> tuple[str, bool, str]:
     """Splits `y = formula`; comparisons inside a formula are left alone."""
+    if odd := _QUOTED_EQUATION.match(text):
+        name = odd[1] if odd[1][0] == "`" else name_of_latex(odd[1])
+        return name[1:-1].replace("``", "`"), True, odd[2]
     match = _EQUATION.match(text)
     if match is None:
         return "", False, text
@@ -143,7 +147,7 @@ def _split_equation(text: str) -> tuple[str, bool, str]:
 
 def _read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
     try:
-        if "\\" in text or "{" in text:
+        if re.search(r"[\\{]", re.sub(QUOTED, "", text)):
             from kanpiler.latex import parse_latex
 
             return parse_latex(text, names)

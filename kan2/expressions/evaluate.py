@@ -93,9 +93,22 @@ def evaluate(expression: sympy.Expr, values: Mapping[str, Tensor]) -> Tensor:
             return reduce(_MANY[node.func], [visit(argument) for argument in node.args])
         if node.func in _UNARY:
             return _UNARY[node.func](visit(node.args[0]))
-        raise UnknownNameError(f"evaluate: expected elementary functions, got {node.func} in {expression}.")
+        raise UnknownNameError(
+            f"evaluate: expected elementary functions of tensors, got {_in_words(node)}. Write it with "
+            f"{', '.join(sorted({f.__name__ for f in _UNARY}))}, powers, Max and Min."
+        )
 
     return visit(expression)
+
+
+def _in_words(node: Any) -> str:
+    text = str(node)
+    shown = text if len(text) <= 100 else text[:97] + "..."
+    if isinstance(node, sympy.logic.boolalg.Boolean):
+        return f"the condition {shown}"
+    kinds = {sympy.Sum: "a sum", sympy.Product: "a product", sympy.Integral: "an integral",
+             sympy.Derivative: "a derivative"}  # fmt: skip
+    return f"{kinds.get(node.func, node.func.__name__)} in {shown}"
 
 
 def real_number(value: Any) -> float:

@@ -19,10 +19,10 @@ from typing import Any
 import sympy
 
 from kan2.expressions.limits import time_left, time_limit
-from kan2.expressions.symbols import quoted, symbol
+from kan2.expressions.symbols import quoted, symbol, with_backquotes
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.tokens import MAX_DEPTH, tokenize
-from kan2.expressions.vocabulary import BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
+from kan2.expressions.vocabulary import ARITIES, BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
 
 __all__ = ["MAX_DEPTH", "MAX_TEXT", "ExpressionError", "parse_expression"]
 
@@ -38,7 +38,8 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
 
     Whole numbers and short decimals become exact rationals, other decimals keep their float64 value. Symbols carry no
     assumptions, so `sympy.Symbol("x")` substitutes for `x`. A declared name wins over a function or constant of that
-    name, so `E` or `gamma` may be variables. A name that is no word is written in backquotes: "2*`flow rate`".
+    name, so `E` or `gamma` may be variables. A name that is no word is written in backquotes: "2*`flow rate`"; so may
+    all others be, and "`pi`" is a variable wherever it stands.
 
     `E` is Euler's number, as SymPy prints it, and `e` a letter like all others; `e^x`, which most mean otherwise, is
     refused where `e` is not declared, as is any `e` beside declared names. Write `exp(x)`, `E` or `ℯ` for the number.
@@ -46,8 +47,9 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
     `cbrt(x)`, `root(x, n)` with an odd whole n, `∛x` and `³√x` are real for negative x. Powers, such as `x**(1/3)`, are
     principal values: not real, hence not a number, for negative x.
 
-    What could be read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1/2x`, `sinx`, a `%` for
-    percent, names that look the same, invisible characters.
+    What could be read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1/2x`, `sinx`, `|x|y|z|`, a
+    `%` for percent, names that look the same, invisible characters; so are conditions among numbers, as in `(x > 0)*x`,
+    arguments that a function does not take, and a base of a logarithm that is none.
 
     Args:
         text: the formula, in Python or calculator style, at most 20,000 characters.
@@ -71,7 +73,7 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
     try:
         # Whoever has set a limit around, as the compiler does, gives that much.
         with time_limit(SECONDS if time_left() == math.inf else math.inf):
-            return _Builder(text, names).parse()
+            return with_backquotes(_Builder(text, names).parse())
     except TimeoutError:
         raise ExpressionError(
             f"parse_expression: expected a formula that SymPy builds within {SECONDS:g} s, got one that takes longer. "
@@ -160,7 +162,7 @@ class _Builder:
         if token.kind == "quoted" and self.names is None:
             return symbol(name)
         if self.names and GREEK.get(name) in self.names:
-            return sympy.Symbol(GREEK[name])
+            return symbol(GREEK[name])
         if name in CONSTANTS and token.kind != "quoted":
             return CONSTANTS[name]
         if name == "oo" and self.bound:
@@ -175,29 +177,42 @@ class _Builder:
         return sympy.Symbol(name)
 
     def _build_UnaryOp(self, node: ast.UnaryOp, token: Token, depth: int) -> Any:
-        value = self.build(node.operand, depth)
-        if isinstance(node.op, ast.USub):
-            return -value
-        return sympy.Not(value) if isinstance(node.op, ast.Not) else +value
+        if isinstance(node.op, ast.Not):
+            return sympy.Not(self.build(node.operand, depth))
+        value = self.number(node.operand, depth)
+        return -value if isinstance(node.op, ast.USub) else value
 
     def _build_BinOp(self, node: ast.BinOp, token: Token, depth: int) -> Any:
         if isinstance(node.op, ast.Pow):
-            return _power(self, token, self.build(node.left, depth), self.build(node.right, depth))
+            return _power(self, token, self.number(node.left, depth), self.number(node.right, depth))
         if isinstance(node.op, ast.Mod):
-            return sympy.Mod(self.build(node.left, depth), self.build(node.right, depth))
+            return sympy.Mod(self.number(node.left, depth), self.number(node.right, depth))
         # A sum of a thousand terms is a thousand levels deep on its left side: walk down instead of recursing.
         first, second = (ast.Add, ast.Sub) if isinstance(node.op, ast.Add | ast.Sub) else (ast.Mult, ast.Div)
         if not isinstance(node.op, first | second):
             raise self.fail(token, f"expected + - * / ** ^ %, got {type(node.op).__name__}.")
-        terms: list[Any] = []
+        values: list[tuple[Any, bool]] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp) and isinstance(left.op, first | second):
-            value = self.build(left.right, depth)
-            inverse = isinstance(left.op, second)
-            terms.append(value if not inverse else -value if second is ast.Sub else 1 / value)
+            values.append((self.build(left.right, depth), isinstance(left.op, second)))
             left = left.left
-        terms.append(self.build(left, depth))
+        values.append((self.build(left, depth), False))
+        if second is ast.Div and any(_is_condition(value) for value, _ in values):
+            raise self.fail(token, _factor_remedy([value for value, _ in reversed(values)]))
+        terms = []
+        for value, inverse in values:
+            self.check_number(value, token)
+            terms.append(value if not inverse else -value if second is ast.Sub else 1 / value)
         return (sympy.Add if first is ast.Add else sympy.Mul)(*reversed(terms))
+
+    def number(self, node: ast.expr, depth: int) -> sympy.Expr:
+        """Builds what must be a number or a formula of one, not a condition."""
+        return self.check_number(self.build(node, depth), self.at.get(node.col_offset, self.tokens[0]))
+
+    def check_number(self, value: Any, token: Token) -> sympy.Expr:
+        if not isinstance(value, sympy.Expr):
+            raise self.fail(token, f"expected a number, got {_kind(value)}.")
+        return value
 
     def _build_Call(self, node: ast.Call, token: Token, depth: int) -> Any:
         if not token.is_call or node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
@@ -214,6 +229,7 @@ class _Builder:
             parts = limit if isinstance(limit, tuple) else (limit,)
             if not all(isinstance(part, sympy.Expr) for part in parts) or not parts[0].is_Symbol or len(parts) > 3:
                 raise self.fail(token, f"expected (variable, low, high) with numbers or formulas in {token.text}.")
+        _check_arguments(self, token, arguments)
         for value in arguments:
             _check_size(self, token, value)
             if token.text in ORDERED and getattr(value, "is_number", False) and not abs(value) <= MAX_ORDER:
@@ -224,7 +240,7 @@ class _Builder:
         return tuple(self.build(item, depth) for item in node.elts)
 
     def _build_Compare(self, node: ast.Compare, token: Token, depth: int) -> Any:
-        values = [self.build(item, depth) for item in [node.left, *node.comparators]]
+        values = [self.number(item, depth) for item in [node.left, *node.comparators]]
         pairs = zip(node.ops, values[:-1], values[1:], strict=True)
         return sympy.And(*(_RELATIONS[type(op)](left, right) for op, left, right in pairs))
 
@@ -233,7 +249,7 @@ class _Builder:
         return join(*(self.build(item, depth) for item in node.values))
 
     def _build_IfExp(self, node: ast.IfExp, token: Token, depth: int) -> Any:
-        test, yes, no = (self.build(item, depth) for item in (node.test, node.body, node.orelse))
+        test, yes, no = self.build(node.test, depth), self.number(node.body, depth), self.number(node.orelse, depth)
         return sympy.Piecewise((yes, test), (no, True))
 
 
@@ -251,6 +267,38 @@ def _kind(value: Any) -> str:
     if isinstance(value, tuple):
         return "values separated by commas (a tuple). Write numbers with a point, 3.5, and thousands as 1000"
     return f"the condition {value}. Write Piecewise((a, condition), (b, True)), or a - b to compare"
+
+
+def _is_condition(value: Any) -> bool:
+    return isinstance(value, sympy.logic.boolalg.Boolean) and not isinstance(value, sympy.Expr)
+
+
+def _factor_remedy(values: Sequence[Any]) -> str:
+    condition = next(value for value in values if _is_condition(value))
+    other = next((str(value) for value in values if isinstance(value, sympy.Expr)), "1")
+    return f"expected a number, got the condition {condition}. Write Piecewise(({other}, {condition}), (0, True))."
+
+
+def _check_arguments(builder: _Builder, token: Token, arguments: Sequence[Any]) -> None:
+    """Refuses what a function does not take: too many or too few arguments, conditions, a base that is none."""
+    name, n = token.text, len(arguments)
+    least, most = ARITIES[name]
+    if n < least or (most is not None and n > most):
+        wanted = f"at least {least}" if most is None else str(least) if least == most else f"{least} to {most}"
+        plural = "s" * ((most or least) > 1)
+        raise builder.fail(token, f"expected {wanted} argument{plural} in {name}, got {n}.")
+    is_special = name in BINDERS or name in ("Derivative", "diff")
+    for value in arguments[:1] if is_special else arguments:
+        if name == "Piecewise":
+            value = value[0] if isinstance(value, tuple) and value else value
+        elif isinstance(value, tuple):
+            continue
+        builder.check_number(value, token)
+    base = arguments[1] if name == "log" and n == 2 else None
+    if base is not None and base.is_number:
+        number = base.evalf(15)
+        if not (number.is_extended_real and number > 0 and number != 1 and float(number) != 1):
+            raise builder.fail(token, f"expected a positive base of the logarithm other than 1, got {base}.")
 
 
 def _number(builder: _Builder, token: Token) -> sympy.Expr:

@@ -9,10 +9,10 @@ References:
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
+from kan2.expressions.bars import absolute_values
 from kan2.expressions.characters import (
     LINE_ENDS,
     RAISED,
@@ -27,7 +27,7 @@ from kan2.expressions.characters import (
 from kan2.expressions.symbols import NAME
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, GREEK
-from kan2.expressions.words import BETWEEN, GLUED, NOT_NUMBERS, suggest
+from kan2.expressions.words import BETWEEN, GLUED, NOT_NUMBERS, strange_character, suggest
 
 MAX_DEPTH = 100
 
@@ -65,7 +65,7 @@ class _Tokenizer:
         self.line_ends = {i for i, character in enumerate(self.text) if character in LINE_ENDS}
 
     def tokens(self) -> list[Token]:
-        return self.multiply(self.bars(self.roots(self.cut())))
+        return self.multiply(absolute_values(self.roots(self.cut()), self.original))
 
     def fail(self, token: Token, message: str) -> ExpressionError:
         return complain(self.original, token.start, len(token.text), message)
@@ -199,8 +199,7 @@ class _Tokenizer:
 
     def split_name(self, word: str, start: int) -> list[Token]:
         """Reads a name; `πr` is a product, as π is a constant wherever it is not declared."""
-        strange = next((c for c in word if unicodedata.category(c) in ("No", "Nl") and not "₀" <= c <= "₉"), "")
-        strange = strange or (word[0] if "₀" <= word[0] <= "₉" else "")
+        strange = strange_character(word)
         if strange and word not in self.names:
             self.refuse(start + word.index(strange), 1, f"expected a formula, got the character {strange!r}. Write "
                                                         "plain digits.")  # fmt: skip
@@ -274,29 +273,6 @@ class _Tokenizer:
                 raise self.fail(token, "expected a root of one number or name, or of parentheses. Write √(...).")
             result += [*opened, argument, *closed]
             i += 1
-        return result
-
-    def bars(self, tokens: list[Token]) -> list[Token]:
-        """Turns |x| into abs(x): a bar closes when one is open at this level and a value stands before it."""
-        result: list[Token] = []
-        levels: list[str] = []
-        for token in tokens:
-            if token.text == "(":
-                levels.append("(")
-            elif token.text == ")" and levels:
-                if levels.pop() == "|":
-                    raise self.fail(token, "expected the closing | of an absolute value first.")
-            elif token.text == "|":
-                if levels and levels[-1] == "|" and result and result[-1].ends_value:
-                    levels.pop()
-                    result.append(Token("op", ")", token.start))
-                    continue
-                levels.append("|")
-                result.append(Token("name", "abs", token.start, is_call=True))
-                token = Token("op", "(", token.start)
-            result.append(token)
-        if "|" in levels:
-            raise ExpressionError("parse_expression: expected a closing |, got the end of the text. Or write abs(...).")
         return result
 
     def multiply(self, tokens: list[Token]) -> list[Token]:

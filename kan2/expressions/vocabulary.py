@@ -1,7 +1,7 @@
 """The words that formulas may use: functions by every name users give them, constants and Greek letters.
 
 `FUNCTIONS` maps a name to the SymPy callable it stands for. It is the whitelist of the text and LaTeX parsers: what is
-not in it cannot be called.
+not in it cannot be called. `ARITIES` says with how many arguments.
 
 Reference: https://docs.sympy.org/latest/modules/functions/index.html
 """
@@ -89,6 +89,26 @@ FUNCTIONS |= {
     "Y0": lambda x: sympy.bessely(0, x),
     "Y1": lambda x: sympy.bessely(1, x),
 }
+
+_TWO = """
+polygamma beta lowergamma uppergamma binomial besselj bessely besseli besselk jn yn elliptic_f legendre chebyshevt
+chebyshevu hermite laguerre Mod mod atan2 arctan2 hypot root expint
+"""
+_OTHER_ARITIES: dict[tuple[int, int | None], str] = {
+    (2, 2): _TWO,
+    (1, 2): "log Heaviside heaviside zeta LambertW lambertw elliptic_e ellipe Rational",
+    (2, 3): "elliptic_pi",
+    (3, 3): "gegenbauer assoc_legendre assoc_laguerre",
+    (4, 4): "jacobi",
+    (1, None): "Max max Min min Piecewise Derivative diff Integral integrate",
+    (2, None): "Sum sum Product prod",
+}
+ARITIES: dict[str, tuple[int, int | None]] = {
+    **dict.fromkeys(FUNCTIONS, (1, 1)),
+    **{name: arity for arity, names in _OTHER_ARITIES.items() for name in names.split()},
+}
+"""How many arguments a function takes, at least and at most (None: any number). SymPy takes more, such as `evaluate`,
+and fewer."""
 
 BINDERS = {"Integral", "integrate", "Sum", "sum", "Product", "prod"}
 """Functions whose second argument (variable, low, high) declares a variable of its own."""

@@ -4,9 +4,11 @@ Reference: the habits of calculators, Python and textbooks.
 """
 
 import re
+import unicodedata
 from difflib import get_close_matches
 
-from kan2.expressions.vocabulary import FUNCTIONS
+from kan2.expressions.characters import looks_of, plain_characters
+from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS
 
 BETWEEN = {
     "mod": "Write mod(a, b) or a % b",
@@ -37,6 +39,32 @@ MEANT = {
 GLUED = re.compile(
     r"(?:a?(?:sin|cos|tan)h?|arc(?:sin|cos|tan)|exp|log|ln|sqrt|cbrt|abs)(?=[0-9xyz])([0-9]*[A-Za-z]?)", re.ASCII
 )
+
+
+def strange_character(name: str) -> str:
+    """Returns the digit of a name that is none of its letters, as in x①, or empty text."""
+    strange = next((c for c in name if unicodedata.category(c) in ("No", "Nl") and not "₀" <= c <= "₉"), "")
+    return strange or (name[0] if "₀" <= name[0] <= "₉" else "")
+
+
+def means_else(name: str) -> bool:
+    """Says whether formulas read a name, where it is not declared, as something else than the variable, or refuse it.
+
+    Example:
+        >>> [name for name in ("pi", "E", "sin", "gamma", "nan", "e", "ｘ") if means_else(name)]
+        ['pi', 'E', 'sin', 'nan', 'ｘ']
+    """
+    if name in CONSTANTS or name == "I":
+        return True
+    if name in FUNCTIONS:
+        return name not in ALSO_VARIABLES
+    if name.lower() in NOT_NUMBERS or GLUED.fullmatch(name):
+        return True
+    if name.isascii():
+        return False
+    functions = FUNCTIONS.keys() - ALSO_VARIABLES
+    is_changed = "π" in name or plain_characters(name, ()) != name
+    return is_changed or bool(strange_character(name)) or not functions.isdisjoint(looks_of(name))
 
 
 def suggest(name: str) -> str:

@@ -19,7 +19,7 @@ from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.errors import FormulaError, named_options
 from kan2.expressions.constants import exact_form
-from kan2.expressions.symbols import symbol
+from kan2.expressions.symbols import symbol, with_backquotes
 from kan2.symbolic.curves import LARGEST_SHIFT, canonical
 from kan2.symbolic.shifts import is_round_shift
 from kan2.symbolic.verify import verified
@@ -65,6 +65,7 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         nodes = verified(model, nodes, lambda: formulas(model, as_computed=True))
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
+    nodes = [with_backquotes(node) for node in nodes]
     return nodes[0] if len(nodes) == 1 else nodes
 
 
@@ -151,7 +152,7 @@ def latex(model: Network, *, digits: int | None = None, simplify: bool = False, 
         nodes = formulas(model, forms, as_computed=True)
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
-    texts = [sympy.latex(node) for node in nodes]
+    texts = [sympy.latex(with_backquotes(node)) for node in nodes]
     return texts[0] if len(texts) == 1 else texts
 
 

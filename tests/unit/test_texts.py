@@ -13,12 +13,14 @@ import torch
 import kan2
 import kanpiler
 import treeconv.text
+from kan2.expressions import words
 from kan2.expressions.evaluate import evaluate
 from kan2.expressions.limits import time_left, time_limit
 from kan2.expressions.parse import ExpressionError, parse_expression
 from kan2.expressions.reference_values import reference_values
+from kan2.expressions.symbols import quoted, symbol
 from kan2.expressions.tokens import tokenize
-from kan2.expressions.vocabulary import FUNCTIONS
+from kan2.expressions.vocabulary import ARITIES, FUNCTIONS
 from kanpiler.latex import parse_latex
 from kanpiler.normalize import normalize
 from kanpiler.shared import Shared, parts_of, without_parts
@@ -406,3 +408,105 @@ def test_trees_refuse_hostile_text_in_time(text):
 
 def test_trees_know_names_in_every_spelling():
     assert treeconv.text.read("2*µ", ["µ"]) == 2 * sympy.Symbol("µ")
+
+
+OTHERS = ["pi", "π", "E", "I", "oo", "None", "nan", "Inf", "sin", "max", "log10", "sinx", "cos2x", "xπ", "x①", "ｘ",
+          "𝑥", "ѕіn", "True", "and", "e", "gamma", "beta", "zeta", "lambda", "S", "N", "Q", "O", "mod", "div", "in",
+          "µ", "x₁", "alpha", "i", "j", "d", "sum", "J0", "T", "k_B", "cost", "а", "₁x",
+          "Abs", "abs", "Rational", "ℯ", "ℯx"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted({*OTHERS, *FUNCTIONS, *words.NOT_NUMBERS, *words.MEANT, *words.BETWEEN}))
+def test_names_that_mean_something_else_are_in_backquotes(name):
+    try:
+        is_itself = parse_expression(name) == sympy.Symbol(name)
+    except ExpressionError:
+        is_itself = False
+    assert (quoted(name) == name) is is_itself
+    for names in (None, [name, "u"]):
+        assert parse_expression(f"2*`{name}` + u", names) == 2 * sympy.Symbol(name) + sympy.Symbol("u")
+    text = str(3 * symbol(name) + sympy.Symbol("u"))
+    assert parse_expression(text) == parse_expression(text, [name, "u"]) == 3 * sympy.Symbol(name) + sympy.Symbol("u")
+    assert str(parse_expression(text, [name, "u"])) == text
+
+
+def test_a_column_named_as_a_constant_stays_a_column():
+    layer = kan2.LayerSpec(2, 1, numeric=(), terms=(kan2.SymbolicTerm(0, 0, "x"), kan2.SymbolicTerm(0, 1, "x^2")))
+    for name in ("pi", "E", "sin", "None"):
+        model = kan2.MultKAN.from_spec(kan2.NetworkSpec((layer,), inputs=(name, "x")))
+        text = str(model.symbolic_formula())
+        assert f"`{name}`" in text
+        assert set(kanpiler.compile(text).spec.inputs) == {name, "x"}
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS])
+def test_wrong_numbers_of_arguments_are_refused(name):
+    least, most = ARITIES[name]
+    counts = [least - 1] if most is None else [least - 1, most + 1]
+    for count in counts:
+        with pytest.raises(ExpressionError, match=f"expected .* argument.* {name}, got {count}"):
+            parse_expression(f"{name}({', '.join(['x', 'y', 'z', 'u', 'v', 'w'][:count])})")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("sqrt(x, y)", "1 argument in sqrt, got 2"),
+        ("beta(x)", "2 arguments in beta, got 1"),
+        ("log(x, 0)", "base"),
+        ("log(x, 1)", "base"),
+        ("log(x, -2)", "base"),
+        ("log(x, 1.0)", "base"),
+        ("log(x, cos(pi))", "base"),
+        ("|x|y|z|", r"two ways.*abs\(...\)"),
+        ("2 + (|x|y|z + 1|)", r"two ways.*abs\(...\)"),
+        ("|x|y|+z|", r"two ways.*abs\(...\)"),
+        ("True*x", r"Piecewise\("),
+        ("x + True", r"Piecewise\("),
+        ("True + 1", r"Piecewise\("),
+        ("(x > 0)*x", r"Piecewise\(\(x, x > 0\), \(0, True\)\)"),
+        ("x*(x > 0)", r"Piecewise\(\(x, x > 0\), \(0, True\)\)"),
+        ("x/(y > 0)", r"Piecewise\("),
+        ("-(x > 0)", r"Piecewise\("),
+        ("+True", r"Piecewise\("),
+        ("x**(y > 0)", r"Piecewise\("),
+        ("(y > 0)**2", r"Piecewise\("),
+        ("(y > 0) % 2", r"Piecewise\("),
+        ("sin(True)", r"Piecewise\("),
+        ("max(x, x > 0)", r"Piecewise\("),
+        ("(x > 0) > 1", r"Piecewise\("),
+        ("Piecewise((True, x > 0), (0, True))", r"Piecewise\("),
+        ("x > 0 if x > 1 else 0", r"Piecewise\("),
+        ("(x, y)*2", "comma"),
+    ],
+)
+def test_arguments_that_are_none(text, remedy):
+    with pytest.raises(ExpressionError, match=remedy):
+        parse_expression(text)
+    with pytest.raises(kanpiler.CompileError, match=remedy):
+        kanpiler.compile(text)
+
+
+def test_bars_and_bases_that_can_be_read_one_way():
+    z = sympy.Symbol("z")
+    assert parse_expression("|x||y|") == parse_expression("|x| |y|") == abs(x) * abs(y)
+    assert parse_expression("|x|y + |z|") == abs(x) * y + abs(z)
+    assert parse_expression("|x| - |y||z| + |x|") == 2 * abs(x) - abs(y) * abs(z) - abs(x)
+    assert parse_expression("||x| - |y||") == abs(abs(x) - abs(y))
+    assert parse_expression("|x*|y|*z|") == abs(x * abs(y) * z)
+    assert parse_expression("|x|*(|y|)*|z|") == abs(x) * abs(y) * abs(z)
+    assert parse_expression("|x|*y*|z|") == abs(x) * y * abs(z)
+    assert parse_expression("log(x, 1/2)") == sympy.log(x, half)
+    expected = sympy.Heaviside(x, half) + sympy.zeta(2, x) + 3
+    assert parse_expression("Heaviside(x, 1/2) + zeta(2, x) + log(8, 2)") == expected
+
+
+def test_what_has_no_tensor_form_is_said_in_words():
+    table = ([[1.0], [2.0]], [1.0, 2.0])
+    with pytest.raises(kan2.Kan2Error, match=r"Piecewise\("):
+        kan2.augment(table, {"s": "p + True"}, names=["p"])
+    for text, word in (("Sum(p*i, (i, 1, 10**7))", "a sum"), ("Integral(t, (t, 0, p))", "an integral"),
+                       ("besselj(0, p)", "besselj"), ("p if p > 0 else 1", "Piecewise")):  # fmt: skip
+        with pytest.raises(kan2.Kan2Error, match=f"got {word}") as caught:
+            kan2.augment(table, {"s": text}, names=["p"])
+        assert "<class" not in str(caught.value)
