@@ -342,7 +342,7 @@ NO_TREES = ["x", 3, None, [], nx.DiGraph(), treeconv.Tree]
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("given", NO_TREES, ids=repr)
+@pytest.mark.parametrize("given", NO_TREES, ids=["text", "number", "none", "list", "graph", "class"])
 @pytest.mark.parametrize("verb", ["structure", "to_json", "plot", "to_graphviz", "skeleton", "compare"])
 def test_what_is_no_tree_is_refused_as_a_tree_error(verb, given):
     with pytest.raises(treeconv.TreeTypeError, match=f"{verb}: expected one tree") as caught:
