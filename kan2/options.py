@@ -6,18 +6,25 @@ as a plain Python one. NumPy's numbers count as numbers; True and False do not, 
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf, isfinite
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from math import inf, isfinite, log10
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from kan2.errors import DataError, Kan2Error, ShapeError, unknown_name
 
+if TYPE_CHECKING:
+    # Tables are read without it.
+    import torch
+
 Refusal = type[Kan2Error]
 LARGEST_SEED = 2**63 - 1
+
+# Sizes above these are slips, or fit into no memory: torch then fails with an overflow, or in the middle of its work.
+LARGEST_SIZE = 10**9  # rows, draws, points; edges of a layer, which have about ten numbers each
+LARGEST_LAYER = 10**6  # nodes of a layer, or factors of a product; an image of 224 x 224 in colours is 150,528 inputs
 
 
 def is_whole(value: Any, low: float = -inf, high: float = inf) -> bool:
@@ -66,6 +73,32 @@ def whole(
         return int(value)
     bounds = f" >= {low}" if high == inf else f" from {low} to {high}"
     raise error(f"{where}: expected {name} as a whole number{bounds}, got {_shown(value)}.{_then(remedy)}")
+
+
+def size(
+    where: str,
+    name: str,
+    value: Any,
+    low: int = 1,
+    high: int = LARGEST_SIZE,
+    *,
+    error: Refusal = DataError,
+) -> int:
+    """Returns a whole number that says how much of something is to be held in memory.
+
+    Example:
+        >>> size("get_fun", "n", 10**30, 2)
+        Traceback (most recent call last):
+        kan2.errors.DataError: get_fun: expected n as a whole number from 2 to 1,000,000,000, got 1e+30. Larger ones \
+are taken for slips.
+    """
+    value = whole(where, name, value, low, error=error)
+    if value <= high:
+        return value
+    raise error(
+        f"{where}: expected {name} as a whole number from {low} to {high:,}, got {_shown(value)}. Larger ones are "
+        "taken for slips."
+    )
 
 
 def number(
@@ -151,7 +184,9 @@ def text(where: str, name: str, value: Any, *, error: Refusal = DataError) -> st
     raise error(f"{where}: expected {name} as text, got {_shown(value)}.")
 
 
-def listed(where: str, name: str, value: Any, what: str, example: str, *, error: Refusal = DataError) -> list[Any]:
+def listed(
+    where: str, name: str, value: Any, what: str, example: str, *, in_order: bool = False, error: Refusal = DataError
+) -> list[Any]:
     """Returns the members of a list, a tuple or an array of one axis; a text is one thing, and no list.
 
     Args:
@@ -160,6 +195,7 @@ def listed(where: str, name: str, value: Any, what: str, example: str, *, error:
         value: what was given.
         what: what is listed, such as "names".
         example: how it is written, such as "['x', 'y']".
+        in_order: whether the order decides, so that a set is refused: its order is chance.
         error: class of the refusal.
 
     Example:
@@ -167,6 +203,11 @@ def listed(where: str, name: str, value: Any, what: str, example: str, *, error:
         Traceback (most recent call last):
         kan2.errors.DataError: prune_input: expected active as a list of features, got 'x'. Pass active=['x'].
     """
+    if in_order and isinstance(value, Set):
+        raise error(
+            f"{where}: expected {name} as a list of {what}, whose order decides, got {_shown(value)}, a "
+            f"{type(value).__name__}. Pass a list, such as {name}={example}."
+        )
     is_list = isinstance(value, Sequence | set | frozenset | range) and not isinstance(value, str | bytes)
     if is_list or (isinstance(value, np.ndarray) and value.ndim > 0):
         return list(value)
@@ -176,6 +217,8 @@ def listed(where: str, name: str, value: Any, what: str, example: str, *, error:
 def names(where: str, name: str, value: Any, n: int | None = None, *, error: Refusal = DataError) -> tuple[str, ...]:
     """Returns a list of names, n where that is given.
 
+    Sets are refused, since their order is another one in every run, and with it that of the columns.
+
     Raises:
         ShapeError: there are not n.
 
@@ -183,7 +226,7 @@ def names(where: str, name: str, value: Any, n: int | None = None, *, error: Ref
         >>> names("plot", "in_vars", ["a", "b"], 2)
         ('a', 'b')
     """
-    members = listed(where, name, value, "names", "['a', 'b']", error=error)
+    members = listed(where, name, value, "names", _example(value), in_order=True, error=error)
     for member in members:
         if not isinstance(member, str):
             raise error(f"{where}: expected {name} as a list of names, got {_shown(member)} in it. Pass text.")
@@ -266,7 +309,7 @@ def network(where: str, model: Any, *, error: Refusal = DataError) -> None:
         raise error(f"{where}: expected a network, such as a MultKAN, got {_shown(model)}.")
 
 
-def dtype(where: str, value: Any, *, error: Refusal = DataError) -> torch.dtype:
+def dtype(where: str, value: Any, *, error: Refusal = DataError) -> "torch.dtype":
     """Returns a floating-point type of torch.
 
     Example:
@@ -274,18 +317,22 @@ def dtype(where: str, value: Any, *, error: Refusal = DataError) -> torch.dtype:
         Traceback (most recent call last):
         kan2.errors.DataError: MultKAN: expected dtype as torch.float64 or torch.float32, got 'float64'.
     """
+    import torch
+
     if isinstance(value, torch.dtype) and value.is_floating_point:
         return value
     raise error(f"{where}: expected dtype as torch.float64 or torch.float32, got {_shown(value)}.")
 
 
-def device(where: str, value: Any, *, error: Refusal = DataError) -> torch.device | None:
+def device(where: str, value: Any, *, error: Refusal = DataError) -> "torch.device | None":
     """Returns a device that is there; None for None.
 
     Example:
         >>> device("MultKAN", "cpu")
         device(type='cpu')
     """
+    import torch
+
     if value is None:
         return None
     try:
@@ -305,10 +352,25 @@ def device(where: str, value: Any, *, error: Refusal = DataError) -> torch.devic
     return found
 
 
+def _example(value: Any) -> str:
+    # The members of a set as a list; of a view of a dict in the order of the dict.
+    if not isinstance(value, Set) or not 1 <= len(value) <= 5 or not all(isinstance(name, str) for name in value):
+        return "['a', 'b']"
+    return str(sorted(value) if isinstance(value, set | frozenset) else list(value))
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, Integral) and not isinstance(value, bool | np.bool_) and abs(int(value)) >= 10**20:
+        # Python refuses to write more than some thousand digits.
+        return f"{'-' if value < 0 else ''}{_power(abs(int(value)))}"
     # Arrays and networks are long.
     shown = repr(value)
     return shown if len(shown) <= 80 and "\n" not in shown else f"an object of type {type(value).__name__}"
+
+
+def _power(value: int) -> str:
+    exponent = int(log10(value))
+    return f"{10 ** (log10(value) - exponent):.3g}e+{exponent}"
 
 
 def _then(remedy: str) -> str:

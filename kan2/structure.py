@@ -23,10 +23,10 @@ from kan2.core.spec import BasisSpec, LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.core.verbs import verb
 from kan2.errors import DataError, SpecError, check_options, named_options
 from kan2.interrupts import Interruptible
+from kan2.options import LARGEST_LAYER, size
 from kan2.options import dtype as checked_dtype
 from kan2.options import names as checked_names
 from kan2.options import seed as checked_seed
-from kan2.options import whole
 from kan2.training.fit import fit
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
@@ -199,7 +199,7 @@ def from_tree(
         raise SpecError("from_tree: expected a tree made by treeconv.convert, got another graph.")
     if not isinstance(separable, str) or separable not in ("sum", "product"):
         raise SpecError(f"from_tree: expected separable='sum' or 'product', got {separable!r}.")
-    hidden = None if hidden is None else whole("from_tree", "hidden", hidden, 1, 100_000, error=SpecError)
+    hidden = None if hidden is None else size("from_tree", "hidden", hidden, 1, LARGEST_LAYER, error=SpecError)
     seed = checked_seed("from_tree", seed, error=SpecError)
     dtype = checked_dtype("from_tree", dtype, error=SpecError)
     basis = BasisSpec(grid=grid, k=k)

@@ -16,6 +16,7 @@ from treeconv.errors import ExpressionError as ExpressionError
 from treeconv.errors import OptionError as OptionError
 from treeconv.errors import SampleError as SampleError
 from treeconv.errors import TreeError as TreeError
+from treeconv.errors import TreeTypeError as TreeTypeError
 from treeconv.hypotheses import additive_separability as additive_separability
 from treeconv.hypotheses import find_groups as find_groups
 from treeconv.hypotheses import generalised_separability as generalised_separability

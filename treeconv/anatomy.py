@@ -26,7 +26,7 @@ import torch
 
 from treeconv.calibration import Evidence, judge
 from treeconv.derivatives import Array
-from treeconv.errors import TreeError, named_options
+from treeconv.errors import TreeError, TreeTypeError, named_options
 from treeconv.subject import number
 
 N_SHUFFLES = 20
@@ -127,7 +127,7 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
         The modules, with evidence. A single output neuron is left out: it would tie all modules together.
 
     Raises:
-        TypeError: If the model is none of these.
+        TreeTypeError: If the model is none of these.
         TreeError: If the strengths are negative or do not fit together.
 
     Example:
@@ -142,7 +142,7 @@ def anatomy(model: Any, names: Sequence[str] | None = None, *, x: Any = None, th
     elif isinstance(model, Sequence) and model and not isinstance(model, str):
         strengths = [np.asarray(s, dtype=float) for s in model]
     else:
-        raise TypeError(
+        raise TreeTypeError(
             f"anatomy: expected a torch module or a list of arrays, got {type(model).__name__}. Pass an MLP."
         )
     if any(s.ndim != 2 or (s < 0).any() for s in strengths) or not _follow(strengths):

@@ -238,7 +238,7 @@ def convert(
 
     Raises:
         KeyboardInterrupt: Ctrl-C came before the first node was known.
-        TypeError: If `f` cannot be called.
+        TreeTypeError: If `f` cannot be called.
         SampleError: If samples, names, targets, errors and outputs do not fit together.
         ExpressionError: If a SymPy expression has other symbols than the names.
 

@@ -25,7 +25,7 @@ import sympy as sp
 import torch
 from numpy.typing import NDArray
 
-from treeconv.errors import ExpressionError, SampleError, TreeError
+from treeconv.errors import ExpressionError, SampleError, TreeError, TreeTypeError
 
 Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
         The functions, one an output column.
 
     Raises:
-        TypeError: If `f` is nothing that can be called.
+        TreeTypeError: If `f` is nothing that can be called.
         SampleError: If `f` cannot be called with samples, or its answer does not have one row a sample.
         ExpressionError: If a SymPy expression has other symbols than the names.
 
@@ -96,7 +96,7 @@ def as_functions(f: Any, x: Array, names: Sequence[str] | None = None) -> list[F
     if hasattr(f, "predict") and not isinstance(f, torch.nn.Module | type):
         return _differences(_numpy_call(_predictor(f)), x, learned=True)
     if not callable(f) or isinstance(f, type):
-        raise TypeError(
+        raise TreeTypeError(
             f"convert: expected a callable, a model with predict, or a SymPy expression, got {_describe(f)}. "
             "Pass a function that maps samples (batch, n) to outputs (batch,)."
         )

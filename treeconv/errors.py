@@ -1,7 +1,7 @@
 """Refusals of treeconv: each says where, what was expected, what came, and what to do.
 
 All derive from `TreeError`, which is a `ValueError`, so code that knows nothing of treeconv can catch them too. What is
-of the wrong type altogether (a class in place of a model, a list in place of a tree) is a `TypeError`.
+of the wrong type altogether (a class in place of a model, a list in place of a tree) is a `TypeError` as well.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,10 @@ class SampleError(TreeError):
 
 class ExpressionError(TreeError):
     """An expression is not arithmetic in the names of the inputs."""
+
+
+class TreeTypeError(TreeError, TypeError):
+    """What is given is of another type altogether: no tree, no model, or nothing that can be called."""
 
 
 class OptionError(TreeError, TypeError):

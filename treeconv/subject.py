@@ -71,7 +71,7 @@ class Subject:
             The record.
 
         Raises:
-            TypeError: If `f` cannot be called.
+            TreeTypeError: If `f` cannot be called.
             SampleError: If samples, names, targets, errors and outputs do not fit together.
 
         Example:

@@ -28,7 +28,7 @@ from typing import Any
 import networkx as nx
 
 from treeconv.checks import NoTreeError, read_tree
-from treeconv.errors import TreeError, named_options
+from treeconv.errors import TreeError, TreeTypeError, named_options
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
 GRAPH_KEYS = ("root", "names", "irrelevant", "output", "interrupted", "settings")
@@ -42,12 +42,12 @@ def as_tree(graph: Any, where: str) -> Tree:
         where: The function that was called, for the message.
 
     Raises:
-        TypeError: If it is something else.
+        TreeTypeError: If it is something else.
     """
     if isinstance(graph, nx.DiGraph) and {"root", "names", "irrelevant"} <= set(graph.graph):
         return graph if isinstance(graph, Tree) else Tree(graph)
     what = f"a list of {len(graph)}" if isinstance(graph, list) else f"a {type(graph).__name__}"
-    raise TypeError(
+    raise TreeTypeError(
         f"{where}: expected one tree made by treeconv.convert, got {what}. Several outputs have one tree each."
     )
 
@@ -95,6 +95,10 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
     Returns:
         The name of an input, or (kind, frozenset of the structures of the children).
 
+    Raises:
+        TreeTypeError: If it is no tree.
+        TreeError: If the tree has no such node.
+
     Example:
         >>> import treeconv, torch
         >>> x = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
@@ -102,11 +106,19 @@ def structure(tree: nx.DiGraph, node: Any = None) -> Any:
         >>> structure(tree) == ("sum", frozenset({"c", ("product", frozenset({"a", "b"}))}))
         True
     """
-    node = as_tree(tree, "structure").graph["root"] if node is None else node
+    tree = as_tree(tree, "structure")
+    node = tree.graph["root"] if node is None else node
+    if node not in tree:  # so is what cannot be hashed
+        shown = ", ".join(map(repr, list(tree)[:10])) + (", ..." if len(tree) > 10 else "")
+        raise TreeError(f"structure: expected a node of the tree, one of {shown}, got {node!r:.80}.")
+    return _structure(tree, node)
+
+
+def _structure(tree: nx.DiGraph, node: Any) -> Any:
     kind = tree.nodes[node]["kind"]
     if kind == "input":
         return node
-    return kind, frozenset(structure(tree, child) for child in tree.predecessors(node))
+    return kind, frozenset(_structure(tree, child) for child in tree.predecessors(node))
 
 
 @named_options

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from kan2.core.layer import KANLayer
 from kan2.errors import ShapeError, SpecError, check_options, named_options
-from kan2.options import is_whole, whole
+from kan2.options import LARGEST_LAYER, is_whole, size
 
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
@@ -60,7 +60,8 @@ class KANConv2d(nn.Module):
         super().__init__()
         check_options("KANConv2d", options, KANLayer)
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
-        sizes = {name: whole("KANConv2d", name, value, error=SpecError) for name, value in sizes.items()}
+        for name, value in sizes.items():
+            sizes[name] = size("KANConv2d", name, value, 1, LARGEST_LAYER, error=SpecError)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups = sizes.values()
         self.kernel_size = _pair("kernel_size", kernel_size, 1)
         self.stride, self.dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
@@ -123,6 +124,9 @@ class KANConv2d(nn.Module):
 
 def _pair(name: str, value: int | tuple[int, int], smallest: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or not all(is_whole(n, smallest) for n in pair):
+    if len(pair) == 2 and all(is_whole(n, smallest) for n in pair):
+        for n in pair:
+            size("KANConv2d", name, n, smallest, LARGEST_LAYER, error=SpecError)
+    else:
         raise SpecError(f"KANConv2d: expected {name} of one or two integers >= {smallest}, got {value!r}.")
     return int(pair[0]), int(pair[1])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from kan2.core.bases.base import has_numbers, in_transform
 from kan2.core.edges import BasisEdges, SymbolicEdges
 from kan2.core.parts import apply_in_parts, in_parts, part_rows
 from kan2.core.spec import BasisSpec, LayerSpec
-from kan2.errors import ShapeError, SpecError, named_options
+from kan2.errors import DataError, ShapeError, SpecError, named_options
 
 AFFINES = {"subnode_scale": 1.0, "subnode_bias": 0.0, "node_scale": 1.0, "node_bias": 0.0}
 """The affines of a layer, with what leaves everything as it is."""
@@ -88,11 +89,16 @@ class KANLayer(nn.Module):
         grid_range = options.interval(where, "grid_range", grid_range, error=SpecError)
         dtype = None if dtype is None else options.dtype(where, dtype, error=SpecError)
         device = options.device(where, device, error=SpecError)
+        if isinstance(arities, Tensor):
+            arities = arities.tolist()
+        arities = options.listed(
+            where, "arities", arities, "numbers of factors", "(2, 3)", in_order=True, error=SpecError
+        )
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            options.whole(where, name, value, 1 if name == "in_features" or not arities else 0, error=SpecError)
+            low = 1 if name == "in_features" or not len(arities) else 0
+            options.size(where, name, value, low, options.LARGEST_LAYER, error=SpecError)
         if generator is not None and not isinstance(generator, torch.Generator):
             raise SpecError(f"KANLayer: expected generator as a torch.Generator, got {generator!r}.")
-        arities = options.listed(where, "arities", arities, "numbers of factors", "(2, 3)", error=SpecError)
         numeric = BasisSpec(kind=basis, grid=grid, k=k, base_fun=base_fun, outside=outside)
         spec = LayerSpec(in_features, out_features, tuple(arities), basis=numeric)
         self._build(spec, torch.empty(0, dtype=dtype, device=device), grid_range)
@@ -325,7 +331,8 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_3
         rows: how many rows are held at once, >= 1.
 
     Raises:
-        ShapeError: rows is smaller than one.
+        ShapeError: rows is smaller than one, or x has no rows.
+        DataError: the module cannot be called.
 
     Example:
         >>> layer = KANLayer(3, 2, generator=torch.Generator().manual_seed(0))
@@ -335,6 +342,10 @@ def chunked(module: nn.Module, x: Float[Tensor, "batch *rest"], rows: int = 16_3
     """
     if not options.is_whole(rows, 1):
         raise ShapeError(f"chunked: expected at least one row at a time, got rows={rows!r}.")
+    if not callable(module):
+        raise DataError(f"chunked: expected a module, such as a MultKAN, got {module!r:.80}.")
+    if not isinstance(x, Tensor | np.ndarray) or x.ndim == 0:
+        raise ShapeError(f"chunked: expected x as a tensor of rows, got {type(x).__name__}. Pass (batch, ...) numbers.")
     return module(x) if x.shape[0] <= rows else apply_in_parts(module, x, rows)
 
 

@@ -8,7 +8,6 @@ Reference: Liu et al., KAN (arXiv 2404.19756); KAN 2.0 (arXiv 2408.10205).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -16,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kan2.core.building import LayerValues as LayerValues
+from kan2.core.building import assign, check_spec, members
 from kan2.core.data import Columns, Dataset, as_dataset, finite_rows, read_dataset
 from kan2.core.features import compute_features
 from kan2.core.jets import Jet, jet, laplacian
@@ -26,7 +27,9 @@ from kan2.core.spec import NetworkSpec
 from kan2.core.straight_line import PARALLEL, evaluate
 from kan2.core.tensors import missing_column, open_table, to_tensor
 from kan2.core.trace import LayerTrace, Trace
-from kan2.errors import DataError, ShapeError, SpecError
+from kan2.errors import DataError, ShapeError, SpecError, named_options
+from kan2.options import device as checked_device
+from kan2.options import dtype as checked_dtype
 from kan2.options import number
 from kan2.options import seed as checked_seed
 from kan2.tables.frames import matrix, named_columns
@@ -43,25 +46,6 @@ if TYPE_CHECKING:
 
 else:
     LayerList = nn.ModuleList
-
-
-@dataclass(frozen=True)
-class LayerValues:
-    """The numbers of one symbolic layer, for `Network.from_values`; None stands for the identity.
-
-    Attributes:
-        affine: (term, 4), the numbers a, b, c, d of each term of the spec, in its order.
-        shape: (term,), the shape parameters; entries of functions without one are ignored.
-        subnode_scale, subnode_bias: (subnode,).
-        node_scale, node_bias: (node,).
-    """
-
-    affine: Any = None
-    shape: Any = None
-    subnode_scale: Any = None
-    subnode_bias: Any = None
-    node_scale: Any = None
-    node_bias: Any = None
 
 
 class Network(nn.Module):
@@ -87,16 +71,21 @@ class Network(nn.Module):
     """Strength of the smoothing of the last fit, see `kan2.training.smoothing`; copies keep it."""
 
     @classmethod
+    @named_options
     def from_spec(
         cls, spec: NetworkSpec, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
     ) -> Self:
         """Builds a network from its spec: zero splines, symbolic terms f(x), identity affines."""
+        check_spec("from_spec", spec)
+        dtype = checked_dtype("from_spec", dtype, error=SpecError)
+        device = checked_device("from_spec", device, error=SpecError)
         model = cls.__new__(cls)
         nn.Module.__init__(model)
         model._build(spec, torch.empty(0, dtype=dtype, device=device))
         return model
 
     @classmethod
+    @named_options
     def from_values(
         cls, spec: NetworkSpec, values: Sequence[LayerValues], *, dtype: torch.dtype = torch.float64
     ) -> Self:
@@ -104,21 +93,27 @@ class Network(nn.Module):
 
         Raises:
             ShapeError: a number of layers, terms or nodes disagrees with the spec.
+            SpecError: these are no spec, no values of layers, or no floating-point type.
         """
-        model = cls.from_spec(spec, dtype=dtype)
+        check_spec("from_values", spec)
+        values = members("from_values", "values", values, LayerValues)
+        model = cls.from_spec(spec, dtype=checked_dtype("from_values", dtype, error=SpecError))
         if len(values) != len(spec.layers):
             raise ShapeError(f"from_values: expected values of {len(spec.layers)} layers, got {len(values)}.")
         for i, (layer, given) in enumerate(zip(model.layers, values)):
             for name in ("subnode_scale", "subnode_bias", "node_scale", "node_bias"):
-                _assign(getattr(layer, name), getattr(given, name), f"from_values: layer {i}, {name}")
+                assign(getattr(layer, name), getattr(given, name), f"from_values: layer {i}, {name}")
             if layer.symbolic is not None:
-                _assign(layer.symbolic.affine, given.affine, f"from_values: layer {i}, affine")
-                _assign(layer.symbolic.shape, given.shape, f"from_values: layer {i}, shape")
+                assign(layer.symbolic.affine, given.affine, f"from_values: layer {i}, affine")
+                assign(layer.symbolic.shape, given.shape, f"from_values: layer {i}, shape")
         return model
 
     @classmethod
+    @named_options
     def from_layers(cls, spec: NetworkSpec, layers: Sequence[KANLayer]) -> Self:
         """Builds a network around given layers; their specs replace those of `spec`."""
+        check_spec("from_layers", spec)
+        layers = members("from_layers", "layers", layers, KANLayer)
         model = cls.__new__(cls)
         nn.Module.__init__(model)
         model.spec = spec.replace_layers([layer.spec for layer in layers])
@@ -144,6 +139,7 @@ class Network(nn.Module):
     def extra_repr(self) -> str:
         return f"width={self.width}, inputs={list(self.spec.inputs)}"
 
+    @named_options
     def reset_parameters(self, noise_scale: float = 0.1, seed: int = 0) -> None:
         """Draws new numeric activations in place, see `KANLayer.reset_parameters`.
 
@@ -318,10 +314,12 @@ class Network(nn.Module):
             nodes = outputs
         return Trace(tuple(records))
 
+    @named_options
     def jet(self, x: ArrayLike, order: int = 2) -> Jet:
         """Returns value, gradient, Hessian (and third derivatives) with respect to the inputs, see `kan2.jet`."""
         return jet(self, x, order)
 
+    @named_options
     def laplacian(self, x: ArrayLike) -> Float[Tensor, "batch output"]:
         """Returns the sum of second derivatives with respect to the inputs, see `kan2.laplacian`."""
         return laplacian(self, x)
@@ -377,13 +375,3 @@ class Network(nn.Module):
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 """The class of a network that a function is given and of the one that it makes from it."""
-
-
-def _assign(parameter: Tensor, values: Any, where: str) -> None:
-    if values is None:
-        return
-    values = to_tensor(values, where).detach().to(parameter)
-    if values.shape != parameter.shape:
-        raise ShapeError(f"{where}: expected shape {tuple(parameter.shape)}, got {tuple(values.shape)}.")
-    with torch.no_grad():
-        parameter.copy_(values)

@@ -97,11 +97,11 @@ def sample_function(
         (torch.Size([10, 2]), ('x', 'y'))
     """
     where = "sample_function"
-    n, n_test = options.whole(where, "n", n), options.whole(where, "n_test", n_test, 0)
+    n, n_test = options.size(where, "n", n), options.size(where, "n_test", n_test, 0)
     noise, seed = options.number(where, "noise", noise, 0), options.seed(where, seed)
     has_names = isinstance(ranges, Mapping)
     if not isinstance(ranges, Mapping):
-        ranges = options.listed(where, "ranges", ranges, "pairs (low, high)", "[(-1, 1)]")
+        ranges = options.listed(where, "ranges", ranges, "pairs (low, high)", "[(-1, 1)]", in_order=True)
         ranges = dict(zip(default_names("x", len(ranges)), ranges))
     if not ranges:
         raise DataError("sample_function: expected a range for each input, got none. Pass {'x': (-1, 1)}.")

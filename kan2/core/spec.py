@@ -21,7 +21,7 @@ from kan2.core.strict_json import JSONError, read_json
 from kan2.core.widths import default_names as default_names
 from kan2.core.widths import parse_width as parse_width
 from kan2.errors import EdgeError, SpecError, UnknownNameError, named_options
-from kan2.options import flag, is_number, is_whole, listed, text, whole
+from kan2.options import LARGEST_LAYER, flag, is_number, is_whole, listed, size, text, whole
 from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
 
@@ -124,8 +124,11 @@ class LayerSpec(_Shared):
 
     def __post_init__(self) -> None:
         for name, low in (("n_in", 1), ("n_sum", 0)):
-            object.__setattr__(self, name, whole("LayerSpec", name, getattr(self, name), low, error=SpecError))
-        arities = listed("LayerSpec", "arities", self.arities, "numbers of factors", "(2, 3)", error=SpecError)
+            n = size("LayerSpec", name, getattr(self, name), low, LARGEST_LAYER, error=SpecError)
+            object.__setattr__(self, name, n)
+        arities = listed(
+            "LayerSpec", "arities", self.arities, "numbers of factors", "(2, 3)", in_order=True, error=SpecError
+        )
         if not all(map(is_whole, arities)):
             raise SpecError(f"LayerSpec: expected arities as whole numbers >= 1, got {self.arities!r}.")
         object.__setattr__(self, "arities", tuple(map(int, arities)))
@@ -145,6 +148,9 @@ class LayerSpec(_Shared):
             )
         if any(a < 1 for a in self.arities):
             raise SpecError(f"LayerSpec: expected arities >= 1, got {self.arities}.")
+        n_subnodes = size("LayerSpec", "sums and factors", self.n_subnodes, 1, LARGEST_LAYER, error=SpecError)
+        if isinstance(self.numeric, str):
+            size("LayerSpec", "edges, sources times sums and factors,", n_subnodes * self.n_in, error=SpecError)
         pairs = [(t.target, t.source) for t in self.terms]
         if not isinstance(self.numeric, str) or self.numeric != "all":
             unique = tuple(sorted(_pairs(self.numeric)))

@@ -19,9 +19,10 @@ from kan2.core.strict_json import (
     string,
     wrong,
 )
+from kan2.options import LARGEST_LAYER
 
 FORMAT = 1
-MAX_NODES = 1_000_000
+MAX_NODES = LARGEST_LAYER
 """Nodes and subnodes of a layer that a text may name; where it names no inputs, so many names are made up at most."""
 
 _count = integer(0, MAX_NODES)

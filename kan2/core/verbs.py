@@ -5,6 +5,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 
+from kan2 import options as checks
 from kan2.errors import named_options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -14,19 +15,23 @@ def verb(function: F) -> F:
     """Lets a function (model, ..., data, ..., target) read tables, and refuses options that it does not have.
 
     `data` may be a frame or the path of a file, and `target` the names of its columns of targets; the function itself
-    gets samples in the usual forms, see `Network.given`, and no target.
+    gets samples in the usual forms, see `Network.given`, and no target. What is no network is refused first.
     """
-    place = list(signature(function).parameters).index("data")
+    parameters = list(signature(function).parameters)
+    place, first = parameters.index("data"), parameters[0]
     inner, title = named_options(function), function.__name__
 
     @wraps(function)
     def door(*args: Any, **options: Any) -> Any:
         target = options.pop("target", None)
+        model = args[0] if args else options.get(first, inner)
+        if model is inner:  # none is given, which the function itself says
+            return inner(*args, **options)
+        checks.network(title, model)
         if len(args) > place:
-            data = args[0].given(args[place], title, target)
+            data = model.given(args[place], title, target)
             args = (*args[:place], data, *args[place + 1 :])
         elif target is not None or options.get("data") is not None:
-            model = args[0] if args else options["model"]
             options["data"] = model.given(options.get("data"), title, target)
         return inner(*args, **options)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kan2.errors import SpecError
-from kan2.options import is_whole
+from kan2.options import LARGEST_LAYER, is_whole, size
 
 
 def default_names(stem: str, n: int) -> tuple[str, ...]:
@@ -51,6 +51,8 @@ def parse_width(
             raise SpecError(f"width: expected a number or [sums, products] at position {i}, got {entry!r}.")
         if sum(pair) == 0:
             raise SpecError(f"width: expected at least one node at position {i}, got {entry!r}.")
+        for n in pair:
+            size("width", f"each number of nodes at position {i}", n, 0, LARGEST_LAYER, error=SpecError)
         nodes.append((int(pair[0]), int(pair[1])))
     if nodes[0][1]:
         raise SpecError(f"width: expected only plain inputs at position 0, got {width[0]!r}.")
@@ -73,4 +75,6 @@ def parse_width(
         )
     if bad := [a for layer in arities for a in layer if not is_whole(a, 2)]:
         raise SpecError(f"mult_arity: expected integers >= 2, got {bad}.")
+    for a in (a for layer in arities for a in layer):
+        size("mult_arity", "each number of factors", a, 2, LARGEST_LAYER, error=SpecError)
     return [(n_sum, tuple(map(int, a))) for (n_sum, _), a in zip(nodes, arities)]

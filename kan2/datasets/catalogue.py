@@ -12,6 +12,7 @@ from html import escape
 import numpy as np
 import torch
 
+from kan2 import options
 from kan2.core.data import Dataset
 from kan2.core.samples import sample_function
 from kan2.datasets import feynman, knots
@@ -92,7 +93,7 @@ def names(group: str | None = None) -> tuple[str, ...]:
     everything += [*(f"dimensionless/{e.name}" for e in feynman.EQUATIONS), *FUNCTIONS]
     if group is None:
         return tuple(everything)
-    if group not in GROUPS:
+    if not isinstance(group, str) or group not in GROUPS:
         raise UnknownNameError(f"names: unknown group {group!r}. Known: {', '.join(GROUPS)}.")
     return tuple(
         name for name in everything if ("/" not in name if group == "measured" else name.startswith(group + "/"))
@@ -122,6 +123,8 @@ def load(name: str, n: int | None = None, *, n_test: int = 0, seed: int = 0, noi
         Dataset(50 samples, mu, Nn -> F)
     """
     name = _known(name, "load")
+    n, n_test = None if n is None else options.size("load", "n", n), options.size("load", "n_test", n_test, 0)
+    seed, noise = options.seed("load", seed), options.number("load", "noise", noise, 0)
     told = describe(name)
     if (function := _function(name)) is not None:
         data = sample_function(
@@ -138,7 +141,7 @@ def load(name: str, n: int | None = None, *, n_test: int = 0, seed: int = 0, noi
     columns = _columns(name)
     x, y = (np.stack([columns[c] for c in part], 1) for part in (told.inputs, told.outputs))
     if n is not None:
-        if not 1 <= n <= len(x):
+        if n > len(x):
             raise DataError(f"load: expected n from 1 to the {len(x)} rows of {name}, got {n}.")
         chosen = np.random.default_rng(seed).permutation(len(x))[:n]
         x, y = x[chosen], y[chosen]

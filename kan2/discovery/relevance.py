@@ -135,7 +135,7 @@ def relevance(
             f"relevance: expected at least {FEWEST} samples that count, 2 to samples/5 folds and 3 draws, got {n}, "
             f"{folds!r} folds, {draws!r} draws."
         )
-    folds, draws = int(folds), int(draws)
+    folds, draws = int(folds), options.size("relevance", "draws", draws, 3)
     generator = torch.Generator().manual_seed(seed)
     plain = not any(layer.spec.terms for layer in model.layers)
     with torch.no_grad():

@@ -23,8 +23,6 @@ from kan2.errors import EdgeError, named_options
 
 Pair = tuple[int, int]
 
-LARGEST_LAYER = 100_000  # nodes, or factors, that are taken for meant
-
 
 @named_options
 def expand_width(
@@ -61,9 +59,9 @@ def expand_width(
     """
     where = "expand_width"
     layer = check_hidden(model, layer, where)
-    n_nodes = options.whole(where, "n_nodes", n_nodes, 1, LARGEST_LAYER, error=EdgeError)
+    n_nodes = options.size(where, "n_nodes", n_nodes, 1, options.LARGEST_LAYER, error=EdgeError)
     sum_bool = options.flag(where, "sum_bool", sum_bool, error=EdgeError)
-    mult_arity = options.whole(where, "mult_arity", mult_arity, 2, LARGEST_LAYER, error=EdgeError)
+    mult_arity = options.size(where, "mult_arity", mult_arity, 2, options.LARGEST_LAYER, error=EdgeError)
     noise_scale = options.number(where, "noise_scale", noise_scale, 0, error=EdgeError)
     seed = options.seed(where, seed, error=EdgeError)
     layers = [copy.deepcopy(old) for old in model.layers]

@@ -12,7 +12,7 @@ from kan2.core.data import Columns
 from kan2.core.layer import KANLayer
 from kan2.core.network import Network
 from kan2.core.verbs import verb
-from kan2.options import network, whole
+from kan2.options import network, size
 from kan2.types import EdgeIndex
 
 N_SAMPLES = 256  # points that stand for data where there are none
@@ -90,7 +90,7 @@ def get_fun(
         [0.0, 1.0, 2.0]
     """
     network("get_fun", model)
-    n = whole("get_fun", "n", n, 2)
+    n = size("get_fun", "n", n, 2)
     edge = model.spec.check_edge(edge, "get_fun")
     index, row, source = edge
     x, y = layer_curves(model.layers[index], layer_inputs(model, data, "get_fun")[index], n)

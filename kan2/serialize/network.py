@@ -20,6 +20,7 @@ from kan2.core.spec import NetworkSpec
 from kan2.core.spec_json import network_fields, with_known_functions
 from kan2.core.strict_json import JSONError, list_of, read_json, string
 from kan2.errors import Kan2Error, OptionError, SerializationError, named_options
+from kan2.options import network as check_network
 from kan2.serialize import container, place
 from kan2.serialize.container import Entry, Header
 from kan2.serialize.layout import check_layout, check_numbers, check_types, dtype_of
@@ -42,7 +43,8 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
 
     Raises:
         FileError: there is no such folder, the path is no plain file or may not be written, or the disk is full.
-        SerializationError: a registered function cannot be written as a formula, or a number is not finite.
+        SerializationError: it is no network, a registered function cannot be written as a formula, or a number is not
+            finite.
 
     Example:
         >>> import tempfile
@@ -52,6 +54,7 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
         >>> MultKAN.load(path).width
         [[2, 0], [1, 0]]
     """
+    check_network("save", model, error=SerializationError)
     path = _path(path, "save")
     names = sorted({term.function for layer in model.spec.layers for term in layer.terms})
     own = [row for row in map(functions.get, names) if not is_built_in(row)]

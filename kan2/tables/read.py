@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from kan2 import options as checks
 from kan2.errors import DataError, named_options, unknown_name
 from kan2.tables._columnar import read_arrow, read_json, read_parquet, units_in_fields
 from kan2.tables._csv import read_text
@@ -86,8 +87,12 @@ def read(
         (Table(2 rows: t [s], x [m]), [1.5, 2.25], ('measured in May',))
     """
     options = _options(delimiter, decimal, encoding, comment, header, names, units)
-    if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
-        raise DataError(f"read: expected max_bytes >= 1, got {max_bytes!r}.")
+    max_bytes = None if max_bytes is None else checks.whole("read", "max_bytes", max_bytes)
+    format = None if format is None else checks.text("read", "format", format)
+    if columns is not None and not isinstance(columns, str):
+        columns = checks.listed("read", "columns", columns, "names", "['x', 'y']", in_order=True)
+        if bad := [name for name in columns if not (isinstance(name, str) or checks.is_whole(name))]:
+            raise DataError(f"read: expected columns as a list of names, got {bad[0]!r:.80} in it. Pass text.")
     if isinstance(source, Table):
         return source if columns is None else source.select(columns)
     if is_foreign(source):
@@ -167,16 +172,23 @@ def _options(
     units: bool,
 ) -> Options:
     if delimiter is not None:
-        given = delimiter
+        given = checks.text("read", "delimiter", delimiter)
         delimiter = _DELIMITERS.get(delimiter, delimiter)
-        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"' or ord(delimiter) > 127:
+        if len(delimiter) != 1 or delimiter in '\r\n"' or ord(delimiter) > 127:
             raise DataError(f"read: expected a delimiter of one character such as ',' or ';', got {given!r}.")
-    if decimal is not None and decimal not in (".", ","):
+    if decimal is not None and checks.text("read", "decimal", decimal) not in (".", ","):
         raise DataError(f"read: expected decimal '.' or ',', got {decimal!r}.")
     if decimal is not None and decimal == delimiter:
         raise DataError(f"read: expected another delimiter than the decimal sign, got {decimal!r} for both.")
     if isinstance(names, str):
         raise DataError(f"read: expected a list of names, got the text {names!r}. Pass [{names!r}].")
+    names = None if names is None else checks.names("read", "names", names)
     return Options(
-        delimiter, decimal, encoding, comment or "", header, None if names is None else tuple(map(str, names)), units
+        delimiter,
+        decimal,
+        None if encoding is None else checks.text("read", "encoding", encoding),
+        "" if comment is None else checks.text("read", "comment", comment),
+        None if header is None else checks.flag("read", "header", header),
+        names,
+        checks.flag("read", "units", units),
     )

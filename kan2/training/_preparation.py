@@ -253,10 +253,39 @@ def beside(data: Any, like: Dataset) -> Dataset:
 
 
 def read_loader(loader: DataLoader) -> tuple[Tensor, Tensor]:
-    """Returns all samples of a DataLoader."""
+    """Returns all samples of a DataLoader.
+
+    Raises:
+        DataError: a batch is no pair of tensors with the same number of rows, batches differ in their columns, or there
+            is none.
+    """
+
+    def refusal(got: str) -> DataError:
+        return DataError(
+            f"fit: expected a DataLoader of batches (X, y), two tensors with a sample in each row, got {got}. Make one "
+            "of TensorDataset(X, y), or pass (X, y)."
+        )
+
     # Making an iterator draws from torch's global generator, which is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        batches = [(x, y) for x, y in loader]
+        batches = list(loader)
+    for batch in batches:
+        # Not by unpacking: a tensor of two rows, a text and a dict would come apart as well.
+        if not isinstance(batch, tuple | list):
+            is_tensor = isinstance(batch, Tensor)
+            raise refusal("batches of X alone" if is_tensor else f"a batch of type {type(batch).__name__}")
+        if len(batch) != 2:
+            raise refusal(f"a batch of {len(batch)} members")
+        kinds = [type(part).__name__ for part in batch if not isinstance(part, Tensor)]
+        if kinds:
+            raise refusal(f"a batch with a {kinds[0]} in it")
+        shapes = [tuple(part.shape) for part in batch]
+        if not all(shapes) or shapes[0][0] != shapes[1][0]:
+            raise refusal(f"a batch of shapes {shapes[0]} and {shapes[1]}")
+        if [part.shape[1:] for part in batch] != [part.shape[1:] for part in batches[0]]:
+            raise refusal(f"batches of other columns than the first, {shapes[0]} and {shapes[1]}")
+    if not batches:
+        raise refusal("none")
     return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
 
 

@@ -128,7 +128,7 @@ def test_seeds_noise_and_tests():
     assert {tuple(row) for row in some.X.tolist()} <= rows
     for options, match in (
         ({"n": 32}, "from 1 to the 31 rows"),
-        ({"n": 0}, "from 1"),
+        ({"n": 0}, "n as a whole number >= 1"),
         ({"noise": 0.1}, "formulas alone"),
     ):
         with pytest.raises(DataError, match=match):

@@ -365,7 +365,7 @@ def test_an_option_that_is_none():
         ({"decimal": "x"}, r"expected decimal '\.' or ','"),
         ({"decimal": ",", "delimiter": ","}, "another delimiter than the decimal sign"),
         ({"names": ["p"]}, "expected 2 names for the columns"),
-        ({"max_bytes": 0}, "max_bytes >= 1"),
+        ({"max_bytes": 0}, "max_bytes as a whole number >= 1"),
     ):
         refused("a,b\n1,2\n", match, **options)
 

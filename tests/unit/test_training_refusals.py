@@ -186,3 +186,51 @@ def test_bad_residuals_are_refused_and_the_network_is_intact():
     with pytest.raises(ShapeError, match="weights of"):
         fit(model, residual=lambda net: net(x), residual_weights={"other": 1.0})
     assert same(before, state(model))
+
+
+class _Samples(torch.utils.data.Dataset):
+    """Eight samples, each what a function makes of its number."""
+
+    def __init__(self, sample):
+        self.sample = sample
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return self.sample(i)
+
+
+@pytest.mark.parametrize(
+    ("sample", "got"),
+    [
+        (lambda i: {"x": torch.ones(2), "y": torch.ones(1)}, "a batch of type dict"),
+        (lambda i: "a", "a batch of 2 members|a batch with a str in it"),
+        (lambda i: ("a", "b"), "a batch with a tuple in it"),
+        (lambda i: torch.ones(2), "batches of X alone"),
+        (lambda i: (torch.ones(2),), "a batch of 1 members"),
+        (lambda i: (torch.ones(2), torch.ones(1), torch.ones(1)), "a batch of 3 members"),
+        (lambda i: (torch.ones(2 + i // 2), torch.ones(1)), r"batches of other columns than the first, \(2, 3\) .*"),
+    ],
+    ids=["dict", "text", "texts", "X", "one", "three", "columns"],
+)
+def test_batches_that_are_no_pairs_are_refused(sample, got):
+    # Two samples a batch: a tensor of two rows must not come apart into X and y.
+    loader = torch.utils.data.DataLoader(_Samples(sample), batch_size=2)
+    model = MultKAN([2, 1])
+    before = state(model)
+    with pytest.raises(DataError, match=rf"fit: expected a DataLoader of batches \(X, y\), .* got ({got})"):
+        model.fit(loader, steps=1)
+    assert same(before, state(model))
+
+
+def test_loaders_without_samples_or_rows_are_refused():
+    for loader, got in (
+        (torch.utils.data.DataLoader([], batch_size=2), "none"),
+        (torch.utils.data.DataLoader(_Samples(lambda i: (torch.ones(2), torch.tensor(1.0))), batch_size=None),
+         r"a batch of shapes \(2,\) and \(\)"),
+        (torch.utils.data.DataLoader([(torch.ones(3, 2), torch.ones(2, 1))], batch_size=None),
+         r"a batch of shapes \(3, 2\) and \(2, 1\)"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=f"got {got}. Make one of TensorDataset"):
+            MultKAN([2, 1]).fit(loader, steps=1)

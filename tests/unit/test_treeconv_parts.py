@@ -336,3 +336,39 @@ def test_a_tree_prints_as_indented_text(tree):
     assert lines[0].startswith("sum  (score")
     assert lines[2:4] == ["    a", "    b"]
     assert lines[-1] == "irrelevant: idle"
+
+
+NO_TREES = ["x", 3, None, [], nx.DiGraph(), treeconv.Tree]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("given", NO_TREES, ids=["text", "number", "none", "list", "graph", "class"])
+@pytest.mark.parametrize("verb", ["structure", "to_json", "plot", "to_graphviz", "skeleton", "compare"])
+def test_what_is_no_tree_is_refused_as_a_tree_error(verb, given):
+    with pytest.raises(treeconv.TreeTypeError, match=f"{verb}: expected one tree") as caught:
+        getattr(treeconv, verb)(*[given] * (2 if verb == "compare" else 1))
+    assert isinstance(caught.value, TreeError)
+    assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: treeconv.convert(3, samples(2)),
+        lambda: treeconv.convert(dict, samples(2)),
+        lambda: treeconv.additive_separability("x", samples(2), [[0], [1]]),
+        lambda: treeconv.anatomy(3),
+    ],
+)
+def test_what_is_no_function_is_refused_as_a_tree_error(call):
+    with pytest.raises(treeconv.TreeTypeError, match=r"expected a (callable|torch module)"):
+        call()
+
+
+@pytest.mark.parametrize("node", ["z", 99, [], {}, 1.5])
+def test_a_node_that_is_not_there_is_refused(node):
+    tree = treeconv.convert(lambda x: x[:, 0] + x[:, 1], samples(2), names=["a", "b"])
+    with pytest.raises(TreeError, match="structure: expected a node of the tree, one of 0, 'a', 'b', got"):
+        treeconv.structure(tree, node)
+    assert treeconv.structure(tree, "a") == "a"

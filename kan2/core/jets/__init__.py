@@ -18,8 +18,8 @@ from torch import Tensor
 from kan2.core.jets._adjoint import hessian_of_few_outputs
 from kan2.core.jets._forward import Forms, Layered, pair_numbers, propagate, triples
 from kan2.core.tensors import to_tensor
-from kan2.errors import ShapeError, SpecError, named_options
-from kan2.options import is_whole
+from kan2.errors import Kan2Error, ShapeError, SpecError, named_options
+from kan2.options import is_whole, network
 from kan2.types import ArrayLike
 
 FEW = 2  # outputs up to which Hessians are cheaper by adjoints than forward
@@ -90,7 +90,15 @@ def directional(model: Layered, x: ArrayLike, v: ArrayLike, order: int = 2) -> J
     if not is_whole(order, 0, 3):
         raise SpecError(f"directional: expected an order of 0, 1, 2 or 3, got {order!r}.")
     x = _table(model, x, "directional")
-    direction = to_tensor(v, "directional").to(x)
+    try:
+        direction = to_tensor(v, "directional").to(x)
+    except Kan2Error:
+        raise
+    except (TypeError, ValueError, IndexError, RuntimeError):  # such as a dict of single numbers, which is no table
+        raise ShapeError(
+            f"directional: expected a direction of shape {tuple(x.shape[1:])} or {tuple(x.shape)}, got "
+            f"{type(v).__name__}. Pass a list or an array of numbers."
+        ) from None
     if direction.shape not in (x.shape, x.shape[1:]):
         raise ShapeError(
             f"directional: expected a direction of shape {tuple(x.shape[1:])} or {tuple(x.shape)}, "
@@ -114,6 +122,7 @@ def laplacian(model: Layered, x: ArrayLike) -> Float[Tensor, "batch output"]:
 
 
 def _table(model: Layered, x: ArrayLike, where: str) -> Tensor:
+    network(where, model, error=SpecError)
     x = model.prepare(x)
     if x.ndim != 2:
         raise ShapeError(f"{where}: expected a table (samples, variables), got shape {tuple(x.shape)}.")
