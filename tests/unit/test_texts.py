@@ -491,7 +491,7 @@ def test_bars_and_bases_that_can_be_read_one_way():
     z = sympy.Symbol("z")
     assert parse_expression("|x||y|") == parse_expression("|x| |y|") == abs(x) * abs(y)
     assert parse_expression("|x|y + |z|") == abs(x) * y + abs(z)
-    assert parse_expression("|x| - |y||z| + |x|") == 2 * abs(x) - abs(y) * abs(z) - abs(x)
+    assert parse_expression("|x| - |y||z| + |x|") == 2 * abs(x) - abs(y) * abs(z)
     assert parse_expression("||x| - |y||") == abs(abs(x) - abs(y))
     assert parse_expression("|x*|y|*z|") == abs(x * abs(y) * z)
     assert parse_expression("|x|*(|y|)*|z|") == abs(x) * abs(y) * abs(z)
