@@ -117,6 +117,8 @@ class KANLayer(nn.Module):
         self.numeric: BasisEdges | None = None
         self.symbolic: SymbolicEdges | None = None
         if spec.numeric:
+            if spec.numeric == "all":
+                options.size("KANLayer", "edges", spec.n_subnodes * spec.n_in, error=SpecError)
             low, high = (like.new_full((spec.n_in,), end) for end in grid_range)
             self.numeric = BasisEdges(spec, make_basis(spec.basis, low, high))
         if spec.terms:

@@ -148,9 +148,7 @@ class LayerSpec(_Shared):
             )
         if any(a < 1 for a in self.arities):
             raise SpecError(f"LayerSpec: expected arities >= 1, got {self.arities}.")
-        n_subnodes = size("LayerSpec", "sums and factors", self.n_subnodes, 1, LARGEST_LAYER, error=SpecError)
-        if isinstance(self.numeric, str):
-            size("LayerSpec", "edges, sources times sums and factors,", n_subnodes * self.n_in, error=SpecError)
+        size("LayerSpec", "sums and factors", self.n_subnodes, 1, LARGEST_LAYER, error=SpecError)
         pairs = [(t.target, t.source) for t in self.terms]
         if not isinstance(self.numeric, str) or self.numeric != "all":
             unique = tuple(sorted(_pairs(self.numeric)))

@@ -606,7 +606,7 @@ HUGE = 10**30
           for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")),
         lambda: kan2.KANLayer(2, 1, arities=(HUGE,)),
         lambda: kan2.LayerSpec(HUGE, 1),
-        lambda: kan2.LayerSpec(10**6, 10**6),
+        lambda: kan2.KANLayer(10**6, 10**6),
         lambda: kan2.sample_function("x", {"x": (0, 1)}, n=HUGE),
         lambda: kan2.sample_function("x", {"x": (0, 1)}, n_test=HUGE),
         lambda: kan2.discover(HELLO, mult_arity=HUGE),
