@@ -542,7 +542,7 @@ def test_a_device_that_is_not_there_is_refused():
 def test_sample_weights_are_refused_before_a_step(weight):
     model = MultKAN([2, 1])
     with pytest.raises(
-        (ShapeError, DataError), match="300 non-negative sample weights|sample_weight: expected numbers"
+        (ShapeError, DataError), match=r"300 non-negative sample weights|sample_weight: expected numbers"
     ):
         model.fit(HELLO, sample_weight=weight, callbacks=[lambda *_: pytest.fail("trained")])
 
