@@ -83,7 +83,10 @@ class Chosen:
         seen: dict[bytes, str] = {}
         pairs = [(seen.setdefault(x[:, i].numpy().tobytes(), name), name) for i, name in enumerate(names)]
         twins = [(a, b) for a, b in pairs if a != b]
-        return [f"{listed([a, b])} are equal in all rows: leave one of them out with --inputs" for a, b in twins]
+        return [
+            f"{listed([a])} and {listed([b])} are equal in all rows: leave one of them out with --inputs"
+            for a, b in twins
+        ]
 
 
 def choose(selection: Selection) -> Chosen:
@@ -151,7 +154,7 @@ def _augmented(samples: "Dataset", definitions: dict[str, str]) -> "Dataset":
             samples = augment(samples, {name: formula})
         except ExpressionError as error:
             used = [target for target in samples.outputs if re.search(rf"(?<!\w){re.escape(target)}(?!\w)", formula)]
-            if used and "unknown" in str(error):
+            if used and "undeclared" in str(error):
                 raise Refusal(
                     f"{typed}: the target {used[0]!r} may not be used, only inputs: {listed(samples.inputs)}."
                 ) from error

@@ -87,11 +87,11 @@ def write_at_once(path: Path, write: Callable[[Path], object]) -> None:
     """
     # What is printed before stays, whatever happens here. The ending stays, by which matplotlib tells the format.
     sys.stdout.flush()
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.stem[:32]}.{os.getpid()}.tmp{path.suffix}")
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(f".{place.stem[:32]}.{os.getpid()}.tmp{path.suffix}")
     try:
         write(temporary)
-        temporary.replace(path)
+        temporary.replace(place)
     except OSError as error:
         raise _not_written(path, error) from error
     finally:

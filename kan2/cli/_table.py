@@ -1,5 +1,6 @@
 """Reading a table from what is typed: a file, standard input, or a table that comes with the library."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,8 @@ def read_source(source: str) -> Source:
     except DataError as error:
         if source != "-" and not Path(source).is_file():
             raise Refusal(str(error).partition(": ")[2]) from error
-        if str(error).endswith("names of columns, got " + f"{len(reading['names'] or ())}."):
-            raise Refusal(str(error).partition(": ")[2].removesuffix(".") + ". Change --names.") from error
+        if reading["names"] and re.search(r"expected \d+ names ", str(error)):
+            raise Refusal(f"--names: {str(error).partition(': ')[2]}") from error
         raise
     return Source(table, description=" ".join(table.comments[:1]))
 

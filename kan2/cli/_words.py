@@ -28,6 +28,8 @@ _OPTIONS = (
     (r"Name the columns to look at, or leave that one out with select\(\)", "Choose others with --inputs"),
     (r"Save the sheet as CSV, or pass pandas\.read_excel\(path\)", "Save the sheet as CSV"),
     (r"(?:Pass numpy\.load\(path\)|(?:Open|Query) it with [\w. ]+, and pass the \w+)", "Write it as CSV or Parquet"),
+    (r", or None to have it found", ", or leave it out to have it found"),
+    (r"\bexpected optimize among", "expected --optimize among"),
     (r"\bPass (--)", r"Add \1"),
     (r"\bpass (--)", r"add \1"),
 )  # fmt: skip
@@ -50,7 +52,7 @@ def of_the_shell(text: str) -> str:
         "expected a decimal sign, got '1,5'. Add --decimal ',' or --decimal '.'."
     """
     # The name of a function in front, which nobody typed.
-    text = one_line(without_carets(re.sub(r"^[a-z_]+: ", "", text)))
+    text = one_line(without_carets(re.sub(r"^[a-z_.]+: ", "", text)))
     for pattern, words in _OPTIONS:
         text = re.sub(pattern, words, text)
     return _shortened(text)

@@ -34,7 +34,6 @@ def formula(
     Where splines are left, functions are found for them on DATA, the table it was trained on.
     """
     from kan2.cli import _laws, _output
-    from kan2.cli._words import counted
     from kan2.cli.predict import load
 
     if latex and json:
@@ -55,12 +54,13 @@ def formula(
         shown = _laws.latex(network, digits) if latex else _laws.texts(network, digits)
         typer.echo("\n".join(_laws.equations(network, shown)))
     if n_splines:
+        left = "a spline is" if n_splines == 1 else f"{n_splines} splines are"
         remedy = (
             "Give the table that it was trained on: kan2 formula MODEL DATA."
             if data is None
             else "Train it longer, or give more functions with --library."
         )
-        _output.note(counted(f"kan2: formula: no formula, {n_splines} edges are still splines. {remedy}"))
+        _output.note(f"kan2: formula: no formula, {left} left. {remedy}")
     if output is not None:
         _output.write_at_once(output, network.save)
     return NO_LAW if n_splines else DONE
