@@ -4,8 +4,10 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from kan2.cli._errors import Group
+from kan2.cli._reading import ReadingCommand
 from kan2.cli.compile import compile_formula
 from kan2.cli.datasets import datasets
 from kan2.cli.discover import discover
@@ -42,10 +44,8 @@ def kan2(
     """Kolmogorov-Arnold networks for science: from a table to a formula and back."""
 
 
+READ_NO_TABLE = (compile_formula, datasets)
+
 for command in (discover, fit, predict, formula, tree, plot, compile_formula, explain, info, datasets):
-    app.command(command.__name__.removesuffix("_formula"), epilog=EPILOG)(command)
-
-
-def main() -> None:
-    """Runs the command line of the process and exits with its status."""
-    app()
+    kind = TyperCommand if command in READ_NO_TABLE else ReadingCommand
+    app.command(command.__name__.removesuffix("_formula"), cls=kind, epilog=EPILOG)(command)

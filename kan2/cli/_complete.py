@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ def data_files(incomplete: str) -> list[str]:
 
 def columns(ctx: Any, incomplete: str) -> list[str]:
     """Returns names of columns of the data on the command line; after a comma the next one is completed."""
-    done, comma, start = incomplete.rpartition(",")
+    parts = re.findall(r"(?:`[^`]*`?|[^,`])+|,", incomplete)
+    start = parts[-1] if parts and parts[-1] != "," else ""
+    done = incomplete[: len(incomplete) - len(start)]
     # Behind an option that waits for its value, the words before it are not sorted into parameters.
     sources = [ctx.params.get("data"), ctx.params.get("source"), *ctx.args]
     names = next((found for source in sources if isinstance(source, str) and (found := _header(source))), [])
-    return [f"{done}{comma}{name}" for name in names if name.startswith(start) and name not in done.split(",")]
+    written = [f"`{name}`" if "," in name or "`" in name else name for name in names]
+    return [f"{done}{name}" for name in written if name.startswith(start) and name not in done.split(",")]
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -47,6 +51,9 @@ def _header(source: str) -> list[str]:
         if not lines:
             return []
         separator = max(",;\t", key=lines[0].count)
-        return [name.strip() for name in next(csv.reader(lines[:1], delimiter=separator))]
+        from kan2.tables.read import split_names
+
+        # Without units, as the options take them.
+        return split_names([name.strip() for name in next(csv.reader(lines[:1], delimiter=separator))])[0]
     except (OSError, UnicodeDecodeError, csv.Error, StopIteration):
         return []

@@ -16,7 +16,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from kan2.errors import Kan2Error, OptionError, UnknownNameError
+from kan2.cli._words import counted, of_a_column, of_the_shell
+from kan2.cli._words import one_line as _one_line
+from kan2.errors import FileError, Kan2Error, NumberError, OptionError, UnknownNameError
 
 DONE, ERROR, USAGE, NO_LAW, INTERRUPTED = 0, 1, 2, 3, 130
 _OURS = ("kan2", "kanpiler", "treeconv")
@@ -44,12 +46,14 @@ class Group(TyperGroup):
         if is_debugged:
             words.remove("--debug")
         command = next((word for word in words if word in self.commands), None)
+        status: Any = None
         try:
             with _warnings_in_one_line(command, "--quiet" in options or "-q" in options):
                 status = super().main(words, "kan2", complete_var, standalone_mode=False, **extra)
                 sys.stdout.flush()
         except (KeyboardInterrupt, typer.Abort):
-            status = INTERRUPTED
+            # After the result is out, its status stands.
+            status = INTERRUPTED if status is None else status
         except BrokenPipeError:
             _close_stdout()
             status = DONE
@@ -94,12 +98,17 @@ def _line(command: str | None, error: Exception) -> str:
         text = text if text.endswith(("?", ".")) else f"{text}."
         called = "kan2" if command is None else f"kan2 {command}"
         return _one_line(f"{_name(command)}: {text} See {called} --help.")
+    if isinstance(error, NumberError):
+        return f"{_name(command)}: {of_the_shell(of_a_column(str(error), error.kind))}"
+    if isinstance(error, Kan2Error):
+        # Before OSError: the errors of files are both, and say more than the number that the system gives.
+        remedy = f" {_remedy(error)}" if isinstance(error, FileError) and str(error).count(". ") == 0 else ""
+        return f"{_name(command)}: {counted(of_the_shell(str(error)))}{remedy}"
     if isinstance(error, OSError) and error.filename is not None:
         reason = (error.strerror or type(error).__name__).lower()
         return _one_line(f"{_name(command)}: {reason}: {str(error.filename)!r}. {_remedy(error)}")
-    if isinstance(error, Kan2Error | FileNotFoundError) or type(error).__module__.startswith(_OURS):
-        # The name of a function in front, which nobody typed.
-        return _one_line(f"{_name(command)}: {re.sub(r'^[a-z_]+: ', '', str(error))}")
+    if isinstance(error, FileNotFoundError) or type(error).__module__.startswith(_OURS):
+        return f"{_name(command)}: {of_the_shell(str(error))}"
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return _one_line(f"{_name(command)}: {what.rstrip('.')}. Add --debug to see where.")
 
@@ -110,10 +119,6 @@ def _remedy(error: OSError) -> str:
     if isinstance(error, IsADirectoryError | NotADirectoryError):
         return "Give the path of a file."
     return "Look at the permissions of the file and of its folder."
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _close_stdout() -> None:
@@ -127,7 +132,7 @@ def _warnings_in_one_line(command: str | None, is_quiet: bool) -> Iterator[None]
     seen: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        line = _one_line(f"{_name(command)}: warning: {message}")
+        line = f"{_name(command)}: warning: {of_the_shell(str(message))}"
         if category.__module__.startswith(_OURS) and not is_quiet and line not in seen:
             seen.add(line)
             typer.echo(line, err=True)

@@ -27,8 +27,10 @@ def latex(model: "Network", digits: int | None = None) -> list[str]:
 
 
 def equations(model: "Network", formulas: list[str], sign: str = "=") -> list[str]:
-    """Returns `output = formula` for each output."""
-    return [f"{name} {sign} {formula}" for name, formula in zip(model.spec.outputs, formulas)]
+    """Returns `output = formula` for each output; names that are no words stand in backquotes, as in formulas."""
+    from kan2.expressions.symbols import quoted
+
+    return [f"{quoted(name)} {sign} {formula}" for name, formula in zip(model.spec.outputs, formulas)]
 
 
 def alone(values: list[Any]) -> Any:

@@ -1,11 +1,28 @@
 """Options that several commands share, each under one name with one meaning."""
 
+import math
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kan2.cli._complete import columns, data_files, model_files
+from kan2.cli._errors import Refusal
+
+
+def finite(value: float | None) -> float | None:
+    """Refuses infinity and nan, which options that take numbers would take too."""
+    if value is None or math.isfinite(value):
+        return value
+    raise Refusal(f"expected a finite number, got {value}.")
+
+
+def _limit(value: float | None) -> float | None:
+    if value is None or math.isfinite(value):
+        return value
+    raise Refusal(f"expected a number of --seconds, got {value}. Leave the option out for no limit.")
+
 
 DATA = "a file, - for standard input, or datasets:NAME (see kan2 datasets)"
 
@@ -45,7 +62,10 @@ Width = Annotated[
         help="The hidden layers: 5 is one of five sums, 2+1 one of two sums and a product, 5,2+1 both. none has none.",
     ),
 ]
-Seconds = Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Limit of time; the best so far is kept.")]
+Seconds = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="S", help="Limit of time; the best so far is kept.", callback=_limit),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the random starts.")]
 Library = Annotated[
     list[str] | None,
@@ -56,8 +76,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")]
 
 
+def pieces(text: str) -> list[str]:
+    """Returns the parts of a text between commas, but not of those in backquotes; the backquotes stay.
+
+    Example:
+        >>> pieces("a,`b,c`, d")
+        ['a', '`b,c`', 'd']
+    """
+    found = re.findall(r"(?:`(?:[^`]|``)*`|[^,])+", text)
+    return [part.strip() for part in found if part.strip()]
+
+
+def bare(name: str) -> str:
+    """Returns a name without the backquotes that formulas have around it."""
+    is_quoted = len(name) > 2 and name[0] == name[-1] == "`"
+    return name[1:-1].replace("``", "`") if is_quoted else name
+
+
 def names(given: list[str] | None) -> list[str] | None:
     """Returns the names of an option that may be repeated and may hold several, separated by commas."""
     if not given:
         return None
-    return [name.strip() for part in given for name in part.split(",") if name.strip()] or None
+    return [bare(part) for text in given for part in pieces(text)] or None

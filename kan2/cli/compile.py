@@ -1,5 +1,8 @@
 """`kan2 compile`: from a formula to the network that computes it exactly."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -40,17 +43,17 @@ def compile_formula(
     It says how large that network is, and saves it.
     """
     from kan2.cli import _laws, _output
+    from kan2.cli._words import counted
 
     _output.check_output(output, force)
     intervals = domain_of(domain)
     import kanpiler
 
     source = formula[0] if len(formula) == 1 else formula
-    network = kanpiler.compile(
-        source, options.names(inputs), intervals, edges="spline" if splines else "symbolic", optimize=optimize
-    )
-    if output is not None:
-        _output.write_at_once(output, network.save)
+    with as_typed():
+        network = kanpiler.compile(
+            source, options.names(inputs), intervals, edges="spline" if splines else "symbolic", optimize=optimize
+        )
     size = kanpiler.report(network)
     formulas = None if splines else _laws.texts(network, None)
     if json:
@@ -63,13 +66,29 @@ def compile_formula(
                 "size": vars(size),
             }
         )
-        return DONE
-    if formulas is not None:
-        typer.echo("\n".join(_laws.equations(network, formulas)))
-    typer.echo(str(size))
+    else:
+        if formulas is not None:
+            typer.echo("\n".join(_laws.equations(network, formulas)))
+        typer.echo(counted(str(size)))
     if output is not None:
+        _output.write_at_once(output, network.save)
+    if output is not None and not json:
         typer.echo(f"saved as {output}")
     return DONE
+
+
+@contextmanager
+def as_typed() -> Iterator[None]:
+    """Says of formulas that cannot be compiled that what was typed is wrong, unless the compiler is."""
+    from kan2.expressions.token import ExpressionError
+    from kanpiler.errors import CompileError, VerificationError
+
+    try:
+        yield
+    except VerificationError:
+        raise
+    except (CompileError, ExpressionError) as error:
+        raise Refusal(str(error)) from error
 
 
 def domain_of(texts: list[str] | None) -> dict[str, tuple[float, float]] | None:
@@ -87,5 +106,7 @@ def domain_of(texts: list[str] | None) -> dict[str, tuple[float, float]] | None:
             raise Refusal(f"expected --domain NAME:LOW:HIGH, got {text!r}.") from None
         if not name or name in found:
             raise Refusal(f"expected one interval for each name, got {text!r}.")
+        if not (low < high and math.isfinite(low) and math.isfinite(high)):
+            raise Refusal(f"expected --domain NAME:LOW:HIGH with finite LOW < HIGH, got {text!r}.")
         found[name] = low, high
     return found or None

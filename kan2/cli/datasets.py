@@ -20,7 +20,9 @@ def datasets(
         str | None,
         typer.Argument(metavar="[NAME]", help="One of them, or a group of formulas.", autocompletion=_complete),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write it as CSV.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write it, as .csv, .tsv or .txt.")
+    ] = None,
     force: options.Force = False,
     json: options.Json = False,
 ) -> int:
@@ -28,7 +30,7 @@ def datasets(
 
     With a name it describes that one. Any command reads one as datasets:NAME; of a formula that is a sample.
     """
-    from kan2.cli._output import check_output
+    from kan2.cli._output import TABLES, check_output
     from kan2.datasets.catalogue import GROUPS
 
     if name is None or name in GROUPS:
@@ -36,7 +38,7 @@ def datasets(
             raise Refusal("expected the name of a table before -o, got none. kan2 datasets lists them.")
         _list(name, json)
         return DONE
-    check_output(output, force)
+    check_output(output, force, TABLES)
     _describe(name.removeprefix("datasets:"), output, json)
     return DONE
 
@@ -66,7 +68,7 @@ def _list(group: str | None, json: bool) -> None:
 def _describe(name: str, output: Path | None, json: bool) -> None:
     from kan2.cli import screen
     from kan2.cli._output import echo_json, write_at_once
-    from kan2.cli._table import read_source
+    from kan2.cli._table import read_source, with_unit
     from kan2.datasets import describe
 
     about, source = describe(name), read_source(f"datasets:{name}")
@@ -78,7 +80,7 @@ def _describe(name: str, output: Path | None, json: bool) -> None:
         "source": about.source or None,
         "law": about.law or None,
         "rows": len(source.table),
-        "columns": [_with_unit(column, source.table.units) for column in source.table.columns],
+        "columns": [with_unit(column, source.table.units.get(column)) for column in source.table.columns],
         "target": list(source.outputs),
     }
     if json:
@@ -89,12 +91,12 @@ def _describe(name: str, output: Path | None, json: bool) -> None:
         typer.echo(f"written to {output}")
 
 
-def _with_unit(column: str, units: dict[str, str]) -> str:
-    return f"{column} [{units[column]}]" if column in units else column
-
-
 def _write(table: Any, path: Path) -> None:
     # Units go into the header, where every reader of ours finds them again.
     from pyarrow import csv
 
-    csv.write_csv(table.arrow.rename_columns([_with_unit(name, table.units) for name in table.columns]), path)
+    from kan2.cli._table import with_unit
+
+    names = [with_unit(name, table.units.get(name)) for name in table.columns]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.write_csv(table.arrow.rename_columns(names), path, csv.WriteOptions(delimiter=delimiter))

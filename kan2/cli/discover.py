@@ -43,12 +43,12 @@ def discover(
     from kan2.cli import _data, _output, _width
     from kan2.cli._progress import Ticker
 
-    _output.check_output(output, force)
+    _output.check_output(output, force, inputs=[data])
     selection = _data.selection_of(data, target, inputs, where, drop_missing, augment)
     chosen = _data.choose(selection)
     samples = chosen.samples
     hidden = _width.layers(width, samples)
-    for line in chosen.notes:
+    for line in chosen.notes[: None if json else len(chosen.notes) - len(chosen.constants)]:
         _output.note(line, quiet)
     with Ticker(seconds, quiet) as ticker:
         from kan2._discover import discover as search
@@ -62,21 +62,23 @@ def discover(
             seconds=seconds,
             progress=lambda record: _tell(ticker, record, samples.outputs),
         )
-    if output is not None:
-        _output.write_at_once(output, model.save)
     if json:
         _output.echo_json(_document(model, chosen))
     else:
         _show(model, chosen, quiet)
+    # Last: what was found is on the screen, even where the disk is full by now.
+    if output is not None:
+        _output.write_at_once(output, model.save)
     return DONE if model.report.found else NO_LAW
 
 
 def _tell(ticker: Any, record: "Progress", outputs: tuple[str, ...]) -> None:
+    from kan2.cli._data import listed
     from kan2.cli._output import percent
 
     best = ""
     if record.error is not None:
-        law = f"{', '.join(outputs)} ~ {record.formula}, " if record.formula else ""
+        law = f"{listed(outputs)} ~ {record.formula}, " if record.formula else ""
         best = f"{law}off by {percent(record.error)}"
     share = (record.attempt - 1) / record.attempts
     ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}", share)
@@ -127,6 +129,7 @@ def _text(row: "ParetoRow", digits: int | None = None) -> str | None:
 
 def _show(model: "MultKAN", chosen: "Chosen", quiet: bool) -> None:
     from kan2.cli import _laws, screen
+    from kan2.cli._data import listed
     from kan2.cli._output import note, percent
     from kan2.training.spread import rmse
 
@@ -135,11 +138,13 @@ def _show(model: "MultKAN", chosen: "Chosen", quiet: bool) -> None:
     if not model.is_formula and (row := _formula_row(report.pareto)) is not None:
         shown, error = row.model, row.rmse
     why = ", interrupted" * report.interrupted + ", out of time" * report.out_of_time
-    about = f"off by {percent(error)} of the spread of {', '.join(samples.outputs)} on {len(samples)} rows{why}"
+    about = f"off by {percent(error)} of the spread of {listed(samples.outputs)} on {len(samples)} rows{why}"
+    if constants := chosen.constants:
+        about = "; ".join(constants)
     if report.found:
         formulas = _laws.equations(model, _laws.texts(model, _laws.DIGITS))
         typer.echo("\n".join(formulas))
-        typer.echo(f"law found: {about}")
+        typer.echo(about if constants else f"law found: {about}")
     elif shown.is_formula:
         formulas = _laws.equations(shown, _laws.texts(shown, _laws.DIGITS), "~")
         typer.echo("\n".join(formulas))
@@ -158,4 +163,4 @@ def _show(model: "MultKAN", chosen: "Chosen", quiet: bool) -> None:
         screen.show(["size", "error", "formula"], rows, right=("size", "error"))
     for name, unit in chosen.units.items():
         if name in (*samples.inputs, *samples.outputs):
-            note(f"unit of {name}: {unit}")
+            note(f"unit of {listed([name])}: {unit}")

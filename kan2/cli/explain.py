@@ -1,15 +1,16 @@
 """`kan2 explain`: what the compiler makes of a formula, or what every edge of a network is."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kan2.cli import _options as options
-from kan2.cli._complete import model_files
+from kan2.cli._complete import DATA, MODELS, model_files
 from kan2.cli._errors import DONE, Refusal
 from kan2.cli._output import PICTURES
-from kan2.cli.compile import Domain, Names, Optimize, domain_of
+from kan2.cli.compile import Domain, Names, Optimize, as_typed, domain_of
 
 if TYPE_CHECKING:
     from kan2.multkan import MultKAN
@@ -37,13 +38,14 @@ def explain(
 
     A formula stage by stage to the network that computes it, a network edge by edge.
     """
-    from kan2.cli._data import is_model
     from kan2.cli._output import check_output, write_at_once
 
-    check_output(output, force, PICTURES)
-    if len(what) == 1 and is_model(what[0]):
+    check_output(output, force, PICTURES, [*what, data])
+    if len(what) == 1 and _is_file(what[0]):
         if inputs or domain or optimize:
             raise Refusal("expected no --inputs, --domain and --optimize beside a network. Leave them out.")
+        if where is not None and data is None:
+            raise Refusal("expected a table beside --where, got none. Add it with --data.")
         draw = _network(Path(what[0]), data, where)
     else:
         if data is not None or where is not None:
@@ -54,10 +56,17 @@ def explain(
     return DONE
 
 
+def _is_file(word: str) -> bool:
+    # What is no formula, or would be an odd one.
+    is_named_so = word.lower().endswith((*MODELS, *DATA)) and " " not in word
+    return is_named_so or os.path.isfile(word)
+
+
 def _formula(what: list[str], inputs: list[str] | None, domain: Any, optimize: str | None) -> Any:
     import kanpiler
 
-    explanation = kanpiler.explain(what[0] if len(what) == 1 else what, inputs, domain, optimize)
+    with as_typed():
+        explanation = kanpiler.explain(what[0] if len(what) == 1 else what, inputs, domain, optimize)
     typer.echo(str(explanation))
     return explanation.plot
 
@@ -70,7 +79,7 @@ def _network(path: Path, data: str | None, where: str | None) -> Any:
     if data is not None:
         import torch
 
-        _, x = inputs_of(network, data, where)
+        x = inputs_of(network, data, where).x
         samples = torch.from_numpy(x).to(network.like)
     columns = ["edge", "from", "to", "what it is"]
     rows = _edges(network)

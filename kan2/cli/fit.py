@@ -28,7 +28,10 @@ def fit(
     steps: Annotated[int, typer.Option(min=0, help="Largest number of training steps.")] = 200,
     seconds: options.Seconds = None,
     held_out: Annotated[
-        float, typer.Option("--held-out", min=0.0, max=0.9, help="Share of the rows to measure the error on.")
+        float,
+        typer.Option(
+            "--held-out", min=0.0, max=0.9, help="Share of the rows to measure the error on.", callback=options.finite
+        ),
     ] = 0.2,
     restarts: Annotated[int, typer.Option(min=1, help="Number of random starts.")] = 1,
     seed: options.Seed = 0,
@@ -42,8 +45,9 @@ def fit(
     """
     from kan2.cli import _data, _output, _width
     from kan2.cli._progress import Ticker
+    from kan2.cli._words import counted
 
-    _output.check_output(output, force)
+    _output.check_output(output, force, inputs=[data])
     chosen = _data.choose(_data.selection_of(data, target, inputs, where, drop_missing, augment))
     samples = _data.held_out(chosen.samples, held_out, seed)
     hidden = _width.layers(width, samples, default=[2 * len(samples.feature_names) + 1])
@@ -61,7 +65,7 @@ def fit(
         history = model.fit(
             samples, steps=steps, seconds=seconds, restarts=restarts, seed=seed, callbacks=(tell,) if not quiet else ()
         )
-        ticker.event(f"{len(history) - 1} steps: {history.message}")
+        ticker.event(counted(f"{len(history) - 1} steps: {history.message}"))
     _output.write_at_once(output, model.save)
     errors = {"training": _errors(model, samples.X, samples.y)}
     if samples.X_test is not None:
@@ -103,6 +107,7 @@ def _document(model: "MultKAN", samples: "Dataset", errors: Any, history: Any, o
 
 def _show(model: "MultKAN", samples: "Dataset", errors: Any, output: Path) -> None:
     from kan2.cli import screen
+    from kan2.cli._data import listed
     from kan2.cli._output import percent
 
     rows = [
@@ -112,4 +117,4 @@ def _show(model: "MultKAN", samples: "Dataset", errors: Any, output: Path) -> No
     ]
     columns = ["rows of", "output", "rows", "root mean square error", "share of the spread"]
     screen.show(columns, rows, right=columns[2:])
-    typer.echo(f"{', '.join(samples.inputs)} -> {', '.join(samples.outputs)}, saved as {output}")
+    typer.echo(f"{listed(samples.inputs)} -> {listed(samples.outputs)}, saved as {output}")

@@ -38,12 +38,15 @@ def formula(
 
     if latex and json:
         raise Refusal("expected --latex or --json, got both. The document of --json has the LaTeX in it.")
-    _output.check_output(output, force)
+    _output.check_output(output, force, inputs=[model, data])
+    given = {"--target": target, "--where": where, "--drop-missing": drop_missing, "--library": library}
+    if data is None and (useless := [option for option, value in given.items() if value]):
+        raise Refusal(f"expected a table beside {useless[0]}, got none. Write kan2 formula MODEL DATA.")
     network = load(model)
-    if not network.is_formula and data is not None:
+    if network.is_formula and data is not None:
+        _output.note(f"{model} is a formula already: {data} was not read", quiet)
+    elif data is not None:
         network = _symbolified(network, data, target, where, drop_missing, options.names(library), seconds, quiet)
-    if output is not None:
-        _output.write_at_once(output, network.save)
     n_splines = sum(edge.is_numeric for edge in network.spec.edges())
     if json:
         _output.echo_json(_document(network, n_splines, digits))
@@ -51,14 +54,16 @@ def formula(
         shown = _laws.latex(network, digits) if latex else _laws.texts(network, digits)
         typer.echo("\n".join(_laws.equations(network, shown)))
     if n_splines:
+        left = "a spline is" if n_splines == 1 else f"{n_splines} splines are"
         remedy = (
             "Give the table that it was trained on: kan2 formula MODEL DATA."
             if data is None
             else "Train it longer, or give more functions with --library."
         )
-        _output.note(f"kan2: formula: no formula, {n_splines} edges are still splines. {remedy}")
-        return NO_LAW
-    return DONE
+        _output.note(f"kan2: formula: no formula, {left} left. {remedy}")
+    if output is not None:
+        _output.write_at_once(output, network.save)
+    return NO_LAW if n_splines else DONE
 
 
 def samples_for(
@@ -68,8 +73,9 @@ def samples_for(
     from kan2.cli import _data
     from kan2.cli._output import note
 
-    names = options.names(target) or list(network.spec.outputs)
-    chosen = _data.choose(_data.Selection(data, names, list(network.spec.inputs), where, drop_missing))
+    chosen = _data.choose(
+        _data.Selection(data, target or list(network.spec.outputs), list(network.spec.inputs), where, drop_missing)
+    )
     for line in chosen.notes:
         note(line, quiet)
     return chosen.samples
@@ -86,6 +92,7 @@ def _symbolified(
     quiet: bool,
 ) -> "MultKAN":
     from kan2.cli._progress import Ticker
+    from kan2.cli._words import counted
     from kan2.interrupts import time_limit
 
     samples = samples_for(network, data, target, where, drop_missing, quiet)
@@ -93,7 +100,7 @@ def _symbolified(
         ticker.now("looking for functions")
         found = network.auto_symbolic(samples, library=library)
         left = sum(edge.is_numeric for edge in found.spec.edges())
-        ticker.event(f"{left} splines left" if left else "a function for every edge")
+        ticker.event(counted(f"{left} splines left") if left else "a function for every edge")
     return found
 
 

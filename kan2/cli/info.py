@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kan2.cli import _options as options
-from kan2.cli._complete import data_files, model_files
+from kan2.cli._complete import MODELS, data_files, model_files
 from kan2.cli._errors import DONE
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def info(
 
     Of a table the columns, with their units, ranges and missing values.
     """
-    from kan2.cli._data import is_model
+    from kan2.cli._table import is_model
 
-    if is_model(source):
+    if is_model(source) or source.lower().endswith(MODELS):
         from kan2.cli.predict import load
 
         _network(load(Path(source)), source, json)
@@ -46,7 +46,9 @@ def info(
 
 def _network(network: "MultKAN", source: str, json: bool) -> None:
     from kan2.cli import _laws, screen
+    from kan2.cli._data import listed
     from kan2.cli._output import echo_json
+    from kan2.cli._words import counted
 
     spec = network.spec
     edges = list(spec.edges())
@@ -71,11 +73,11 @@ def _network(network: "MultKAN", source: str, json: bool) -> None:
     screen.pairs(
         [
             ("network", source),
-            ("inputs", ", ".join(spec.inputs)),
-            ("target", ", ".join(spec.outputs)),
-            ("augmented", ", ".join(f"{n} = {text}" for n, text in spec.auxiliary) or None),
+            ("inputs", listed(spec.inputs)),
+            ("target", listed(spec.outputs)),
+            ("augmented", ", ".join(f"{listed([n])} = {text}" for n, text in spec.auxiliary) or None),
             ("width", ", ".join(width)),
-            ("edges", f"{len(edges)}, of them {facts['splines']} splines"),
+            ("edges", counted(f"{len(edges)}, of them {facts['splines']} splines")),
             ("splines", f"order {_listed(facts['order'])}, grid {_listed(facts['grid'])}" if has_splines else None),
             ("parameters", str(facts["parameters"])),
             ("formula", "\n".join(_laws.equations(network, facts["formula"])) if facts["formula"] else None),

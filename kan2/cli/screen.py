@@ -5,6 +5,7 @@ are *stacked*: one line for each cell, under each other, each behind the name of
 terminal itself stands on a line of its own, for the terminal to continue.
 """
 
+import re
 import shutil
 import textwrap
 from collections.abc import Collection, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PADDING = 2  # blanks between two columns
+_BLANKS = r"[ \t\n\r\v\f]+"  # where lines may be broken, as of textwrap
+_GLUE = "\u00a0"  # a blank where they may not
 
 
 def show(
@@ -68,14 +71,23 @@ def lines(
               semi-major
               axis
     """
+    # A number and its % stay on one line.
+    rows = [[re.sub(r"(?<=\d) (?=%)", _GLUE, cell) for cell in row] for row in rows]
+    return [line.replace(_GLUE, " ") for line in _lines(columns, rows, width, title, right)]
+
+
+def _lines(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, title: str | None, right: Collection[str]
+) -> list[str]:
     widths = _widths(columns, rows, width)
     top = [] if title is None else _wrapped(title, width)
     if widths is None:
         return top + _stacked(columns, rows, width)
     found = [*top, *_row(columns, widths, columns, right), "  ".join("-" * w for w in widths)]
-    # Rows of several lines are told apart by an empty one.
     blocks = [_row(row, widths, columns, right) for row in rows]
-    is_loose = any(len(block) > 1 for block in blocks)
+    # Where the first cell does not show that a row begins, an empty line does.
+    is_loose = any(not row[0].strip() or len(_wrapped(row[0], widths[0])) > 1 for row in rows if row)
+    is_loose = is_loose and any(len(block) > 1 for block in blocks)
     for i, block in enumerate(blocks):
         found += [*([""] if i and is_loose else []), *block]
     return found
@@ -84,7 +96,7 @@ def lines(
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
     # None where the longest words do not fit side by side.
     cells = [[column, *(row[i] for row in rows)] for i, column in enumerate(columns)]
-    least = [max((len(word) for cell in column for word in cell.split()), default=1) for column in cells]
+    least = [max((len(word) for cell in column for word in re.split(_BLANKS, cell)), default=1) for column in cells]
     most = [max((len(line) for cell in column for line in cell.split("\n")), default=1) for column in cells]
     left = width - sum(least) - _PADDING * (len(columns) - 1)
     if left < 0:
@@ -113,7 +125,7 @@ def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     for i, row in enumerate(rows):
         found += [""] if i else []
         for column, cell in zip(columns, row):
-            text = " ".join(cell.split())
+            text = re.sub(_BLANKS, " ", cell).strip()
             if text:
                 found += textwrap.wrap(
                     f"{column}: {text}", max(width, 4), subsequent_indent="  ", break_long_words=False,

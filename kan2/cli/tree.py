@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kan2.cli import _options as options
-from kan2.cli._complete import data_files, model_files
+from kan2.cli._complete import MODELS, data_files, model_files
 from kan2.cli._errors import DONE, Refusal
 from kan2.cli._output import PICTURES
 
@@ -40,13 +40,16 @@ def tree(
 
     The tree of sums, of products and of what is read together, in a table or in a network.
     """
-    from kan2.cli._data import choose, is_model, selection_of
+    from kan2.cli._data import choose, selection_of
     from kan2.cli._output import check_output, note, write_at_once
+    from kan2.cli._table import is_model
 
-    check_output(output, force, PICTURES)
-    if is_model(source):
+    check_output(output, force, PICTURES, [source, data])
+    if is_model(source) or source.lower().endswith(MODELS):
         if target or inputs:
             raise Refusal("expected no --target and --inputs beside a network, which knows them. Leave them out.")
+        if drop_missing:
+            raise Refusal("expected no --drop-missing beside a network. Leave rows out with --where.")
         found = _of_model(Path(source), data, where)
     elif data is not None:
         raise Refusal(f"expected a network before the table, got {source!r}. Write kan2 tree DATA --target NAME.")
@@ -58,11 +61,11 @@ def tree(
             note(line, quiet)
         found = tree_of_data(chosen.samples, seed=seed)
     trees = found if isinstance(found, list) else [found]
-    if output is not None:
-        if len(trees) > 1:
-            raise Refusal(f"expected one output to draw, got {len(trees)}. Name one with --target.")
-        write_at_once(output, lambda path: _draw(trees[0], path))
+    if output is not None and len(trees) > 1:
+        raise Refusal(f"expected one output to draw, got {len(trees)}. Name one with --target.")
     _print(trees, json)
+    if output is not None:
+        write_at_once(output, lambda path: _draw(trees[0], path))
     return DONE
 
 
@@ -74,7 +77,7 @@ def _of_model(path: Path, data: str | None, where: str | None) -> Any:
     network = load(path)
     if data is None:
         raise Refusal("expected a table of the network's inputs after it, got none. Write kan2 tree MODEL DATA.")
-    _, x = inputs_of(network, data, where)
+    x = inputs_of(network, data, where).x
     if not (finite := torch.from_numpy(x).isfinite().all(1)).all():
         raise Refusal(f"expected a value in every row, got {int((~finite).sum())} rows without. Use --where.")
     return network.tree(torch.from_numpy(x).to(network.like))

@@ -157,6 +157,7 @@ class _Reader:
 
         from kan2.expressions.evaluate import evaluate
         from kan2.expressions.parse import parse_expression
+        from kan2.expressions.token import ExpressionError
         from kan2.expressions.vocabulary import CONSTANTS, FUNCTIONS, GREEK
 
         pieces: list[str] = []
@@ -179,7 +180,14 @@ class _Reader:
             pieces.append(token.text)
         # A lone column keeps its digits: whole numbers beyond 2**53 are the caller's own matter.
         columns = {symbol: numbers(self.table[name], "where", name) for name, symbol in symbols.items()}
-        expression = parse_expression(" ".join(pieces), names=list(columns))
+        try:
+            expression = parse_expression(" ".join(pieces), names=list(columns))
+        except ExpressionError as error:
+            # The place is that in the text with our names; what is wrong is said of theirs.
+            message = str(error).partition("\n")[0].removeprefix("parse_expression: ")
+            for name, symbol in symbols.items():
+                message = message.replace(symbol, name)
+            raise ExpressionError(f"where: {message} Look at {_text(side)!r}.") from None
         if not columns:
             return np.asarray(float(expression))
         tensors = {symbol: torch.from_numpy(column) for symbol, column in columns.items()}

@@ -86,7 +86,7 @@ def test_every_error_becomes_one_line(error, status, line, monkeypatch):
     def fail(_):
         raise error
 
-    monkeypatch.setattr("kan2.cli._data.is_model", fail)
+    monkeypatch.setattr("kan2.cli._table.is_model", fail)
     result = kan2("info", "x")
     refused(result, status)
     assert result.stderr.startswith(line)
@@ -97,7 +97,7 @@ def test_debug_shows_where(words, monkeypatch):
     def fail(_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kan2.cli._data.is_model", fail)
+    monkeypatch.setattr("kan2.cli._table.is_model", fail)
     assert isinstance(kan2(*words).exception, ZeroDivisionError)
 
 
