@@ -49,13 +49,15 @@ def count_titles(rows: Sequence[Sequence[str]]) -> int | None:
     # Rows of values that are too short are no titles.
     if count == 0 or any(kind_of(row[0]) in NUMBERS for row in rows[:count] if row):
         return 0
-    names, below = rows[count], rows[count + 1 : count + 3]
-    is_names = all(kind_of(cell) is Kind.TEXT for cell in names) and len({cell.strip() for cell in names}) == width
-    # Above a row of units stand names, if there are several.
-    is_units = all(unit_of_row(cell) is not None for cell in names) and max(map(len, rows[:count])) > 1
-    has_numbers = any(len(row) == width and any(kind_of(cell) in NUMBERS for cell in row) for row in below)
-    is_clear = len(names) == width and is_names and has_numbers and not is_units
-    if is_clear and count <= _MOST:
-        return count
+    if count <= _MOST and len(rows[count]) == width and _are_names(rows[count], rows[count + 1 : count + 3]):
+        # Above a row of units stand names, if there are several.
+        if max(map(len, rows[:count])) == 1 or any(unit_of_row(cell) is None for cell in rows[count]):
+            return count
     # One row of several values is a row of names, of which some are missing.
     return None if count > 1 or len(rows[0]) == 1 else 0
+
+
+def _are_names(names: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    if any(kind_of(cell) is not Kind.TEXT for cell in names) or len({cell.strip() for cell in names}) < len(names):
+        return False
+    return any(len(row) == len(names) and any(kind_of(cell) in NUMBERS for cell in row) for row in below)
