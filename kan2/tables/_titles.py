@@ -49,10 +49,10 @@ def count_titles(rows: Sequence[Sequence[str]]) -> int | None:
     # Rows of values that are too short are no titles.
     if count == 0 or any(kind_of(row[0]) in NUMBERS for row in rows[:count] if row):
         return 0
-    if count <= _MOST and len(rows[count]) == width and _are_names(rows[count], rows[count + 1 : count + 3]):
-        # Above a row of units stand names, if there are several.
-        if max(map(len, rows[:count])) == 1 or any(unit_of_row(cell) is None for cell in rows[count]):
-            return count
+    is_clear = count <= _MOST and len(rows[count]) == width and _are_names(rows[count], rows[count + 1 : count + 3])
+    # Above a row of units stand names, if there are several.
+    if is_clear and (max(map(len, rows[:count])) == 1 or any(unit_of_row(cell) is None for cell in rows[count])):
+        return count
     # One row of several values is a row of names, of which some are missing.
     return None if count > 1 or len(rows[0]) == 1 else 0
 
