@@ -3,8 +3,14 @@
 import re
 from enum import Enum, auto
 
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "-nan", "-NaN", "null", "NULL", "None", "-", "--")
-"""How missing values are written."""
+_ERRORS = ("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NULL!")
+MISSING = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "-nan", "-NaN", "null", "NULL", "None", "-", "--", *_ERRORS)
+"""How missing values are written, the errors of spreadsheets among them."""
+
+NO_COMMENT = rf"(?!(?:{'|'.join(map(re.escape, _ERRORS))})[ \t]*(?:[,;|\t\r\n]|\Z))"
+"""Pattern of what a line of comment does not begin with: an error of a spreadsheet in the first column."""
+
+_SHOWN = 60  # characters of a name or a value in a message
 
 _EXPONENT = r"(?:[eEdD][+-]?\d+)?"
 _SIGN = r"[+\-\u2212]?"
@@ -37,6 +43,26 @@ class Kind(Enum):
 
 
 NUMBERS = frozenset({Kind.NUMBER, Kind.COMMA, Kind.GROUPED, Kind.EITHER})
+
+
+def shown(text: str) -> str:
+    """Returns a name or a value for a message, cut where it is long.
+
+    Example:
+        >>> shown("speed"), len(shown(1000 * "x"))
+        ('speed', 60)
+    """
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def is_comment(line: str, sign: str) -> bool:
+    """Tells whether a line, without space before it, is a comment; an error of a spreadsheet in front is none.
+
+    Example:
+        >>> is_comment("# by me", "#"), is_comment("#DIV/0!,3", "#"), is_comment("# by me", "")
+        (True, False, False)
+    """
+    return bool(sign) and line.startswith(sign) and re.match(NO_COMMENT, line) is not None
 
 
 def kind_of(cell: str) -> Kind:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kan2.errors import DataError
+from kan2.tables._cells import shown
 from kan2.tables._csv import chosen
 from kan2.tables._dialect import check_names
 from kan2.tables._sources import MAX_BYTES, Source, long_line
@@ -99,8 +100,8 @@ def read_json(source: Source, columns: Sequence[str] | None) -> Any:
     wanted = _chosen(table.column_names, columns, source.name)
     if bad := [name for name in wanted if name in nested]:
         raise DataError(
-            f"read: expected records of plain values, got nested ones in {', '.join(map(repr, bad[:5]))} of "
-            f"{source.name}. Name the other columns in columns=, or write one record a row (orient='records')."
+            f"read: expected records of plain values, got nested ones in {', '.join(repr(shown(n)) for n in bad[:5])} "
+            f"of {source.name}. Name the other columns in columns=, or write one record a row (orient='records')."
         )
     return table.select(wanted)
 

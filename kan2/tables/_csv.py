@@ -11,10 +11,11 @@ from typing import Any
 
 from kan2.errors import DataError, unknown_name
 from kan2.tables._arrow import kernels
-from kan2.tables._cells import MISSING
-from kan2.tables._dialect import SPACES, Dialect, Options, fallback, fields, sniff
+from kan2.tables._cells import MISSING, NO_COMMENT, is_comment, shown
+from kan2.tables._dialect import SPACES, Dialect, Options, fields, sniff
+from kan2.tables._encodings import fallback
 from kan2.tables._sources import MAX_LINE, Lines, Source, long_line, wrong_encoding
-from kan2.tables._texts import numbers_in_text
+from kan2.tables._texts import numbers_in_text, warn_of_text
 from kan2.tables._units import name_and_unit
 
 
@@ -41,7 +42,8 @@ def read_text(source: Source, options: Options, columns: Sequence[str] | None) -
     """
     with source.open() as stream:
         dialect = sniff(stream, source.name, options)
-    wanted = chosen(dialect.names, columns, dialect.raw_names)
+    n_names = len(dialect.names) - dialect.has_extra
+    wanted = chosen(dialect.names[:n_names], columns, dialect.raw_names[:n_names])
     way = _Way(dialect.encoding, newlines=dialect.has_quotes)
     # Each turn changes one thing, so that there are few.
     for _ in range(6):
@@ -51,8 +53,11 @@ def read_text(source: Source, options: Options, columns: Sequence[str] | None) -
         way = changed
     if len(table) == 0:
         raise DataError(f"read: expected rows below the names, got none in {source.name}.")
+    if dialect.has_extra:
+        table, dialect = _without_extra(table, dialect, source.name)
     table = table.select(wanted) if columns is not None else _without_empty(table, dialect)
     table = numbers_in_text(table, dialect.decimal, bool(options.decimal) or dialect.decimal == ",", source.name)
+    warn_of_text(table, source.name)
     return table, dialect
 
 
@@ -71,7 +76,7 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, raw: Sequence[st
     for column in columns:
         name = column if column in known else by_raw.get(column, name_and_unit(str(column))[0])
         if name not in known:
-            raise unknown_name("read", "column", column, names)
+            raise unknown_name("read", "column", shown(str(column)), map(shown, names))
         found.append(name)
     return list(dict.fromkeys(found))
 
@@ -85,6 +90,19 @@ def _without_empty(table: Any, dialect: Dialect) -> Any:
     return table
 
 
+def _without_extra(table: Any, dialect: Dialect, where: str) -> tuple[Any, Dialect]:
+    column = table[dialect.names[-1]]
+    n_names = len(dialect.names) - 1
+    if column.null_count < len(column):
+        row = column.is_valid().index(True).as_py()
+        raise DataError(
+            f"read: expected {n_names} values a row, as there are names, got {shown(str(column[row].as_py()))!r} as "
+            f"one more in row {row + 1} of {where}. Give that column a name, or mend the row."
+        )
+    dialect = replace(dialect, names=dialect.names[:n_names], raw_names=dialect.raw_names[:n_names])
+    return table.drop_columns([table.column_names[-1]]) if table.num_columns > n_names else table, dialect
+
+
 def _attempt(
     source: Source, dialect: Dialect, options: Options, wanted: list[str], way: _Way
 ) -> tuple[Any, _Way | None]:
@@ -94,7 +112,8 @@ def _attempt(
 
     # The first column is always read: it shows comments between the rows.
     is_all = len(wanted) == len(dialect.names)
-    included = [] if is_all else list(dict.fromkeys([*wanted, dialect.names[0]]))
+    extra = dialect.names[-1:] if dialect.has_extra else ()
+    included = [] if is_all else list(dict.fromkeys([*wanted, dialect.names[0], *extra]))
     stream = _stream(source, dialect, options, way)
     try:
         table = arrow.read_csv(
@@ -201,7 +220,7 @@ def _change(dialect: Dialect, options: Options, way: _Way) -> Callable[[bytes], 
     steps: list[Callable[[bytes], bytes]] = []
     if way.comments and options.comment:
         sign = options.comment.encode()
-        pattern = re.compile(rb"(?m)^[ \t]*" + re.escape(sign) + rb"[^\n]*(?:\n|\Z)")
+        pattern = re.compile(rb"(?m)^[ \t]*" + NO_COMMENT.encode() + re.escape(sign) + rb"[^\n]*(?:\n|\Z)")
         steps += [_one_line_end, lambda block: pattern.sub(b"", block) if sign in block else block]
     if dialect.delimiter == SPACES:
         steps.append(_tabbed)
@@ -239,7 +258,7 @@ def _ragged(source: Source, dialect: Dialect, options: Options, way: _Way) -> Da
         for text in _text_lines(stream):
             line += 1
             bare = text.strip()
-            if not bare or (options.comment and bare.startswith(options.comment)):
+            if not bare or is_comment(bare, options.comment):
                 continue
             got = fields(text.rstrip("\r\n"), dialect.delimiter)
             if len(got) != expected and text.count('"') % 2 == 0:
@@ -255,12 +274,11 @@ def _text_lines(stream: Any) -> Any:
 
 
 def _ragged_error(source: Source, dialect: Dialect, line: int, got: list[str], text: str) -> DataError:
-    shown = text if len(text) <= 60 else f"{text[:60]}..."
     remedy = "Mend this line, or pass delimiter=, decimal= or comment= if the file is written in another way."
     if dialect.delimiter == "," and len(got) > len(dialect.names) and re.fullmatch(r"[\s\d.,+\-eE]+", text):
         remedy = "With decimal commas, values must be apart by ; or a tab, or stand in quotation marks."
     known = {SPACES: "spaces", "\t": "tabs"}.get(dialect.delimiter, repr(dialect.delimiter))
     return DataError(
         f"read: expected {len(dialect.names)} values a row, as in the first one, got {len(got)} in line {line} of "
-        f"{source.name}: {shown!r} (values between {known}). {remedy}"
+        f"{source.name}: {shown(text)!r} (values between {known}). {remedy}"
     )

@@ -5,7 +5,6 @@ What can be read in two ways is refused, with the argument that decides it.
 Reference: RFC 4180; van den Burg, Nazabal, Sutton, Wrangling messy CSV files (arXiv 1811.11242).
 """
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -14,21 +13,18 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase
 
 from kan2.errors import DataError, DataWarning, warn
-from kan2.tables._cells import NUMBERS, Kind, kind_of
-from kan2.tables._sources import MAX_LINE, long_line, wrong_encoding
+from kan2.tables._cells import NUMBERS, Kind, is_comment, kind_of, shown
+from kan2.tables._encodings import decoded, encoding_of
+from kan2.tables._sources import MAX_LINE, long_line
+from kan2.tables._titles import count_titles, delimiter_line, width_of
 from kan2.tables._units import split_names, unit_of_row
 
 SAMPLE = 2**16
+_CELLS = 1000  # of a row that tell whether a delimiter makes numbers
+_LISTED = 10  # names in a message
 _ROWS = 200  # of the sample that are looked at
 SPACES = " "
 _CANDIDATES = ("\t", ";", ",", "|", SPACES)
-_BOMS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,7 @@ class Dialect:
         first_line: number of the line in which that row begins, from 1.
         has_quotes: whether the values in the sample have quotation marks.
         raw_names: as they are in the file.
+        has_extra: whether the rows end with a delimiter that the names lack; the last of `names` is of that column.
     """
 
     encoding: str
@@ -83,6 +80,7 @@ class Dialect:
     first_line: int = 1
     has_quotes: bool = False
     raw_names: tuple[str, ...] = ()
+    has_extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,19 +105,28 @@ def sniff(stream: BufferedIOBase, name: str, options: Options) -> Dialect:
     prefix, is_whole = _prefix(stream, name)
     if not prefix.strip():
         raise DataError(f"read: expected a table, got {name}, which is empty.")
-    encoding, bom = _encoding(prefix, is_whole, name, options.encoding)
-    text = _decoded(prefix[bom:], encoding, is_whole, name)
+    encoding, bom = encoding_of(prefix, is_whole, name, options.encoding)
+    text = decoded(prefix[bom:], encoding, is_whole, name)
     comments, records = _split(text, options.comment)
     if not is_whole and len(records) > 1:
         records = records[:-1]  # which may be cut
+    told = delimiter_line(records[0].text) if records and records[0].line == 1 else None
+    if told is not None:
+        records = records[1:]
     if not records:
         raise DataError(f"read: expected a table, got {name}, which has comments alone.")
     texts = [record.text for record in records]
-    delimiter = options.delimiter or _delimiter(texts, options.decimal)
+    delimiter = options.delimiter or told or _delimiter(texts, options.decimal)
     rows = [fields(line, delimiter) for line in texts]
+    if options.header is None and (n_titles := _titles(rows, records, delimiter, name)):
+        comments += [" ".join(text.split()) for text in texts[:n_titles]]
+        records, rows = records[n_titles:], rows[n_titles:]
     decimal = options.decimal or _decimal(rows, delimiter, name)
     has_names = _has_names(rows, options.header, name)
     raw = [" ".join(cell.split()) for cell in rows[0]] if has_names else []
+    has_extra = has_names and delimiter != SPACES and _have_extra(rows[1:], len(raw))
+    if has_extra:
+        rows = [rows[0], *(row[:-1] for row in rows[1:])]
     # What lies before the first row of values: as many rows as are no values.
     n_before = int(has_names)
     units: dict[str, str] = {}
@@ -127,7 +134,7 @@ def sniff(stream: BufferedIOBase, name: str, options: Options) -> Dialect:
     if has_names and options.units and (second := _row_of_units(rows)) is not None:
         n_before = 2
     if len(records) <= n_before:
-        raise DataError(f"read: expected rows below the names, got only a header in {name}: {', '.join(raw[:10])}.")
+        raise DataError(f"read: expected rows below the names, got only a header in {name}: {_listed(raw)}.")
     if not has_names:
         raw = _names_without_header(rows, records, text, delimiter, options, name)
     raw = [cell or f"column{i}" for i, cell in enumerate(raw, 1)]
@@ -135,7 +142,7 @@ def sniff(stream: BufferedIOBase, name: str, options: Options) -> Dialect:
         if len(options.names) != len(raw):
             raise DataError(
                 f"read: expected {len(raw)} names for the columns of {name}, got {len(options.names)}: "
-                f"{', '.join(options.names)}."
+                f"{_listed(options.names)}."
             )
         names = list(options.names)
     elif options.units:
@@ -145,10 +152,13 @@ def sniff(stream: BufferedIOBase, name: str, options: Options) -> Dialect:
     if second is not None:
         units |= {name: unit for name, unit in zip(names, second) if unit}
     check_names(names, name)
+    if has_extra:
+        extra = next(title for i in range(1, len(names) + 2) if (title := f"column{len(names) + i}") not in names)
+        names, raw = [*names, extra], [*raw, extra]
     first = records[n_before]
     return Dialect(
         encoding, bom, delimiter, decimal, tuple(names), units, tuple(comments), first.start, first.line,
-        '"' in text[first.start :], tuple(raw),
+        '"' in text[first.start :], tuple(raw), has_extra,
     )  # fmt: skip
 
 
@@ -174,10 +184,11 @@ def check_names(names: Sequence[str], where: str) -> None:
     """Refuses names of columns that occur twice."""
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         told = [
-            f"{name!r} (columns {', '.join(str(i) for i, n in enumerate(names, 1) if n == name)})" for name in repeated
+            f"{shown(name)!r} (columns {_listed([str(i) for i, n in enumerate(names, 1) if n == name])})"
+            for name in repeated[:5]
         ]
         raise DataError(
-            f"read: expected different names of columns, got {'; '.join(told[:5])} in {where}. Rename them in the "
+            f"read: expected different names of columns, got {'; '.join(told)} in {where}. Rename them in the "
             "file, or pass names= with one for each column."
         )
 
@@ -193,58 +204,28 @@ def _prefix(stream: BufferedIOBase, name: str) -> tuple[bytes, bool]:
             # A stream may hand out less than it was asked for before its end.
             rest = stream.read(1)
             if not rest:
+                _check_lines(prefix, name)
                 return prefix, True
             prefix += rest
         if prefix.count(b"\n") + prefix.count(b"\r") >= 6:
+            _check_lines(prefix, name)
             return prefix, False
         if len(prefix) > MAX_LINE and b"\n" not in prefix[-MAX_LINE:]:
             raise long_line(name)
         if len(prefix) > 4 * MAX_LINE:
+            _check_lines(prefix, name)
             return prefix, False
 
 
-def _encoding(prefix: bytes, is_whole: bool, name: str, given: str | None) -> tuple[str, int]:
-    bom = next(((mark, encoding) for mark, encoding in _BOMS.items() if prefix.startswith(mark)), None)
-    if given is not None:
-        try:
-            known = codecs.lookup(given).name
-        except (LookupError, ValueError):
-            raise DataError(
-                f"read: unknown encoding {given!r}. Pass one that Python knows, such as 'utf-8', 'utf-16' or 'cp1252'."
-            ) from None
-        if bom is not None and (bom[1].replace("-sig", "").startswith(known.removesuffix("_sig").removesuffix("-sig"))):
-            return bom[1].replace("-sig", ""), len(bom[0])
-        return ("utf-16-le", 0) if known == "utf-16" else (known.replace("utf-8-sig", "utf-8"), 0)
-    if bom is not None:
-        return bom[1].replace("-sig", ""), len(bom[0])
-    even, odd = prefix[0:4096:2], prefix[1:4096:2]
-    if odd and odd.count(0) > 0.4 * len(odd) and not even.count(0):
-        return "utf-16-le", 0
-    if even and even.count(0) > 0.4 * len(even) and not odd.count(0):
-        return "utf-16-be", 0
-    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", prefix) is not None:
-        raise DataError(f"read: expected a table, got {name}, whose bytes are no text. Is it a table of another kind?")
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(prefix, final=is_whole)
-    except UnicodeDecodeError:
-        return fallback(prefix), 0
-    return "utf-8", 0
+def _check_lines(prefix: bytes, name: str) -> None:
+    # Before anything is made of them, since that takes long.
+    if len(prefix) > MAX_LINE and max(map(len, re.split(rb"[\r\n]", prefix))) > MAX_LINE:
+        raise long_line(name)
 
 
-def fallback(data: bytes) -> str:
-    """Returns the encoding of text that is not UTF-8: that of Windows, or Latin-1 where it does not know a byte."""
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
-
-
-def _decoded(data: bytes, encoding: str, is_whole: bool, name: str) -> str:
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(data, final=is_whole)
-    except UnicodeDecodeError as error:
-        raise wrong_encoding(name, encoding, error.object[error.start]) from None
+def _listed(names: Sequence[str]) -> str:
+    more = [] if len(names) <= _LISTED else [f"and {len(names) - _LISTED} more"]
+    return ", ".join([*map(shown, names[:_LISTED]), *more])
 
 
 def _split(text: str, comment: str) -> tuple[list[str], list[_Record]]:
@@ -255,7 +236,7 @@ def _split(text: str, comment: str) -> tuple[list[str], list[_Record]]:
         bare = line.strip()
         if not bare:
             continue
-        if comment and bare.startswith(comment):
+        if is_comment(bare, comment):
             if not records:
                 comments.append(bare.removeprefix(comment).strip())
             continue
@@ -293,7 +274,7 @@ def _delimiter(lines: list[str], decimal: str | None) -> str:
         if not counts:
             continue
         share = counts.most_common(1)[0][1] / len(rows)
-        kinds = [kind_of(cell) for row in (rows[1:] or rows) for cell in row]
+        kinds = [kind_of(cell) for row in (rows[1:] or rows) for cell in row[:_CELLS]]
         values = sum(kind in NUMBERS or kind in (Kind.MISSING, Kind.DATE) for kind in kinds) / max(1, len(kinds))
         # Between spaces everything is words: they only count where they make the most of it.
         score = (round(share, 2), round(values, 2), rank)
@@ -305,7 +286,7 @@ def _delimiter(lines: list[str], decimal: str | None) -> str:
 
 
 def _decimal(rows: list[list[str]], delimiter: str, name: str) -> str:
-    kinds = Counter(kind_of(cell) for row in rows for cell in row)
+    kinds = Counter(kind_of(cell) for row in rows for cell in row if "," in cell)
     if kinds[Kind.GROUPED] or not (kinds[Kind.COMMA] or kinds[Kind.EITHER]):
         return "."
     n_points = sum(
@@ -316,10 +297,34 @@ def _decimal(rows: list[list[str]], delimiter: str, name: str) -> str:
     if kinds[Kind.COMMA]:
         return ","
     example = next(cell.strip() for row in rows for cell in row if kind_of(cell) is Kind.EITHER)
+    example = shown(example)
     raise DataError(
         f"read: expected a decimal sign that can be told, got {example!r} in {name}, which is "
         f"{example.replace(',', '')} or {example.replace(',', '.')}. Pass decimal=',' or decimal='.'."
     )
+
+
+def _titles(rows: list[list[str]], records: list[_Record], delimiter: str, name: str) -> int:
+    found = count_titles(rows)
+    if found is None:
+        remedy = " With decimal commas, pass delimiter=';' and decimal=','." if delimiter == "," else ""
+        raise DataError(
+            f"read: expected names for {width_of(rows)} columns in the first row, as many as values below, got "
+            f"{shown(records[0].text.strip())!r} in line {records[0].line} of {name}. If this is a title, begin the "
+            f"title lines with # or delete them; else name every column.{remedy}"
+        )
+    if found:
+        warn(
+            f"read: took {shown(records[0].text.strip())!r} at the top of {name} for a title, and the names from line "
+            f"{records[found].line}: {_listed(rows[found])}. Begin title lines with # to say so.",
+            DataWarning,
+        )
+    return found
+
+
+def _have_extra(rows: list[list[str]], width: int) -> bool:
+    # Rows that end with a delimiter below names that do not.
+    return bool(rows) and all(len(row) == width + 1 and not row[-1].strip() for row in rows)
 
 
 def _has_names(rows: list[list[str]], header: bool | None, name: str) -> bool:
@@ -337,7 +342,7 @@ def _has_names(rows: list[list[str]], header: bool | None, name: str) -> bool:
         if kind is Kind.TEXT and any(k in NUMBERS for k in below):
             return True
     raise DataError(
-        f"read: expected a first row of names or of numbers, got {', '.join(rows[0][:8])} in {name}. Pass header=True "
+        f"read: expected a first row of names or of numbers, got {_listed(rows[0])} in {name}. Pass header=True "
         "where these are names, header=False where they are values."
     )
 
@@ -367,7 +372,7 @@ def _names_without_header(
             if len(cells) == count > 1 and all(re.match(r"[^\W\d]", cell) for cell in cells):
                 warn(
                     f"read: took the names of the columns from the last comment above the numbers of {name}: "
-                    f"{', '.join(cells)}. Pass header=False or names= for others.",
+                    f"{_listed(cells)}. Pass header=False or names= for others.",
                     DataWarning,
                 )
                 return cells

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kan2.errors import DataError, unknown_name
+from kan2.errors import DataError, NumberError, unknown_name
 from kan2.tables._arrow import kernels
+from kan2.tables._cells import shown
+from kan2.tables._texts import text_among_numbers
 from kan2.tables._units import name_and_unit
 from kan2.tables.frames import numbers
 
@@ -70,7 +72,20 @@ class Table:
             DataError: it holds text, dates or other things that are no numbers.
         """
         name = self._name(name, "table")
-        return numbers(self.arrow[name], "table", name)
+        column = self.arrow[name]
+        try:
+            return numbers(column, "table", name)
+        except NumberError as error:
+            # Whoever takes a column for numbers wants to know what is not.
+            is_text = error.kind == "text" and self._kind(name) == "text"
+            if not is_text or (text := text_among_numbers(column)) is None:
+                raise
+            odd = NumberError(
+                f"table: expected numbers, got text such as {text} of column {shown(name)!r}. Leave such rows out, as "
+                "head() does at the end, or mend them in the file."
+            )
+            odd.kind = error.kind
+        raise odd
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self.arrow.__arrow_c_stream__(requested_schema)
@@ -81,7 +96,7 @@ class Table:
             kind, missing = self._kind(name), self.missing(name)
             notes = [*([kind] if kind != "number" else []), *([f"{missing} missing"] if missing else [])]
             unit = f" [{self.units[name]}]" if name in self.units else ""
-            parts.append(f"{name}{unit}" + (f" ({', '.join(notes)})" if notes else ""))
+            parts.append(f"{shown(name)}{unit}" + (f" ({', '.join(notes)})" if notes else ""))
         if len(self.columns) > _SHOWN:
             parts.append(f"and {len(self.columns) - _SHOWN} more")
         return f"Table({len(self)} row{'s' * (len(self) != 1)}: {', '.join(parts)})"
@@ -171,8 +186,8 @@ class Table:
         if len(arrow) == 0 and len(self):
             worst = max(looked_at, key=self.missing)
             raise DataError(
-                f"drop_missing: expected rows in which nothing is missing, got none of {len(self)}; {worst!r} misses "
-                f"{self.missing(worst)}. Name the columns to look at, or leave that one out with select()."
+                f"drop_missing: expected rows in which nothing is missing, got none of {len(self)}; {shown(worst)!r} "
+                f"misses {self.missing(worst)}. Name the columns to look at, or leave that one out with select()."
             )
         return replace(self, arrow=arrow)
 
@@ -206,7 +221,7 @@ class Table:
         bare, unit = name_and_unit(name) if isinstance(name, str) else ("", "")
         if unit and self.units.get(bare) == unit:
             return bare
-        raise unknown_name(where, "column", name, self.columns)
+        raise unknown_name(where, "column", shown(str(name)), map(shown, self.columns))
 
     def _kind(self, name: str) -> str:
         import pyarrow

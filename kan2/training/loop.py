@@ -23,6 +23,7 @@ from kan2.training._recorder import Recorder
 from kan2.training.history import INTERRUPTED, History
 from kan2.training.problem import Problem
 from kan2.training.solver import Solver
+from kan2.training.spread import check_sizes
 
 LOG = logging.getLogger("kan2.training")
 WINDOW = 5  # steps over which progress is measured
@@ -87,6 +88,8 @@ class Training:
         test: Dataset | None = None,
         validation: Problem | None = None,
     ) -> None:
+        if test is not None:
+            check_sizes(test)
         self.work, self.problem, self.solver, self.options = work, problem, solver, options
         self.grids = GridFollower(work, problem, solver, options.update_grid)
         self.recorder = Recorder(work, test, validation)

@@ -16,6 +16,7 @@ from kan2.core.network import Network
 from kan2.errors import DataError
 
 LARGEST = 1e150  # magnitudes whose squares are still finite in float64
+SMALLEST = 1e-150  # magnitudes whose squares still differ from zero
 CONSTANT = 1e-12  # share of its magnitude below which a column does not vary
 
 
@@ -25,6 +26,25 @@ def weighted_mean(values: Float[Tensor, "batch *_rest"], sample_weight: Any = No
         return values.mean(0)
     weight = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
     return torch.tensordot(weight, values, 1) / weight.sum()
+
+
+def check_sizes(data: Dataset, where: str = "fit") -> None:
+    """Refuses columns whose squares are infinite or zero in float64, which no training can compare.
+
+    Raises:
+        DataError: there is such a column; says which.
+    """
+    names_of_y = data.outputs or ("y",) * data.y.shape[1]
+    for columns, names in ((data.X, data.feature_names), (data.y, names_of_y)):
+        largest = columns.detach().double().abs().amax(0)
+        for name, size in zip(names, largest.tolist()):
+            if not size or SMALLEST <= size <= LARGEST:
+                continue
+            unit = "larger" if size > 1 else "smaller"
+            raise DataError(
+                f"{where}: expected columns of numbers between {SMALLEST:g} and {LARGEST:g}, got up to {size:.3g} in "
+                f"{name!r}. Rescale column {name}: measure it in a {unit} unit."
+            )
 
 
 def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -45,7 +65,9 @@ def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> t
     offset = y[0]
     centred = y - offset
     mean = (share * centred).sum(0)
-    spread = (share * (centred - mean).square()).sum(0).sqrt()
+    # Squares of small numbers would be zero.
+    size = (centred - mean).abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+    spread = size * (share * ((centred - mean) / size).square()).sum(0).sqrt()
     still = torch.where(largest > 0, largest, torch.ones_like(largest))
     return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
 

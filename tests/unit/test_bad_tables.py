@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from kan2 import MultKAN
-from kan2.errors import DataError, FormulaError, TrainingError
+from kan2 import MultKAN, discover
+from kan2.errors import DataError, FormulaError, GridWarning, SpecError, TrainingError
 from kan2.estimators import KANClassifier, KANRegressor
-from kan2.training import smoothing
+from kan2.training import smoothing, spread
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (40, 2))
@@ -109,3 +110,43 @@ def test_rungs_take_few_steps(monkeypatch):
     monkeypatch.setattr(smoothing.LevenbergMarquardt, "step", lambda self: steps.append(1) or step(self))
     KANRegressor(hidden=()).fit(X[:30], Y[:30] + 0.1 * RNG.normal(size=30))
     assert len(steps) < 80
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e155])
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_columns_whose_squares_are_no_numbers_are_named(size, column):
+    table = {"a": X[:, 0], "b": X[:, 1], "y": Y}
+    table[column] = size * table[column]
+    model = MultKAN([2, 1], seed=0)
+    with pytest.raises(DataError, match=f"escale column {column}|larger unit"):
+        model.fit(table, target="y", steps=2)
+    with pytest.raises(DataError, match=f"escale column {column}|larger unit"):
+        discover(table, [2, 1], target="y", steps=2, attempts=1)
+
+
+def test_a_trained_network_names_them_too():
+    model = MultKAN([2, 1], seed=0)
+    model.fit((X, Y), steps=2)
+    with pytest.raises(DataError, match="Rescale column x1: measure it in a larger unit"):
+        model.fit((X * np.array([1e300, 1.0]), Y), steps=2)
+
+
+@pytest.mark.filterwarnings("ignore::kan2.errors.GridWarning")
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**100])
+def test_thirty_decades_change_nothing(unit):
+    losses = [MultKAN([2, 1], seed=0).fit((X * factor, Y / factor), steps=3).rmse * factor for factor in (1.0, unit)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_the_spread_of_small_numbers_is_no_magnitude():
+    values = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    expected = spread.moments(values)[1]
+    torch.testing.assert_close(spread.moments(1e-200 * values)[1], 1e-200 * expected, rtol=1e-12, atol=0.0)
+
+
+def test_grids_beyond_any_memory_are_refused():
+    model = MultKAN([1, 2, 1], grid=100_000, seed=0)
+    before = model.layers[0].numeric.weight.clone()
+    with pytest.raises(SpecError, match="coarser grid, got 100,000 intervals"), pytest.warns(GridWarning):
+        model.fit((X[:, :1], Y), steps=1)
+    assert torch.equal(model.layers[0].numeric.weight, before)

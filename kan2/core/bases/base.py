@@ -36,6 +36,7 @@ def in_transform() -> bool:
 
 
 Kept = TypeVar("Kept")
+LARGEST_MATRIX = 2**32  # numbers, 34 GB: 10,000 intervals for 5 sources, 2,000 for 130, 100 for 50,000
 
 
 def may_look(x: Tensor) -> bool:
@@ -191,7 +192,17 @@ class Basis(nn.Module):
         return (x - low) * factor, factor
 
     def collocation(self, points: Float[Tensor, "batch source"]) -> Float[Tensor, "source batch basis"]:
-        """Returns the basis as one matrix a source, for least squares."""
+        """Returns the basis as one matrix a source, for least squares.
+
+        Raises:
+            SpecError: the matrices have more numbers than any memory holds.
+        """
+        n_numbers = points.numel() * self.n_basis
+        if n_numbers > LARGEST_MATRIX:
+            raise SpecError(
+                f"{type(self).__name__}: expected a coarser grid, got {self.n_intervals:,} intervals: to carry "
+                f"functions over between grids takes matrices of {n_numbers:,} numbers. Build the network with grid=1000 or less."
+            )
         return self(points).transpose(0, 1)
 
     def refined(self, n_intervals: int, k: int | None = None) -> Self:
