@@ -215,7 +215,8 @@ def _torch(f: Any, x: Array) -> list[Function]:
 
 
 def _symbolic(expression: sp.Expr, names: Sequence[str]) -> Function:
-    by_name = {s.name: s for s in expression.free_symbols}
+    symbols: Any = expression.free_symbols
+    by_name = {s.name: s for s in symbols}
     if unknown := sorted(set(by_name) - set(names)):
         known, others = ", ".join(map(quoted, names)), ", ".join(map(quoted, unknown))
         raise ExpressionError(

@@ -123,7 +123,8 @@ def _through(work: Study, probes: Probes, variable: Any, group: Group | None = N
 def _inputs_of(variable: Any, slopes: Array, names: tuple[str, ...]) -> Group:
     """Columns of the inputs that occur in an expression, or on which a function depends by its slopes."""
     if isinstance(variable, sp.Expr):
-        return tuple(sorted(names.index(symbol.name) for symbol in variable.free_symbols))
+        symbols: Any = variable.free_symbols
+        return tuple(sorted(names.index(one.name) for one in symbols))
     size = np.nanmax(np.abs(slopes), axis=0)
     return tuple(np.flatnonzero(size > 1e-6 * size.max()).tolist()) if size.max() > 0 else ()
 
