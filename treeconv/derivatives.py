@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from treeconv.errors import ExpressionError, SampleError, TreeError, TreeTypeError
+from treeconv.symbols import quoted
 
 Array = NDArray[np.float64]
 
@@ -214,16 +215,16 @@ def _torch(f: Any, x: Array) -> list[Function]:
 
 
 def _symbolic(expression: sp.Expr, names: Sequence[str]) -> Function:
-    symbols = [sp.Symbol(name) for name in names]
-    by_name = {str(s): s for s in expression.free_symbols}
+    symbols: Any = expression.free_symbols
+    by_name = {s.name: s for s in symbols}
     if unknown := sorted(set(by_name) - set(names)):
+        known, others = ", ".join(map(quoted, names)), ", ".join(map(quoted, unknown))
         raise ExpressionError(
-            f"convert: expected an expression in {', '.join(names)}, got also {', '.join(unknown)}. "
-            "Give names= one name a column."
+            f"convert: expected an expression in {known}, got also {others}. Give names= one name a column."
         )
     # Of a symbol that may be complex, SymPy has no derivative of |x| that could be evaluated.
-    arguments = [sp.Symbol(str(s), real=True) for s in symbols]
-    real: Any = expression.xreplace({by_name[str(s)]: s for s in arguments if str(s) in by_name})
+    arguments = [sp.Symbol(name, real=True) for name in names]
+    real: Any = expression.xreplace({by_name[s.name]: s for s in arguments if s.name in by_name})
     slopes = [sp.diff(real, s) for s in arguments]
     compiled = sp.lambdify(arguments, [real, *slopes], modules=["scipy", "numpy"], cse=True)
 

@@ -16,6 +16,7 @@ import networkx as nx
 import sympy as sp
 
 from treeconv.errors import named_options
+from treeconv.symbols import symbol
 from treeconv.tree import as_tree
 
 
@@ -27,7 +28,7 @@ def skeleton(tree: nx.DiGraph) -> sp.Expr:
         tree: A tree from `convert`.
 
     Returns:
-        A SymPy expression in the names of the inputs.
+        A SymPy expression in the names of the inputs; those that are no words print in backquotes.
 
     Example:
         >>> import treeconv, torch
@@ -45,8 +46,7 @@ def skeleton(tree: nx.DiGraph) -> sp.Expr:
         attributes = tree.nodes[node]
         kind = attributes["kind"]
         if kind == "input":
-            symbol = sp.Symbol(node)
-            return symbol if parent == "opaque" else sp.Function(next(inner))(symbol)
+            return symbol(node) if parent == "opaque" else sp.Function(next(inner))(symbol(node))
         below = tree.children(node)
         head = sp.Function(next(outer)) if kind in ("separable", "opaque") and below else None
         parts = [build(child, kind) for child in below]

@@ -2,7 +2,8 @@
 
 The text is parsed to a syntax tree and only the nodes of arithmetic are let through: numbers, the names of inputs,
 `+ - * / **` (also `^`), and a fixed list of functions. Everything else is refused with the place where it stands, and
-so are numbers beyond float64. `cbrt` is real for negative numbers; `x**(1/3)` is the principal value.
+so are numbers beyond float64. A name that is no word stands in backquotes, with those within it doubled. `cbrt` is
+real for negative numbers; `x**(1/3)` is the principal value.
 
 Reference: the grammar of the module `ast` of Python.
 """
@@ -10,14 +11,17 @@ Reference: the grammar of the module `ast` of Python.
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sympy as sp
 
 from treeconv.errors import ExpressionError
+from treeconv.symbols import quoted, symbol
 
 FUNCTIONS = {
     name: getattr(sp, name)
@@ -35,6 +39,7 @@ OPERATORS = {
     ast.UAdd: operator.pos,
 }
 MAX_LENGTH = 2000
+_QUOTED = re.compile(r"`((?:[^`]|``)+)`")
 MAX_POWER = 100
 MAX_BITS = 1100  # a little beyond the range of float64
 
@@ -55,15 +60,20 @@ def read(text: str, names: Sequence[str]) -> sp.Expr:
     Example:
         >>> read("sqrt(b^2 + 1)/c", ["b", "c"])
         sqrt(b**2 + 1)/c
+        >>> read("2*`flow rate`", ["flow rate"])
+        2*`flow rate`
     """
     if len(text) > MAX_LENGTH:
         raise _refusal(text[:40] + "...", f"at most {MAX_LENGTH} characters", f"{len(text)}", "Shorten it")
-    if "#" in text:
+    # Python reads words alone, so others get one that stands for them.
+    words: dict[str, str] = {}
+    plain = _QUOTED.sub(lambda found: f" {_word_for(found[1].replace('``', '`'), text, names, words)} ", text)
+    if "#" in plain:
         raise _refusal(text, "an arithmetic expression", "the character '#'", "Leave comments out")
     try:
-        body = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+        body = ast.parse(plain.strip().replace("^", "**"), mode="eval").body
         # Python reads names in their compatible form, so that the micro sign comes back as the Greek letter.
-        value = _build(body, text, {unicodedata.normalize("NFKC", name): name for name in names})
+        value = _build(body, text, {unicodedata.normalize("NFKC", name): name for name in names} | words)
     except ExpressionError:
         raise
     except (SyntaxError, MemoryError, RecursionError, ValueError, TypeError, ArithmeticError) as error:
@@ -75,6 +85,19 @@ def read(text: str, names: Sequence[str]) -> sp.Expr:
 
 def _refusal(text: str, expected: str, got: str, remedy: str) -> ExpressionError:
     return ExpressionError(f"symmetry_variable: in {text!r} expected {expected}, got {got}. {remedy}.")
+
+
+def _word_for(name: str, text: str, names: Sequence[str], words: dict[str, str]) -> str:
+    if name not in names:
+        raise _refusal(text, f"one of the inputs {_listed(names)}", quoted(name), "Write names as they are")
+    taken = {*names, *words}
+    word = next(word for i in itertools.count() if (word := f"name{i}") not in taken and word not in text)
+    words[word] = name
+    return word
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(quoted, sorted(names)))
 
 
 def _check_power(base: sp.Expr, exponent: sp.Expr, text: str) -> None:
@@ -93,7 +116,7 @@ def _build(node: ast.AST, text: str, names: Mapping[str, str]) -> sp.Expr:
                 raise _refusal(text, "numbers within the range of float64", "a larger one", "Use smaller numbers")
             return sp.Integer(number) if isinstance(number, int) else sp.Float(number)
         case ast.Name(id=name) if name in names:
-            return sp.Symbol(names[name])
+            return symbol(names[name])
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in OPERATORS:
@@ -111,5 +134,5 @@ def _build(node: ast.AST, text: str, names: Mapping[str, str]) -> sp.Expr:
             return FUNCTIONS[name](_build(argument, text, names))
         case _:
             got = ast.unparse(node)
-            known = f"Use the inputs {', '.join(sorted(names))}, numbers, + - * / ** and {', '.join(sorted(FUNCTIONS))}"
+            known = f"Use the inputs {_listed(names.values())}, numbers, + - * / ** and {', '.join(sorted(FUNCTIONS))}"
             raise _refusal(text, "arithmetic", repr(got), known)

@@ -29,6 +29,7 @@ import networkx as nx
 
 from treeconv.checks import NoTreeError, read_tree
 from treeconv.errors import TreeError, TreeTypeError, named_options
+from treeconv.symbols import quoted
 
 KINDS = ("input", "sum", "product", "separable", "opaque")
 GRAPH_KEYS = ("root", "names", "irrelevant", "output", "interrupted", "settings")
@@ -71,7 +72,7 @@ class Tree(nx.DiGraph):
         lines = []
         for node, depth in self.walk():
             attributes = self.nodes[node]
-            label = node if attributes["kind"] == "input" else attributes["kind"]
+            label = quoted(node) if attributes["kind"] == "input" else attributes["kind"]
             if attributes.get("bias"):
                 label += f" + {attributes['bias']:.4g}"
             if attributes.get("interrupted"):
@@ -80,7 +81,7 @@ class Tree(nx.DiGraph):
                 label += f"  (score {attributes['score']:.1e}, threshold {attributes['threshold']:.1e})"
             lines.append("  " * depth + label)
         if self.graph["irrelevant"]:
-            lines.append("irrelevant: " + ", ".join(self.graph["irrelevant"]))
+            lines.append("irrelevant: " + ", ".join(map(quoted, self.graph["irrelevant"])))
         return "\n".join(lines)
 
 

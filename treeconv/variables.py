@@ -22,6 +22,7 @@ from treeconv.errors import ExpressionError, TreeError, named_options
 from treeconv.probes import Group, Probes
 from treeconv.study import Input, Study, ask
 from treeconv.subject import ErrorLike
+from treeconv.symbols import symbol
 from treeconv.symmetry import module_score
 from treeconv.text import read
 
@@ -122,7 +123,8 @@ def _through(work: Study, probes: Probes, variable: Any, group: Group | None = N
 def _inputs_of(variable: Any, slopes: Array, names: tuple[str, ...]) -> Group:
     """Columns of the inputs that occur in an expression, or on which a function depends by its slopes."""
     if isinstance(variable, sp.Expr):
-        return tuple(sorted(names.index(str(symbol)) for symbol in variable.free_symbols))
+        symbols: Any = variable.free_symbols
+        return tuple(sorted(names.index(one.name) for one in symbols))
     size = np.nanmax(np.abs(slopes), axis=0)
     return tuple(np.flatnonzero(size > 1e-6 * size.max()).tolist()) if size.max() > 0 else ()
 
@@ -170,7 +172,7 @@ def pair_symmetries(
     places = work.positions(pair)
     if len(set(places)) != 2 or len(places) != 2:
         raise TreeError(f'pair_symmetries: expected two different inputs, got {pair}. Pass a pair such as ["a", "b"].')
-    a, b = (sp.Symbol(work.names[i]) for i in places)
+    a, b = (symbol(work.names[i]) for i in places)
     forms = (a - b, a + b, a / b, a * b, a**2 + b**2, a**2 - b**2)
     found = {}
     for (name, form), variable in zip(PAIR_FORMS.items(), forms):

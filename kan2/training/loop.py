@@ -89,7 +89,7 @@ class Training:
         validation: Problem | None = None,
     ) -> None:
         if test is not None:
-            check_sizes(test)
+            check_sizes(test, work.spec.inputs, work.spec.outputs)
         self.work, self.problem, self.solver, self.options = work, problem, solver, options
         self.grids = GridFollower(work, problem, solver, options.update_grid)
         self.recorder = Recorder(work, test, validation)

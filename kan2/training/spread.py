@@ -4,6 +4,7 @@ The *spread* of an output is the weighted standard deviation of its targets; of 
 spreads are computed in float64 for data of any type: squares of float32 end at 1e38, those of 1e-25 are zero.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
@@ -28,21 +29,24 @@ def weighted_mean(values: Float[Tensor, "batch *_rest"], sample_weight: Any = No
     return torch.tensordot(weight, values, 1) / weight.sum()
 
 
-def check_sizes(data: Dataset, where: str = "fit") -> None:
+def check_sizes(data: Dataset, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Refuses columns whose squares are infinite or zero in float64, which no training can compare.
+
+    Args:
+        data: the samples.
+        inputs, outputs: names of its columns, for messages.
 
     Raises:
         DataError: there is such a column; says which.
     """
-    names_of_y = data.outputs or ("y",) * data.y.shape[1]
-    for columns, names in ((data.X, data.feature_names), (data.y, names_of_y)):
+    for columns, names in ((data.X, inputs), (data.y, outputs)):
         largest = columns.detach().double().abs().amax(0)
         for name, size in zip(names, largest.tolist()):
             if not size or SMALLEST <= size <= LARGEST:
                 continue
             unit = "larger" if size > 1 else "smaller"
             raise DataError(
-                f"{where}: expected columns of numbers between {SMALLEST:g} and {LARGEST:g}, got up to {size:.3g} in "
+                f"fit: expected columns of numbers between {SMALLEST:g} and {LARGEST:g}, got up to {size:.3g} in "
                 f"{name!r}. Rescale column {name}: measure it in a {unit} unit."
             )
 

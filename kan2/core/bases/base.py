@@ -201,7 +201,7 @@ class Basis(nn.Module):
         if n_numbers > LARGEST_MATRIX:
             raise SpecError(
                 f"{type(self).__name__}: expected a coarser grid, got {self.n_intervals:,} intervals: to carry "
-                f"functions over between grids takes matrices of {n_numbers:,} numbers. Build the network with grid=1000 or less."
+                f"functions over between grids takes matrices of {n_numbers:,} numbers. Pass grid=1000 or less."
             )
         return self(points).transpose(0, 1)
 
