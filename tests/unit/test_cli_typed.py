@@ -318,7 +318,7 @@ def test_ctrl_c_while_the_program_starts(start):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
     assert result.returncode == 130
-    assert result.stderr == "kan2: interrupted before there was a result.\n"
+    assert result.stderr == "kan2: datasets: interrupted before there was a result.\n"
 
 
 def test_ctrl_c_after_the_result_changes_nothing():
