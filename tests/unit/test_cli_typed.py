@@ -74,7 +74,7 @@ def test_what_is_found_is_printed_before_saving_fails(here, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("kan2.multkan.MultKAN.save", full)
-    result = kan2("discover", "t.csv", "-t", "y", "-i", "a", "--attempts", "1", "--seconds", "0.5", "-o", "m.kan")
+    result = kan2("discover", "t.csv", "-t", "y", "-i", "a", "--attempts", "1", "--seconds", "0.2", "-o", "m.kan")
     assert result.exit_code == 1
     assert "law found" in result.stdout
     assert result.stderr.splitlines()[-1].startswith("kan2: discover: 'm.kan' cannot be written: no space left")
