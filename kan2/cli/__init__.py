@@ -26,7 +26,8 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.stderr.write("kan2: interrupted before there was a result.\n")
+        command = next((f"{word}: " for word in sys.argv[1:] if not word.startswith("-")), "")
+        sys.stderr.write(f"kan2: {command}interrupted before there was a result.\n")
         sys.exit(130)
 
 

@@ -140,11 +140,13 @@ def _show(model: "MultKAN", chosen: "Chosen", quiet: bool) -> None:
     why = ", interrupted" * report.interrupted + ", out of time" * report.out_of_time
     about = f"off by {percent(error)} of the spread of {listed(samples.outputs)} on {len(samples)} rows{why}"
     if constants := chosen.constants:
-        about = "; ".join(constants)
-    if report.found:
+        # No law is found where there is nothing to explain.
+        known = _laws.equations(shown, _laws.texts(shown, _laws.DIGITS)) if shown.is_formula else []
+        typer.echo("\n".join([*known, *constants]))
+    elif report.found:
         formulas = _laws.equations(model, _laws.texts(model, _laws.DIGITS))
         typer.echo("\n".join(formulas))
-        typer.echo(about if constants else f"law found: {about}")
+        typer.echo(f"law found: {about}")
     elif shown.is_formula:
         formulas = _laws.equations(shown, _laws.texts(shown, _laws.DIGITS), "~")
         typer.echo("\n".join(formulas))

@@ -74,7 +74,7 @@ def test_what_is_found_is_printed_before_saving_fails(here, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("kan2.multkan.MultKAN.save", full)
-    result = kan2("discover", "t.csv", "-t", "y", "-i", "a", "--attempts", "1", "--seconds", "0.5", "-o", "m.kan")
+    result = kan2("discover", "t.csv", "-t", "y", "-i", "a", "--attempts", "1", "--seconds", "0.2", "-o", "m.kan")
     assert result.exit_code == 1
     assert "law found" in result.stdout
     assert result.stderr.splitlines()[-1].startswith("kan2: discover: 'm.kan' cannot be written: no space left")
@@ -318,7 +318,7 @@ def test_ctrl_c_while_the_program_starts(start):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
     assert result.returncode == 130
-    assert result.stderr == "kan2: interrupted before there was a result.\n"
+    assert result.stderr == "kan2: datasets: interrupted before there was a result.\n"
 
 
 def test_ctrl_c_after_the_result_changes_nothing():
