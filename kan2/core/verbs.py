@@ -24,14 +24,15 @@ def verb(function: F) -> F:
     @wraps(function)
     def door(*args: Any, **options: Any) -> Any:
         target = options.pop("target", None)
-        model = args[0] if args else options.get(first, inner)
-        if model is inner:  # none is given, which the function itself says
+        model = args[0] if args else options.get(first)
+        has_data = len(args) > place or options.get("data") is not None or target is not None
+        if not has_data or (not args and first not in options):  # what else is wrong, the function itself says
             return inner(*args, **options)
         checks.network(title, model)
         if len(args) > place:
             data = model.given(args[place], title, target)
             args = (*args[:place], data, *args[place + 1 :])
-        elif target is not None or options.get("data") is not None:
+        else:
             options["data"] = model.given(options.get("data"), title, target)
         return inner(*args, **options)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import kan2
-from kan2 import _discover
+from kan2 import _search
 from kan2.core.data import Dataset
 from kan2.discovery.progress import Progress
 from kan2.errors import OptionError, TrainingError, UnknownNameError
@@ -61,7 +61,7 @@ def test_a_table_needs_no_width(run):
 def test_the_width_follows_the_data(n_inputs, n_outputs, auxiliary, width):
     names = tuple(f"x{i}" for i in range(n_inputs))
     data = Dataset(torch.ones(5, n_inputs), torch.ones(5, n_outputs), names, auxiliary=auxiliary)
-    assert _discover._width(data) == width
+    assert _search._width(data) == width
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_width_follows_the_data(n_inputs, n_outputs, auxiliary, width):
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_trained(options, kind, parts, monkeypatch, unchecked):
-    monkeypatch.setattr(_discover, "_trained", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(_search, "_trained", lambda *_: pytest.fail("trained"))
     start = time.perf_counter()
     with pytest.raises(kind) as caught:
         kan2.discover(LINE, [1, 1, 1], **options)
@@ -133,7 +133,7 @@ def test_too_few_rows_for_the_numbers_are_no_law():
         with torch.no_grad():
             # An error that every second row has in the other direction is like that of no neighbour.
             data = Dataset(x, model(x) + 0.1 * noise, ("x",))
-        assert _discover._is_found(model, data) == is_law
+        assert _search._is_found(model, data) == is_law
 
 
 @pytest.mark.parametrize("seconds", [0, 1.0])

@@ -107,7 +107,7 @@ class TestExpand:
                 model.expand_width(layer)
         with pytest.raises(EdgeError, match="the network has none"):
             MultKAN([2, 1]).expand_width(1)
-        with pytest.raises(EdgeError, match="n_nodes as a whole number from 1"):
+        with pytest.raises(EdgeError, match="n_nodes as a whole number >= 1"):
             model.expand_width(1, 0)
         with pytest.raises(EdgeError, match="between 0 and 2, got 3"):
             model.expand_depth(3)
