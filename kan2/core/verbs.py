@@ -24,7 +24,7 @@ def verb(function: F) -> F:
     @wraps(function)
     def door(*args: Any, **options: Any) -> Any:
         target = options.pop("target", None)
-        model = args[0] if args else options.get(first)
+        model: Any = args[0] if args else options.get(first)
         has_data = len(args) > place or options.get("data") is not None or target is not None
         if not has_data or (not args and first not in options):  # what else is wrong, the function itself says
             return inner(*args, **options)

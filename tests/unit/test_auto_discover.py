@@ -10,7 +10,7 @@ import torch
 
 import kan2
 from kan2 import MultKAN, SymbolicFunction, functions, sample_function
-from kan2._search import _other_kind, looks_like_noise
+from kan2._search import _explains, _other_kind, looks_like_noise
 from kan2.discovery._compose import compose
 from kan2.discovery.pareto import ParetoTable, complexity
 from kan2.errors import DataError
@@ -142,9 +142,18 @@ def test_frequencies_of_bessel_functions_are_found():
     assert abs(row.affine[0]) == pytest.approx(20, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_what_explains_no_more_than_the_mean_is_no_law():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (60, 1))
     assert not kan2.discover((x, rng.standard_normal(60)), attempts=1).report.found
     assert kan2.discover((x, np.full(60, 3.0)), attempts=1).report.found  # nothing is left
     assert kan2.discover((x, 2 * x[:, 0] + 0.3 * rng.standard_normal(60)), attempts=1).report.found
+
+
+def test_errors_as_large_as_the_targets_explain_nothing(generator):
+    y = torch.randn(60, 2, generator=generator, dtype=torch.float64)
+    assert not _explains(y - y.mean(0), y, 0)
+    assert not _explains(0.99 * y, y, 1)
+    assert not _explains(torch.stack([0.1 * y[:, 0], y[:, 1]], 1), y, 1)
+    assert _explains(0.5 * y, y, 3)
