@@ -19,6 +19,7 @@ def cells(section: str) -> list[list[str]]:
     return [[c.strip() for c in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| ")]
 
 
+@pytest.mark.slow
 def test_gpu():
     section = gpu.main(gpu.Sizes(((32, 8),), ((100, 2),), rows=300, repeats=2))
     assert section.startswith("## ")

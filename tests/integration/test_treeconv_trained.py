@@ -104,6 +104,7 @@ def test_a_coarse_network_on_few_samples_shows_it_too():  # T6
     assert structure(treeconv.convert(model, x, error=error)) == expected
 
 
+@pytest.mark.slow
 def test_a_kan_shows_the_structure_of_its_data():
     x = draw(1500, 5)
     model = kan2.MultKAN([5, 8, 5, 1], grid=5, seed=0)

@@ -70,6 +70,7 @@ def test_auto_prune_finds_the_smallest_network():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_discover_finds_a_product_and_says_what_it_tried():
     data = sample_function("x*y", {"x": (-1, 1), "y": (-1, 1)}, n=300, noise=0.01)
     model = kan2.discover(data, [2, [1, 1], 1])

@@ -132,6 +132,7 @@ def test_python_dash_m():
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_a_command_quietly(tmp_path):
     table = tmp_path / "long.csv"
     table.write_text("x,y\n" + "1,2\n" * 10000)

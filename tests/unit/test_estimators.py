@@ -92,6 +92,7 @@ def test_pipelines_and_searches(table):
     assert search.fit(table, np.sin(table["mass"])).score(table, np.sin(table["mass"])) > 0.99
 
 
+@pytest.mark.slow
 def test_seeds(table):
     x, y = table.to_numpy(), table["mass"].to_numpy()
     first, again, other = (
@@ -160,6 +161,7 @@ def test_formula_of_a_classifier_of_noisy_labels_costs_little():
     assert np.mean(found == labels) > classifier.score(x, labels) - 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [KANRegressor, KANClassifier])
 def test_formulas_survive_pickling_and_know_the_weights(table, kind):
     x = table.to_numpy()

@@ -173,6 +173,7 @@ torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-5)
 """
 
 
+@pytest.mark.slow
 def test_compile():
     # In a fresh process, where torch need not trace the checker of annotations.
     subprocess.run([sys.executable, "-c", COMPILE], check=True, cwd=ROOT)

@@ -78,6 +78,7 @@ def test_processes_that_are_none(n_jobs):
         MultKAN([2, 1]).fit(data(), restarts=2, n_jobs=n_jobs)
 
 
+@pytest.mark.slow
 def test_processes_change_nothing():
     found = [MultKAN([2, 2, 1], seed=0) for _ in range(2)]
     for model, n_jobs in zip(found, (None, 2)):

@@ -82,6 +82,7 @@ def test_the_compiler_and_the_converter_tell_too(caplog):
     assert told[1].startswith("convert: product of ('a', 'b') in 2 parts, score ")
 
 
+@pytest.mark.slow
 def test_by_default_nothing_is_written():
     code = (
         "import kan2, kanpiler, treeconv; data = kan2.sample_function('x', {'x': (0, 1)}, n=50);"

@@ -50,6 +50,7 @@ def test_errors_of_a_line_are_those_of_regression_in_any_unit(k_x, k_y, offset):
         assert found[letter].error == pytest.approx(float(error), rel=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([0.0, 2000.0, 1e5]))
 def test_a_fit_of_a_bend_is_the_same_in_any_unit(k_x, k_y, offset):

@@ -178,6 +178,7 @@ def test_many_gradients_of_chunks_at_once():
     close([ways[0]], [ways[1]])
 
 
+@pytest.mark.slow
 def test_memory_of_chunks_is_flat():
     from benchmarks._timing import peak_mib
 

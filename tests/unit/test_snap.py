@@ -137,6 +137,7 @@ def forms(model):
     return sorted((c.layer, c.term, c.letter, c.form == 0) for c in model.report.constants if c.form is not None)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from(["x^2", "sqrt", "log", "tanh", "x", "exp"]))
 def test_the_same_numbers_are_snapped_in_every_unit(k_x, k_y, function):
