@@ -198,3 +198,11 @@ def test_streams_queries_columns_of_one_and_numbers_alone():
     np.testing.assert_array_equal(matrix({"a": np.ones((2, 1)), "b": [1, 2]}, ["a", "b"], "X"), [[1, 1], [1, 2]])
     with pytest.raises(DataError, match=r"a list of values in 'a', got shape \(\)"):
         matrix({"a": 1.0}, ["a"], "X")
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "dok_array", "dok_matrix", "coo_matrix"])
+def test_sparse_matrices_of_all_kinds_are_no_frames(kind):
+    matrix_ = getattr(scipy.sparse, kind)(np.eye(2))
+    assert named_columns(matrix_) is None
+    with pytest.raises(NumberError, match="sparse columns"):
+        numbers(matrix_, "X")
