@@ -85,7 +85,9 @@ def _labelled(values: Any) -> Iterator[tuple[Any, Any]]:
         yield from _of_grid(values)
     elif hasattr(values, "collect_schema") and hasattr(values, "collect"):
         raise DataError("table: expected a frame, got a query that has not been run. Call its .collect() first.")
-    elif isinstance(values, Mapping) and not hasattr(values, "toarray"):  # of which some kinds are dicts
+    elif hasattr(values, "toarray"):  # sparse matrices, of which some kinds are dicts
+        return
+    elif isinstance(values, Mapping):
         yield from values.items()
     elif hasattr(values, "coords") and hasattr(values, "dims"):
         yield from _of_labelled_array(values)
