@@ -69,8 +69,9 @@ def moments(y: Float[Tensor, "batch output"], weight: Tensor | None = None) -> t
     offset = y[0]
     centred = y - offset
     mean = (share * centred).sum(0)
-    # Squares of small numbers would be zero.
+    # Squares of small numbers would be zero. In units of a power of two, all others keep every bit.
     size = (centred - mean).abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+    size = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent)
     spread = size * (share * ((centred - mean) / size).square()).sum(0).sqrt()
     still = torch.where(largest > 0, largest, torch.ones_like(largest))
     return offset + mean, torch.where(spread > CONSTANT * largest, spread, still)
