@@ -1,4 +1,4 @@
-"""The search behind `kan2.discover`: train, prune, refine, symbolify, snap, and start again where that fails.
+"""The search of networks behind `kan2.discover`: train, prune, refine, symbolify, snap, and start again if that fails.
 
 Each *attempt* trains a network from another random start, prunes it to the smallest that still fits, refines it and
 replaces its splines by functions. Every other attempt starts from one node fewer than the last one was left with, or,
@@ -13,76 +13,86 @@ all attempts is returned.
 Reference: Liu et al., KAN (arXiv 2404.19756), section 2.5.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log
+from math import inf
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from kan2 import options
-from kan2.core.data import Dataset, as_dataset
+from kan2.core.data import Dataset
 from kan2.core.spec import parse_width
 from kan2.discovery.pareto import ParetoTable
-from kan2.discovery.progress import Progress, Reporter
+from kan2.discovery.progress import Reporter
 from kan2.discovery.symbolic_report import SymbolicReport
 from kan2.errors import Kan2Error, TrainingError
 from kan2.interrupts import Interruptible, OutOfTime, is_late, time_limit
+from kan2.laws.front.noise import is_law
 from kan2.multkan import MultKAN
 from kan2.symbolic.snap import snap_constants
-from kan2.symbolic.suggest import checked_library, checked_weight
 from kan2.training.spread import rmse
-from treeconv.calibration import nearest_neighbours
 
 COARSE = 0.03  # errors above this share of the targets' spread call for a finer grid before pruning
 FINEST = 40  # intervals of the finest grid
 FLOOR = 1e-3  # errors below this share count as equal when the network is pruned
 SAMPLES_A_PARAMETER = 2
-EXACT = 1e-9  # share of the targets' spread that counts as rounding
 CONFIRMATIONS = 2  # successes after which the search ends although numbers are left that are not simple
-DEVIATIONS = 3.5  # standard deviations beyond which neighbouring errors are called alike
-# Rows a free number must have before errors that look like noise say anything; rules of thumb for regressions ask for 5
-# to 10 (doi:10.1093/aje/kwk052). Of ten lines of hydrogen a formula with five numbers leaves nothing but noise, and so
-# does one with four of 25 pressures of Boyle, and neither is the law; Kepler's has one number on eight planets.
-ROWS_A_NUMBER, ROWS_A_NUMBER_EXACT = 7, 2
 SEARCH = 0.85  # share of the limit of seconds after which the search ends; the rest is for exact numbers
 HIDDEN = [2, 1]  # sums and products of the hidden layer where no width is given
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a search of networks ended with.
+
+    Attributes:
+        model: the best network with its report; None where it was ended before one was trained.
+        interrupted: whether Ctrl-C ended it.
+        out_of_time: whether a limit of time did.
+    """
+
+    model: MultKAN | None
+    interrupted: bool = False
+    out_of_time: bool = False
+
+
 def search(
-    data: Any,
+    samples: Dataset,
     width: Sequence[int | Sequence[int]] | None,
     *,
-    target: str | Sequence[str] | None,
     mult_arity: int | Sequence[Sequence[int]],
     library: Sequence[str] | None,
     attempts: int,
     grid: int,
     steps: int,
     seed: int,
-    names: Sequence[str] | None,
     seconds: float | None,
-    progress: Callable[[Progress], object] | None,
+    tell: Reporter,
+    loss: Any = None,
+    has_other: bool = False,
     **passed_on: Any,
-) -> MultKAN:
-    """Returns what `kan2.discover` does, which says what the arguments are."""
-    library = checked_library("discover", library)
-    _check(passed_on, attempts, grid, steps, seed, seconds, progress)
-    samples = as_dataset(data, names, target)
-    search = _Search(samples, Reporter(attempts, progress))
+) -> Outcome:
+    """Returns the best network, see the module; `kan2.discover` says what the arguments are.
+
+    Args:
+        tell: told of every stage.
+        loss: to train by; None for squares.
+        has_other: whether the caller has something to return where this is ended before a network is trained.
+    """
+    search = _Search(samples, tell)
     given = smaller = _width(samples) if width is None else width, mult_arity
+    fit = {"loss": loss, "sample_weight": passed_on["sample_weight"] if loss is None else None}
     late = False
-    with Interruptible() as block:  # noqa: SIM117  # whose end is outside the limit
+    with Interruptible() as block:  # whose end is outside the limit
+        block.has_result = has_other
         with time_limit(None if seconds is None else SEARCH * seconds):
             for attempt in range(attempts):
-                if search.trained is not None and (late := is_late()):
+                if (has_other or search.trained is not None) and (late := is_late()):
                     break
                 search.tell.begin(attempt + 1)
                 try:
                     start = smaller if attempt % 2 else given
-                    model = search.trained = _trained(samples, *start, grid, steps, seed + attempt)
+                    model = search.trained = _trained(samples, *start, grid, steps, seed + attempt, fit)
                 except TrainingError:
                     search.tell("cannot be trained")
                     continue
@@ -93,7 +103,8 @@ def search(
                 if any(layer.numeric is not None for layer in model.layers):
                     search.tell("refining")
                     present = max(layer.basis.grid for layer in model.spec.layers)
-                    model.fit(samples, grids=[present, *_finer(model, len(samples), present)], steps=steps)
+                    finer = _finer(model, len(samples), present)
+                    model.fit(samples, grids=[present, *finer], steps=steps, **fit)
                 search.tell("looking for functions")
                 model = model.auto_symbolic(library=library, **passed_on)
                 is_found = search.add(model)
@@ -102,15 +113,17 @@ def search(
                     break
             else:
                 late = is_late()
+    late, interrupted = late or block.out_of_time, block.interrupted and not block.out_of_time
     if search.trained is None:
+        if late or interrupted:
+            return Outcome(None, interrupted, late)
         raise TrainingError("discover: expected a network that can be trained, got none. Look at the data.")
     best = search.best()
-    late = late or block.out_of_time
     if late and best.is_formula and best.report.snap is None and passed_on["snap"]:
         best = _with_exact_numbers(best, samples, (1 - SEARCH) * (seconds or 0.0))
     best.report.pareto, best.report.found = search.table, _is_found(best, samples)
-    best.report.out_of_time, best.report.interrupted = late, block.interrupted and not block.out_of_time
-    return best
+    best.report.out_of_time, best.report.interrupted = late, interrupted
+    return Outcome(best, interrupted, late)
 
 
 @dataclass(frozen=True)
@@ -160,23 +173,6 @@ class _Search:
         return self.trained
 
 
-def _check(given: dict[str, Any], attempts: Any, grid: Any, steps: Any, seed: Any, seconds: Any, progress: Any) -> None:
-    # What is passed on comes to its function after minutes of training, too late to say what is wrong with it.
-    options.whole("discover", "attempts", attempts, error=TrainingError)
-    options.whole("discover", "grid", grid, error=TrainingError)
-    options.whole("discover", "steps", steps, 0, error=TrainingError)
-    options.seed("discover", seed, error=TrainingError)
-    if seconds is not None:
-        options.number("discover", "seconds", seconds, 0, error=TrainingError, remedy="None is no limit.")
-    if progress is not None and not callable(progress):
-        raise TrainingError(f"discover: expected progress as a function of one record, got {progress!r}.")
-    checked_weight("discover", given["weight_simple"])
-    options.number("discover", "max_growth", given["max_growth"], 1, error=TrainingError)
-    options.whole("discover", "tries", given["tries"], error=TrainingError)
-    options.flag("discover", "snap", given["snap"], error=TrainingError)
-    options.number("discover", "accuracy", given["accuracy"], 0, error=TrainingError)
-
-
 def _width(samples: Dataset) -> list[Any]:
     n = len(samples.feature_names)
     return [n, 1 if n == 1 else HIDDEN, samples.y.shape[1]]
@@ -195,7 +191,9 @@ def _with_exact_numbers(model: MultKAN, samples: Dataset, seconds: float) -> Mul
     return snapped
 
 
-def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, steps: int, seed: int) -> MultKAN:
+def _trained(
+    data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, steps: int, seed: int, fit: dict[str, Any]
+) -> MultKAN:
     # What a coarse grid cannot resolve traps it in a local minimum: a finer one starts afresh.
     spread = float(data.y.std(unbiased=False))
     best: tuple[float, MultKAN] | None = None
@@ -204,8 +202,8 @@ def _trained(data: Dataset, width: Sequence[Any], mult_arity: Any, grid: int, st
         model = MultKAN(width, mult_arity, grid=grid, seed=seed)
         if best is not None and SAMPLES_A_PARAMETER * model.n_parameters > len(data):
             break
-        error = model.fit(data, steps=steps, grids=None if grid == first else [grid]).rmse
-        assert error is not None  # squares
+        history = model.fit(data, steps=steps, grids=None if grid == first else [grid], **fit)
+        error = rmse(model, data) if history.rmse is None else history.rmse
         if best is None or error < best[0]:
             best = error, model
         if error <= COARSE * spread:
@@ -260,37 +258,5 @@ def _n_free(model: MultKAN) -> int:
 def _is_found(model: MultKAN, data: Dataset) -> bool:
     if not model.is_formula:
         return False
-    error = model(data.X) - data.y.to(model.like)
-    if float(error.square().mean().sqrt()) <= EXACT * float(data.y.std(unbiased=False)):
-        return len(data) > ROWS_A_NUMBER_EXACT * _n_free(model)
-    if len(data) < ROWS_A_NUMBER * _n_free(model) or not _explains(error, data.y, _n_free(model)):
-        return False
-    return looks_like_noise(data.X, error)
-
-
-def _explains(error: Float[Tensor, "batch output"], y: Float[Tensor, "batch output"], n_numbers: int) -> bool:
-    # Whether the mean of the targets has a higher Bayesian information criterion, for every output. Targets that do not
-    # depend on the inputs, or that the network does not follow, leave errors that look like noise as well.
-    ratio = error.square().mean(0) / y.to(error).var(0, correction=0).clamp_min(1e-300)
-    return bool((len(y) * ratio.log() + max(1, n_numbers) * log(len(y)) < 0).all())
-
-
-def looks_like_noise(x: Float[Tensor, "batch input"], error: Float[Tensor, "batch output"]) -> bool:
-    """Tells whether errors at neighbouring samples are unrelated, as those of a measurement are.
-
-    Args:
-        x: samples; distances are in standard deviations of each column.
-        error: what is left of the targets.
-
-    Example:
-        >>> x = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]
-        >>> noise = torch.randn(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        >>> looks_like_noise(x, noise), looks_like_noise(x, noise + 3 * x)
-        (True, False)
-    """
-    if len(x) < 2:
-        return True
-    neighbour = torch.from_numpy(nearest_neighbours(x.detach().double().cpu().numpy())).to(x.device)
-    error = error - error.mean(0)
-    similarity = (error * error[neighbour]).mean(0) / error.square().mean(0).clamp_min(1e-300)
-    return bool((similarity <= DEVIATIONS / len(x) ** 0.5).all())
+    y = data.y.to(model.like)
+    return is_law(data.X, model(data.X) - y, y.std(0, correction=0), _n_free(model))

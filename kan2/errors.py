@@ -35,6 +35,10 @@ class DataError(Kan2Error, ValueError):
     """Data is empty, not finite, or does not say what it should."""
 
 
+class UnitError(DataError):
+    """A unit of measure is missing or cannot be read, or what reads units is not installed."""
+
+
 class UnknownNameError(Kan2Error, ValueError):
     """A function, optimiser, variable or option is not known under this name."""
 

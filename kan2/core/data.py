@@ -49,6 +49,7 @@ class Dataset:
         units: (name, unit of measure) of inputs and outputs, where they are known.
         has_names: whether the names of the inputs came with the data. Those of arrays are made up, x1, x2, ..., and
             their columns go by position.
+        classes: the two labels that the targets 0 and 1 stand for, where they are labels; else empty.
     """
 
     X: Float[Tensor, "batch input"]
@@ -61,6 +62,7 @@ class Dataset:
     description: str = ""
     units: tuple[tuple[str, str], ...] = ()
     has_names: bool = True
+    classes: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         for kind in ("inputs", "outputs"):
@@ -84,6 +86,12 @@ class Dataset:
                     f"Dataset: expected a name for each column of X{where} and y{where}, got shapes {shapes} with the "
                     f"names {', '.join(self.inputs)} and {', '.join(self.outputs)}."
                 )
+
+        if self.classes and not (len(self.classes) == 2 and bool(((self.y == 0) | (self.y == 1)).all())):
+            raise DataError(
+                f"Dataset: expected two classes and targets 0 and 1, got {len(self.classes)} classes and targets from "
+                f"{float(self.y.min()):g} to {float(self.y.max()):g}. Leave classes out where targets are numbers."
+            )
 
     @classmethod
     def of(cls, data: Any, names: Sequence[str] | None = None, target: Columns | None = None) -> "Dataset":

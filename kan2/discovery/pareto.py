@@ -87,8 +87,7 @@ class ParetoTable:
         best = self.recommended if self.rows else None
         for row in self.front:
             formula = row.formula
-            n_splines = sum(edge.is_numeric for edge in row.model.spec.edges())
-            shown = f"{n_splines} splines" if formula is None else _short(formula)
+            shown = _n_splines(row.model) if formula is None else _short(formula)
             lines.append(f"{'->' if row is best else '  '} {row.complexity:10}  {row.rmse:.2e}  {shown}")
         return "\n".join(lines)
 
@@ -110,6 +109,10 @@ def complexity(model: Network) -> int:
             total += sum(functions.get(term.function).complexity for term in layer.spec.terms)
             total += int(layer.symbolic.free.sum())
     return total
+
+
+def _n_splines(model: Network) -> str:
+    return f"{sum(edge.is_numeric for edge in model.spec.edges())} splines"
 
 
 def _short(formula: sympy.Expr | list[sympy.Expr], longest: int = 100) -> str:

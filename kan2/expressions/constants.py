@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import e, floor, isfinite, log10, pi, sqrt
+from math import e, floor, isfinite, log, log10, pi, sqrt
 
 import sympy
 
@@ -33,6 +33,10 @@ _UNITS: tuple[tuple[float, sympy.Expr, int], ...] = (
     (sqrt(pi), sympy.sqrt(sympy.pi), 5),
     (sqrt(2 * pi), sympy.sqrt(2 * sympy.pi), 6),
     (pi**2, sympy.pi**2, 5),
+    # Of decades, decibels and pH, and of half-lives.
+    (log(10), sympy.log(10), 5),
+    (1 / log(10), 1 / sympy.log(10), 5),
+    (log(2), sympy.log(2), 5),
 )
 
 

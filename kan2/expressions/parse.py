@@ -12,7 +12,7 @@ Reference: https://docs.python.org/3/library/ast.html
 import ast
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -33,7 +33,7 @@ MAX_BITS = 1100  # a little beyond the range of float64
 MAX_ORDER = 200  # of special functions, which SymPy expands eagerly
 
 
-def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
+def parse_expression(text: str, names: Sequence[str] | None = None, functions: Collection[str] = ()) -> sympy.Expr:
     """Reads a formula from text without ever executing it.
 
     Whole numbers and short decimals become exact rationals, other decimals keep their float64 value. Symbols carry no
@@ -54,6 +54,8 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
     Args:
         text: the formula, in Python or calculator style, at most 20,000 characters.
         names: the variables that may occur; None allows any.
+        functions: names of functions that are not known otherwise, such as the f of f(x, y); they come back as those of
+            `sympy.Function`.
 
     Returns:
         The SymPy expression. Sums, products, derivatives and integrals come back unevaluated.
@@ -73,7 +75,7 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
     try:
         # Whoever has set a limit around, as the compiler does, gives that much.
         with time_limit(SECONDS if time_left() == math.inf else math.inf):
-            return with_backquotes(_Builder(text, names).parse())
+            return with_backquotes(_Builder(text, names, functions).parse())
     except TimeoutError:
         raise ExpressionError(
             f"parse_expression: expected a formula that SymPy builds within {SECONDS:g} s, got one that takes longer. "
@@ -82,11 +84,11 @@ def parse_expression(text: str, names: Sequence[str] | None = None) -> sympy.Exp
 
 
 class _Builder:
-    def __init__(self, text: str, names: Sequence[str] | None) -> None:
-        self.text = text
+    def __init__(self, text: str, names: Sequence[str] | None, functions: Collection[str]) -> None:
+        self.text, self.functions = text, functions
         self.names = None if names is None else set(names)
         self.bound: list[str] = []
-        self.tokens = tokenize(text, self.names)
+        self.tokens = tokenize(text, self.names, functions)
 
     def fail(self, token: Token, message: str) -> ExpressionError:
         return complain(self.text, token.start, len(token.text), message)
@@ -217,6 +219,8 @@ class _Builder:
     def _build_Call(self, node: ast.Call, token: Token, depth: int) -> Any:
         if not token.is_call or node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
             raise self.fail(token, "expected a plain function call.")
+        if token.text in self.functions:
+            return sympy.Function(token.text)(*(self.number(argument, depth) for argument in node.args))
         binds = token.text in BINDERS
         n_bound = len(self.bound)
         if binds:

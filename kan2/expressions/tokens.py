@@ -40,12 +40,13 @@ _TOKEN = re.compile(
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])[0-9a-fA-F_]*(?!\w)")
 
 
-def tokenize(text: str, names: Collection[str] | None) -> list[Token]:
+def tokenize(text: str, names: Collection[str] | None, functions: Collection[str] = ()) -> list[Token]:
     """Cuts a formula into tokens in which every product and every call is written out.
 
     Args:
         text: the formula.
         names: the declared variables; None allows any.
+        functions: names of functions that the vocabulary does not have.
 
     Raises:
         ExpressionError: a character is not of the grammar, or something can be read in two ways.
@@ -54,12 +55,12 @@ def tokenize(text: str, names: Collection[str] | None) -> list[Token]:
         >>> " ".join(token.text for token in tokenize("2x² + |y|", None))
         '2 * x ** 2 + abs ( y )'
     """
-    return _Tokenizer(text, names).tokens()
+    return _Tokenizer(text, names, functions).tokens()
 
 
 class _Tokenizer:
-    def __init__(self, text: str, names: Collection[str] | None) -> None:
-        self.original, self.is_open = text, names is None
+    def __init__(self, text: str, names: Collection[str] | None, functions: Collection[str]) -> None:
+        self.original, self.is_open, self.functions = text, names is None, frozenset(functions)
         self.names = frozenset(names or ())
         self.text = plain_characters(text, self.names)
         self.line_ends = {i for i, character in enumerate(self.text) if character in LINE_ENDS}
@@ -293,9 +294,12 @@ class _Tokenizer:
     def read_name(self, token: Token, previous: Token | None, following: Token | None) -> Token:
         name = token.text
         is_declared = name in self.names or GREEK.get(name) in self.names
+        is_call = following is not None and following.text == "("
+        if is_call and name in self.functions:
+            return Token("name", name, token.start, is_call)
         if not is_declared:
             self.check_name(token, previous, following)
-        is_call = following is not None and following.text == "(" and not is_declared and name not in CONSTANTS
+        is_call = is_call and not is_declared and name not in CONSTANTS
         if is_call and name not in FUNCTIONS:
             raise self.fail(token, f"unknown function {name!r}.{suggest(name)} For a product write {name}*(...).")
         if not is_call and self.is_function(name) and name not in ALSO_VARIABLES:

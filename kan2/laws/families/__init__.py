@@ -1,0 +1,1 @@
+"""Laws of one column that have a few shape numbers: decays, oscillations, peaks, saturations, corners, steps."""

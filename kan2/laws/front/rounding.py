@@ -1,0 +1,99 @@
+"""Numbers of a formula that may be simple within their standard errors, and are where rows left out agree.
+
+One number after the other, the surest first, is replaced by the simplest one within three standard errors (an exponent:
+within four), the others are fitted again, and it stays where the description of the table has become shorter, see
+`kan2.laws.front.complexity`.
+"""
+
+from typing import cast
+
+import numpy as np
+import sympy
+
+from kan2.expressions.constants import decimal_candidates
+from kan2.laws.front.complexity import nats
+from kan2.laws.front.polish import Fit, Form, error_of_all
+from kan2.laws.numbers import exponent
+from kan2.laws.samples import Samples
+
+DEVIATIONS, OF_EXPONENTS = 3.0, 4.0  # standard errors; that an exponent is round is likely beforehand
+CHANCE = 0.2  # largest chance that a number as simple lies within the errors, see `kan2.symbolic.snap`
+TRIED = 2  # simple numbers for each number
+LONGEST, PRECISE = 30, 1e-6  # whole number in a simple one, unless the number is known that precisely
+MOST = 12  # numbers of a formula beyond which nobody looks for simple ones
+
+
+def with_simple_numbers(form: Form, fit: Fit, samples: Samples) -> tuple[Form, Fit]:
+    """Returns form and fit to the rest after numbers were made simple.
+
+    Args:
+        form: with symbols for its numbers.
+        fit: of it, to the rest of the rows.
+        samples: all rows.
+    """
+    if len(form.numbers) > MOST:
+        return form, fit
+    refused: set[tuple[str, sympy.Expr]] = set()
+    length = _length(fit, samples)
+    while True:
+        for symbol, simple in _options(form, fit):
+            if (symbol.name, simple) in refused:
+                continue
+            trial = _replaced(form, fit, symbol, simple)
+            if trial.expression.has(sympy.zoo, sympy.nan, sympy.oo) or not _is_right(trial, samples):
+                continue
+            new = Fit(trial, samples.rest)
+            if (its_length := _length(new, samples)) < length:
+                form, fit, length = trial, new, its_length
+                break
+            refused.add((symbol.name, simple))
+        else:
+            return form, fit
+
+
+def _length(fit: Fit, samples: Samples) -> float:
+    error = error_of_all(fit, samples)
+    if not np.isfinite(error):
+        return np.inf
+    long = nats([fit.expression], len(samples), len(samples.symbols), fit.precisions)
+    return samples.unexplained(error) + long + samples.price(fit.expression)
+
+
+def _is_right(form: Form, samples: Samples) -> bool:
+    # What has a unit is as simple as its unit lets it be.
+    return samples.dimensions is None or samples.dimensions.is_right(form.with_values(form.start))
+
+
+def _replaced(form: Form, fit: Fit, symbol: sympy.Symbol, simple: sympy.Expr) -> Form:
+    kept = [i for i, number in enumerate(form.numbers) if number != symbol]
+    expression = cast(sympy.Expr, form.expression.xreplace({symbol: simple}))
+    return Form(expression, tuple(form.numbers[i] for i in kept), fit.numbers[kept])
+
+
+def _options(form: Form, fit: Fit) -> list[tuple[sympy.Symbol, sympy.Expr]]:
+    exponents = {power.exp for power in form.expression.atoms(sympy.Pow)}
+    errors, found = fit.errors, []
+    for symbol, value, error in zip(form.numbers, fit.numbers, errors):
+        if not np.isfinite(error):
+            continue
+        deviations = OF_EXPONENTS if symbol in exponents else DEVIATIONS
+        tolerance = max(deviations * float(error), 1e-9 * abs(float(value)))
+        if symbol in exponents:
+            simple, off = exponent(float(value))
+            options = [simple] if off <= tolerance and 2 * tolerance * int(simple.q) <= CHANCE else []
+        elif abs(value) <= tolerance:
+            # A number alone is the best constant, which is 0 by chance.
+            options = [sympy.Integer(0)] if form.expression != symbol else []
+        else:
+            near = decimal_candidates(float(value), tolerance)[:TRIED]
+            options = [number.form for number in near if 2 * tolerance / abs(value) * number.rivals <= CHANCE]
+            options = [simple for simple in options if tolerance < PRECISE * abs(value) or _is_short(simple)]
+        found += [(error / (abs(value) or 1.0), symbol, simple) for simple in options]
+    found.sort(key=lambda option: option[0])
+    return [(symbol, simple) for _, symbol, simple in found]
+
+
+def _is_short(value: sympy.Expr) -> bool:
+    # 0.053 +- 0.0002 may be 1/(6 pi), and is no simpler as 53/1000. Powers of ten belong to the unit of measure.
+    parts = [int(n) for rational in value.atoms(sympy.Rational) for n in (rational.p, rational.q)]
+    return all(int(str(abs(n)).rstrip("0") or 0) <= LONGEST for n in parts)

@@ -1,0 +1,1 @@
+"""Laws of two classes: formulas of the logit, the logarithm of the odds."""

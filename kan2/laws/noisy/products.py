@@ -1,0 +1,148 @@
+"""Products of powers of columns and of few other factors, by least squares of logarithms.
+
+log|y| = c + sum of p log|x| + sum of q log|factor|: the logarithms of all columns are taken out at once, and what is
+left is compared with all factors of a dictionary. An error of y is one of log|y| divided by y, so that rows count by
+the square of y.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+from jaxtyping import Float
+from numpy import ndarray
+
+from kan2.laws.budget import spend
+from kan2.laws.column import Column
+from kan2.laws.noisy.dictionary import Factors
+from kan2.laws.numbers import exponent
+
+FIRST, SECOND, REFINED = 30, 4, 15  # factors of which pairs are made, how many with each, and pairs that change
+ALONE, MOST = 24, 80  # factors that are tried alone, and all products
+SMALLEST = 1e-10  # share of a factor that the columns do not explain
+LEAST_ROWS, FEW = 10, 2
+STEEPEST = 4  # power of a factor: cosh(x/50)^5000 is any bell
+DEVIATIONS = 2.0  # standard errors within which a power is round
+
+
+def products(
+    columns: Sequence[Column], y: Float[ndarray, "row"], weight: Float[ndarray, "row"], factors: Factors
+) -> Iterator[sympy.Expr]:
+    """Yields products with round powers, their number a float in front.
+
+    Args:
+        columns: their values.
+        y: the target.
+        weight: of squared errors of the target.
+        factors: of these columns.
+    """
+    used = (y != 0) & np.all([c.values != 0 for c in columns], axis=0)
+    varied = [c for c in columns if np.ptp(np.abs(c.values)) > 0]
+    yield from _products(varied, y, weight, factors, used)
+    if len(varied) <= FEW:
+        # Where most targets are lost in the noise, powers and an exponential are too alike to be told apart.
+        yield from _products([], y, weight, factors, used)
+
+
+def _products(
+    varied: Sequence[Column], y: ndarray, weight: ndarray, factors: Factors, used: ndarray
+) -> Iterator[sympy.Expr]:
+    if used.sum() < max(LEAST_ROWS, 2 * (len(varied) + 3)):
+        return
+    z, counts = np.log(np.abs(y[used])), weight[used] * y[used] ** 2
+    root = np.sqrt(counts / counts.max())
+    logs = np.stack([np.ones(len(z)), *(np.log(np.abs(c.values[used])) for c in varied)], 1)
+    A = factors.logarithms[used]
+    Q = np.linalg.qr(root[:, None] * logs)[0]
+    left = root * z - Q @ (Q.T @ (root * z))
+    free = root[:, None] * A
+    sizes = np.linalg.norm(free, axis=0)
+    free = free / np.where(sizes > 0, sizes, 1.0)
+    free -= Q @ (Q.T @ free)
+
+    def made(chosen: tuple[int, ...]) -> sympy.Expr | None:
+        # Powers become round, the surest first, and the others are fitted again.
+        fixed = root * z
+        open_ones = [*range(len(varied)), *(len(varied) + i for i, k in enumerate(chosen) if not factors.is_free[k])]
+        D = root[:, None] * np.column_stack([logs, A[:, chosen]])
+        free_ones = [0, *(1 + len(varied) + i for i, k in enumerate(chosen) if factors.is_free[k])]
+        powers: dict[int, Any] = {}
+        while open_ones:
+            columns = [*free_ones, *(1 + i for i in open_ones)]
+            found, errors = _fitted(D[:, columns], fixed)
+            j = len(free_ones) + int(np.argmin(errors[len(free_ones) :]))
+            i = open_ones.pop(j - len(free_ones))
+            powers[i] = _round(float(found[j]), float(errors[j]))
+            if i >= len(varied) and abs(powers[i]) > STEEPEST:
+                return None
+            fixed = fixed - float(powers[i]) * D[:, 1 + i]
+        size, *rates = _fitted(D[:, free_ones], fixed)[0]
+        parts = []
+        for c, p in ((c, powers[i]) for i, c in enumerate(varied)):
+            parts.append((c.expression if c.sign > 0 or p.is_Integer else sympy.Abs(c.expression)) ** p)
+        for n, k in enumerate(chosen):
+            power = sympy.Float(float(rates.pop(0)), 17) if factors.is_free[k] else powers[len(varied) + n]
+            if power == 0:
+                return None
+            parts.append(factors.write[k](power))
+        return sympy.Mul(sympy.Float(float(np.exp(size)), 17), *parts)
+
+    def beside(k: int, n: int) -> list[tuple[float, int]]:
+        spend(len(z), int((2 * A.shape[1]) ** 0.5))
+        q = free[:, k] / np.linalg.norm(free[:, k])
+        gain = float(q @ left) ** 2
+        others = _gains(free.T @ (left - q * (q @ left)), norms - (q @ free) ** 2, factors.kind, n)
+        return [(gain + more, other) for more, other in others]
+
+    norms = (free**2).sum(0)
+    alone = _gains(free.T @ left, norms, factors.kind, FIRST)
+    pairs = {frozenset((k, other)): gain for _, k in alone for gain, other in beside(k, SECOND)}
+    # Functions of one monomial resemble each other: which one it is shows when the other factor is there.
+    for pair in sorted(pairs, key=lambda pair: -pairs[pair])[:REFINED]:
+        for k in pair:
+            for gain, other in beside(k, 2):
+                pairs.setdefault(frozenset((k, other)), gain)
+                for more, first in beside(other, 2):
+                    pairs.setdefault(frozenset((first, other)), more)
+    best = sorted(pairs, key=lambda pair: -pairs[pair])[: MOST - ALONE]
+    single = _gains(free.T @ left, norms, factors.family, ALONE)
+    for entries in ((), *((k,) for _, k in single), *map(tuple, map(sorted, best))):
+        if (found := made(entries)) is not None:
+            yield found
+
+
+def _gains(along: ndarray, norms: ndarray, kind: ndarray, n: int) -> list[tuple[float, int]]:
+    """Returns by how much columns lower the squares of what is left, and which they are: the best of n kinds.
+
+    Args:
+        along: products of the columns with what is left.
+        norms: squared lengths of the columns.
+        kind: of each column.
+        n: how many.
+    """
+    usable = norms > SMALLEST
+    gains = np.where(usable, along**2 / np.where(usable, norms, 1.0), 0.0)
+    found: dict[int, tuple[float, int]] = {}
+    for k in np.argsort(-gains, kind="stable"):
+        found.setdefault(int(kind[k]), (float(gains[k]), int(k)))
+        if len(found) == n:
+            break
+    return list(found.values())
+
+
+def _fitted(A: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
+    """Returns the numbers of least squares and their standard errors."""
+    Q, R = np.linalg.qr(A)
+    inverse = np.linalg.pinv(R)
+    found = inverse @ (Q.T @ y)
+    spread = np.sqrt(np.sum((y - A @ found) ** 2) / max(1, len(y) - A.shape[1]))
+    return found, spread * np.sqrt((inverse**2).sum(1))
+
+
+def _round(value: float, error: float) -> Any:
+    """Returns the simplest of whole, half and third numbers within the errors, or else the nearest of them."""
+    for denominator in (1, 2, 3):
+        if abs(round(value * denominator) / denominator - value) <= DEVIATIONS * error:
+            return sympy.Rational(round(value * denominator), denominator)
+    return exponent(value)[0]

@@ -1,0 +1,1 @@
+"""Units of measure of a table: what they leave of its possible laws. Only `reading` knows how units are written."""
