@@ -29,6 +29,7 @@ class Selection:
         where: a condition that rows must satisfy.
         drop_missing: leave out rows without a value in a chosen column.
         augment: definitions of new inputs, as "beta = v/c".
+        labels: whether a target of words or truth values is one of labels.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Selection:
     where: str | None = None
     drop_missing: bool = False
     augment: list[str] | None = None
+    labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,10 @@ def choose(selection: Selection) -> Chosen:
     if not inputs:
         raise Refusal(f"expected a column of numbers beside {listed(target)}, got none. Name one with --inputs.")
     n = len(table)
-    missing = {name: int(np.isnan(table[name]).sum()) for name in [*inputs, *target]}
+    are_labels = selection.labels and any(_are_labels(table, name) for name in target)
+    finite = inputs if are_labels else [*inputs, *target]
+    missing = {name: int(np.isnan(table[name]).sum()) for name in finite}
+    missing |= {name: table.missing(name) for name in target if are_labels}
     if any(missing.values()):
         if not selection.drop_missing:
             name = next(name for name, count in missing.items() if count)
@@ -131,15 +136,29 @@ def choose(selection: Selection) -> Chosen:
                 "--drop-missing to leave such rows out."
             )
         table = table.drop_missing([*inputs, *target])
-    for name in [*inputs, *target]:
+    for name in finite:
         if not np.isfinite(table[name]).all():
             raise DataError(
                 f"table: expected finite numbers, got infinity in {name!r}. Leave the row out with --where."
             )
-    samples = as_dataset(table, inputs, target)
+    samples = _labelled(table, inputs, target) if are_labels else as_dataset(table, inputs, target)
     if definitions:
         samples = _augmented(samples, definitions)
     return Chosen(samples, dict(table.units), left_out, n - len(table), index if index not in inputs else None)
+
+
+def _are_labels(table: "Table", name: str) -> bool:
+    from kan2.laws.labels.reading import are_labels
+
+    return are_labels(table.arrow[name])
+
+
+def _labelled(table: "Table", inputs: Sequence[str], target: Sequence[str]) -> "Dataset":
+    from kan2.laws.labels.reading import with_labels
+
+    samples = with_labels(table, inputs, target, False)
+    assert samples is not None
+    return samples
 
 
 def _augmented(samples: "Dataset", definitions: dict[str, str]) -> "Dataset":
@@ -298,9 +317,10 @@ def selection_of(
     where: str | None,
     drop_missing: bool,
     augment: list[str] | None = None,
+    labels: bool = False,
 ) -> Selection:
     """Collects options as they come from the command line."""
-    return Selection(source, _given(target), _given(inputs), where, drop_missing, augment)
+    return Selection(source, _given(target), _given(inputs), where, drop_missing, augment, labels)
 
 
 def _given(texts: list[str] | None) -> list[str] | None:

@@ -26,7 +26,7 @@ def latex(model: "Network", digits: int | None = None) -> list[str]:
     return [str(formula) for formula in _several(as_latex(model, digits=digits, check=False))]
 
 
-def equations(model: "Network", formulas: list[str], sign: str = "=") -> list[str]:
+def equations(model: Any, formulas: list[str], sign: str = "=") -> list[str]:
     """Returns `output = formula` for each output; names that are no words stand in backquotes, as in formulas."""
     from kan2.expressions.symbols import quoted
 

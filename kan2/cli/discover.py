@@ -1,18 +1,19 @@
 """`kan2 discover`: from a table to the formula behind it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from kan2.cli import _options as options
-from kan2.cli._errors import DONE, NO_LAW
+from kan2.cli._errors import DONE, NO_LAW, Refusal
 
 if TYPE_CHECKING:
     from kan2.cli._data import Chosen
-    from kan2.discovery.pareto import ParetoRow, ParetoTable
     from kan2.discovery.progress import Progress
-    from kan2.multkan import MultKAN
+    from kan2.laws.discovery import Discovery
+    from kan2.laws.front.front import Row
+    from kan2.laws.labels.law import LabelLaw
 
 SHOWN = 8  # rows of the front
 
@@ -26,6 +27,32 @@ def discover(
     augment: options.Augment = None,
     width: options.Width = None,
     library: options.Library = None,
+    guess: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMULA", help='A formula with unknown constants: "a*x/(b + x)". May be repeated.'),
+    ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORM", help='A form with unknown functions: "f(x, y)*exp(g(z))". May be repeated.'),
+    ] = None,
+    constant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A constant that numbers may be, as G or g=9.81. May be repeated."),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            metavar="headers", help="Only laws whose units agree: those in the headers, as `T [s]`, or --unit."
+        ),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=UNIT", help="The unit of a column: T=s, v=m/s, n=1. May be repeated."),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="cross_entropy: the target holds two labels, also where these are numbers."),
+    ] = None,
     attempts: Annotated[int, typer.Option(min=1, help="Largest number of random starts.")] = 5,
     seconds: options.Seconds = None,
     seed: options.Seed = 0,
@@ -44,32 +71,78 @@ def discover(
     from kan2.cli._progress import Ticker
 
     _output.check_output(output, force, inputs=[data])
-    selection = _data.selection_of(data, target, inputs, where, drop_missing, augment)
+    selection = _data.selection_of(data, target, inputs, where, drop_missing, augment, labels=True)
     chosen = _data.choose(selection)
     samples = chosen.samples
+    known = _units(units, unit, chosen)
     hidden = _width.layers(width, samples)
     for line in chosen.notes[: None if json else len(chosen.notes) - len(chosen.constants)]:
         _output.note(line, quiet)
     with Ticker(seconds, quiet) as ticker:
         from kan2._discover import discover as search
 
-        model = search(
+        law = search(
             samples,
             hidden,
             library=options.names(library),
+            guesses=guess or None,
+            templates=template or None,
+            constants=_constants(constant),
+            loss=loss,
             attempts=attempts,
             seed=seed,
             seconds=seconds,
+            units=known,
             progress=lambda record: _tell(ticker, record, samples.outputs),
         )
     if json:
-        _output.echo_json(_document(model, chosen))
+        _output.echo_json(_document(law, chosen))
     else:
-        _show(model, chosen, quiet)
+        _show(law, chosen, quiet)
     # Last: what was found is on the screen, even where the disk is full by now.
     if output is not None:
-        _output.write_at_once(output, model.save)
-    return DONE if model.report.found else NO_LAW
+        _output.write_at_once(output, law.model.save)
+    return DONE if law.found else NO_LAW
+
+
+def _constants(given: list[str] | None) -> Any:
+    """Returns names, or names with values where these are given."""
+    if not given:
+        return None
+    known = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign:
+            from kan2.expressions.named import value_of
+
+            known[name.strip()] = value_of(name.strip())
+            continue
+        try:
+            known[name.strip()] = float(value)
+        except ValueError:
+            raise Refusal(f"expected --constant as NAME or NAME=NUMBER, got {one!r}.") from None
+    return known
+
+
+def _units(kind: str | None, given: list[str] | None, chosen: "Chosen") -> dict[str, str] | None:
+    """Returns the unit of each column, those that are named before those of the headers; None where none is asked for.
+
+    Raises:
+        Refusal: these are no names with units.
+    """
+    if kind is None and not given:
+        return None
+    if kind not in (None, "headers"):
+        raise Refusal(f"expected --units headers, got {kind!r}. Name units of columns as --unit T=s --unit v=m/s.")
+    found = dict(chosen.samples.units) if kind else {}
+    for text in given or ():
+        name, sign, unit = text.rpartition("=")
+        if not sign or not name.strip():
+            raise Refusal(
+                f"expected a column and its unit, as --unit T=s, got {text!r}. --unit n=1 is a number without."
+            )
+        found[options.bare(name.strip())] = unit.strip()
+    return found
 
 
 def _tell(ticker: Any, record: "Progress", outputs: tuple[str, ...]) -> None:
@@ -78,91 +151,93 @@ def _tell(ticker: Any, record: "Progress", outputs: tuple[str, ...]) -> None:
 
     best = ""
     if record.error is not None:
+        outputs = outputs if record.target is None else (record.target,)
         law = f"{listed(outputs)} ~ {record.formula}, " if record.formula else ""
         best = f"{law}off by {percent(record.error)}"
-    share = (record.attempt - 1) / record.attempts
-    ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}", share)
+    if record.attempt:
+        share = (record.attempt - 1) / record.attempts
+        ticker.now(f"attempt {record.attempt} of {record.attempts}: {record.message}  {best}", share)
+    else:
+        ticker.now(f"{record.message}  {best}")
     if record.message == "training":
         ticker.event(f"attempt {record.attempt} of {record.attempts}")
     if record.is_best:
         ticker.event(f"{record.message}: {best}")
 
 
-def _formula_row(table: "ParetoTable") -> "ParetoRow | None":
-    # Where the best network has splines: the formula that is worth its numbers most.
-    rows = [row for row in table.front if row.model.is_formula]
-    return min(rows, key=lambda row: row.criterion, default=None)
+def _texts(row: "Row", digits: int | None) -> list[str]:
+    from kan2.symbolic.formula import round_floats
+
+    return [str(formula if digits is None else round_floats(formula, digits)) for formula in row.formulas]
 
 
-def _document(model: "MultKAN", chosen: "Chosen") -> dict[str, Any]:
+def _document(law: "Discovery", chosen: "Chosen") -> dict[str, Any]:
     from kan2.cli import _laws
-    from kan2.training.spread import rmse
 
-    samples, report = chosen.samples, model.report
-    shown, error = model, rmse(model, samples)
-    if not model.is_formula and (row := _formula_row(report.pareto)) is not None:
-        shown, error = row.model, row.rmse
-    is_formula = shown.is_formula
+    samples, report = chosen.samples, law.report
     return {
-        "found": bool(report.found),
+        "found": bool(law.found),
         "target": _laws.alone(list(samples.outputs)),
         "inputs": list(samples.inputs),
         "augmented": dict(samples.auxiliary),
-        "formula": _laws.alone(_laws.texts(shown, None)) if is_formula else None,
-        "latex": _laws.alone(_laws.latex(shown, _laws.DIGITS)) if is_formula else None,
-        "error": error,
-        "units": {n: u for n, u in chosen.units.items() if n in (*samples.inputs, *samples.outputs)},
+        **({"classes": list(law.data.classes)} if law.data.classes else {}),
+        "formula": _laws.alone(_texts(law.row, None)),
+        "latex": law.latex(digits=_laws.DIGITS),
+        "error": law.row.error,
+        "units": _known_units(law, chosen),
+        "constants": [
+            {"number": None if one.number is None else float(one.number), "unit": one.unit, "value": one.value}
+            for one in law.constants
+        ],
         "rows": len(samples),
         "interrupted": report.interrupted,
         "out_of_time": report.out_of_time,
+        "evidence": list(law.evidence),
         "front": [
-            {"complexity": row.complexity, "error": row.rmse, "formula": _text(row)} for row in report.pareto.front
+            {"complexity": row.complexity, "error": row.error, "formula": ", ".join(_texts(row, None))}
+            for row in law.front
         ],
     }
 
 
-def _text(row: "ParetoRow", digits: int | None = None) -> str | None:
-    from kan2.cli import _laws
+def _known_units(law: "Discovery", chosen: "Chosen") -> dict[str, str]:
+    names = (*chosen.samples.inputs, *chosen.samples.outputs)
+    return {name: unit for name, unit in {**chosen.units, **law.units}.items() if name in names}
 
-    return ", ".join(_laws.texts(row.model, digits)) if row.model.is_formula else None
 
-
-def _show(model: "MultKAN", chosen: "Chosen", quiet: bool) -> None:
+def _show(law: "Discovery", chosen: "Chosen", quiet: bool) -> None:
     from kan2.cli import _laws, screen
     from kan2.cli._data import listed
     from kan2.cli._output import note, percent
-    from kan2.training.spread import rmse
 
-    samples, report = chosen.samples, model.report
-    shown, error = model, rmse(model, samples)
-    if not model.is_formula and (row := _formula_row(report.pareto)) is not None:
-        shown, error = row.model, row.rmse
+    samples, report = chosen.samples, law.report
     why = ", interrupted" * report.interrupted + ", out of time" * report.out_of_time
-    about = f"off by {percent(error)} of the spread of {listed(samples.outputs)} on {len(samples)} rows{why}"
+    texts, sign = _texts(law.row, _laws.DIGITS), "=" if law.found else "~"
+    if law.data.classes:
+        about = f"{percent(law.row.error)} of the deviance that the base rate leaves is left{why}"
+        formulas = [f"{cast('LabelLaw', law).subject} {sign} {texts[0]}"]
+    else:
+        about = f"off by {percent(law.row.error)} of the spread of {listed(samples.outputs)} on rows kept aside{why}"
+        formulas = _laws.equations(law, texts, sign)
     if constants := chosen.constants:
         # No law is found where there is nothing to explain.
-        known = _laws.equations(shown, _laws.texts(shown, _laws.DIGITS)) if shown.is_formula else []
-        typer.echo("\n".join([*known, *constants]))
-    elif report.found:
-        formulas = _laws.equations(model, _laws.texts(model, _laws.DIGITS))
+        typer.echo("\n".join([*formulas, *constants]))
+    elif law.found:
         typer.echo("\n".join(formulas))
         typer.echo(f"law found: {about}")
-    elif shown.is_formula:
-        formulas = _laws.equations(shown, _laws.texts(shown, _laws.DIGITS), "~")
+    else:
         typer.echo("\n".join(formulas))
         typer.echo(f"no law found; the best approximation: {about}")
-    else:
-        typer.echo(f"no law found, and no formula: a network of splines is {about}")
+    for constant in law.constants:
+        typer.echo(str(constant))
     if quiet:
         return
-    front = [row for row in report.pareto.front if row.model.is_formula]
-    rows = [[str(row.complexity), percent(row.rmse), _text(row, 4) or ""] for row in front]
+    rows = [[str(row.complexity), percent(row.error), ", ".join(_texts(row, 4))] for row in law.front]
     if len(rows) > 1:
         if len(rows) > SHOWN:
             # The simplest and the most accurate are both worth reading; what lies between, less.
             rows = [*rows[: SHOWN // 2], *rows[-SHOWN // 2 :]]
         typer.echo()
         screen.show(["size", "error", "formula"], rows, right=("size", "error"))
-    for name, unit in chosen.units.items():
-        if name in (*samples.inputs, *samples.outputs):
-            note(f"unit of {listed([name])}: {unit}")
+    for name, unit in _known_units(law, chosen).items():
+        note(f"unit of {listed([name])}: {unit}")

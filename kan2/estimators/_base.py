@@ -143,20 +143,23 @@ class KANEstimator(BaseEstimator):
         options.whole(where, "steps", self.steps, 0, error=TrainingError)
 
     def _draw_seed(self) -> None:
-        state = self.random_state
-        if state is None:
-            self._seed = int(np.random.default_rng().integers(2**31))
-        elif isinstance(state, np.random.RandomState | np.random.Generator):
-            draw = state.randint if isinstance(state, np.random.RandomState) else state.integers
-            self._seed = int(draw(2**31 - 1))
-        else:
-            self._seed = options.seed(type(self).__name__, state, "random_state")
+        self._seed = drawn_seed(self.random_state, type(self).__name__)
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
         names = getattr(self, "feature_names_in_", None)
         X = with_columns(X, None if names is None else tuple(names), type(self).__name__)
         return self.model_.predict(validate_data(self, X, dtype=np.float64, reset=False))
+
+
+def drawn_seed(state: Any, where: str) -> int:
+    """Returns the seed that a random state of scikit-learn stands for: itself, drawn from it, or another every time."""
+    if state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(state, np.random.RandomState | np.random.Generator):
+        draw = state.randint if isinstance(state, np.random.RandomState) else state.integers
+        return int(draw(2**31 - 1))
+    return options.seed(where, state, "random_state")
 
 
 def check_digits(digits: Any) -> None:

@@ -15,7 +15,7 @@ from kan2.tables._cells import shown
 from kan2.tables._csv import chosen
 from kan2.tables._dialect import check_names
 from kan2.tables._sources import MAX_BYTES, Source, long_line
-from kan2.tables._units import name_and_unit
+from kan2.tables.headers import name_and_unit
 
 MAX_DEPTH = 64  # of nested JSON; pyarrow's reader recurses, and ends the process at some thousands
 _INDEX = re.compile(r"__index_level_\d+__")

@@ -16,7 +16,7 @@ from kan2.tables._dialect import SPACES, Dialect, Options, fields, sniff
 from kan2.tables._encodings import fallback
 from kan2.tables._sources import MAX_LINE, Lines, Source, long_line, wrong_encoding
 from kan2.tables._texts import numbers_in_text, warn_of_text
-from kan2.tables._units import name_and_unit
+from kan2.tables.headers import name_and_unit
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kan2.tables._cells import NUMBERS, Kind, is_comment, kind_of, shown
 from kan2.tables._encodings import decoded, encoding_of
 from kan2.tables._sources import MAX_LINE, long_line
 from kan2.tables._titles import count_titles, delimiter_line, width_of
-from kan2.tables._units import split_names, unit_of_row
+from kan2.tables.headers import split_names, unit_of_row
 
 SAMPLE = 2**16
 _CELLS = 1000  # of a row that tell whether a delimiter makes numbers

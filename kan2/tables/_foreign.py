@@ -11,8 +11,8 @@ import numpy as np
 from kan2.errors import DataError
 from kan2.tables._csv import chosen
 from kan2.tables._sources import MAX_BYTES
-from kan2.tables._units import name_and_unit
 from kan2.tables.frames import named_columns
+from kan2.tables.headers import name_and_unit
 
 
 def is_foreign(source: Any) -> bool:

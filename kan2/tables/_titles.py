@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kan2.tables._cells import NUMBERS, Kind, kind_of
-from kan2.tables._units import unit_of_row
+from kan2.tables.headers import unit_of_row
 
 _SEP = re.compile(r'"?sep=(?P<sign>[^\r\n"])"?\s*', re.IGNORECASE)
 _MOST = 30  # lines of title

@@ -17,7 +17,7 @@ from kan2.tables._csv import read_text
 from kan2.tables._dialect import Options, check_names
 from kan2.tables._foreign import from_frame, is_foreign
 from kan2.tables._sources import Source, open_source
-from kan2.tables._units import split_names
+from kan2.tables.headers import split_names
 from kan2.tables.table import Table
 
 FORMATS = ("csv", "parquet", "arrow", "json")

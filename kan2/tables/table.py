@@ -17,8 +17,8 @@ from kan2.errors import DataError, NumberError, unknown_name
 from kan2.tables._arrow import kernels
 from kan2.tables._cells import shown
 from kan2.tables._texts import text_among_numbers
-from kan2.tables._units import name_and_unit
 from kan2.tables.frames import numbers
+from kan2.tables.headers import name_and_unit
 
 if TYPE_CHECKING:
     import pyarrow
