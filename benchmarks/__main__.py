@@ -2,7 +2,9 @@
 
 Every module of this package that has a function `main() -> str` is a comparison; the text it returns is a section that
 starts with a heading of level two. A section replaces the one of the same heading. A long comparison, whose `main` has
-a parameter `out`, keeps the runs that are done in the folder, and goes on from there when it is called again.
+a parameter `out`, keeps the runs that are done in the folder, and goes on from there when it is called again. One that
+has a function `options` is called with what stands behind its name, as in `python -m benchmarks discovery --help`;
+where that asks for a part of it, the section is printed and not written.
 """
 
 import argparse
@@ -32,12 +34,27 @@ def what_it_measures(name: str) -> str:
     return text.splitlines()[0]
 
 
+def has_options(name: str) -> bool:
+    """Tells whether a comparison has options of its own, without importing it."""
+    tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
+    return any(isinstance(node, ast.FunctionDef) and node.name == "options" for node in tree.body)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the named comparisons, by default all."""
+    argv = sys.argv[1:] if argv is None else argv
+    if len(argv) > 1 and argv[0] in names() and argv[1].startswith("-") and has_options(argv[0]):
+        module = import_module(f"benchmarks.{argv[0]}")
+        chosen, is_whole = module.options(argv[1:])
+        section = module.main(**chosen)
+        if is_whole:
+            write_section(section, RESULTS)
+        print(section, flush=True)
+        return 0
     known = "\n".join(f"  {name:16} {what_it_measures(name)}" for name in names())
     parser = Parser(
         prog="benchmarks",
-        usage="python -m benchmarks [NAME ...] [--out FOLDER]",
+        usage="python -m benchmarks [NAME ...] [--out FOLDER], or NAME with options of its own",
         description="Runs comparisons, by default all, and writes their sections into docs/results.md.",
         epilog=f"comparisons:\n{known}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
