@@ -1,16 +1,19 @@
 """What every case study gives back, and how it is shown: figures, `report.json`, one table."""
 
 import argparse
+import csv
 import json
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from statistics import median
+from tempfile import mkdtemp
 from typing import Any, NoReturn
 
 from matplotlib.figure import Figure
@@ -83,6 +86,8 @@ def row_of_trials(task: str, trials: Sequence[Trial], measure: str, target: str,
     )
 
 
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+"""Where the study that runs as a script puts its files."""
 _started: ContextVar["CaseResult | None"] = ContextVar("started", default=None)
 """The results of the study that runs, for a script that is interrupted."""
 INTERRUPTED = 130  # what shells expect of a script that Ctrl-C ended
@@ -98,6 +103,7 @@ class CaseResult:
         metrics: everything measured, by name.
         formulas: everything found, by name, as text.
         figures: matplotlib figures, or anything with `svg()` and `png()`, by file name without ending.
+        told: longer texts by title, such as fronts of formulas; printed below the table.
         references: where the task and the figures beside ours come from.
         interrupted: whether Ctrl-C ended the study before its last line.
     """
@@ -107,6 +113,7 @@ class CaseResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     formulas: dict[str, str] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     references: list[str] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
@@ -130,8 +137,23 @@ class CaseResult:
             "table": [vars(row) for row in self.rows],
             "metrics": self.metrics,
             "formulas": self.formulas,
+            "told": self.told,
             "references": self.references,
         }
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of a script's results, for files that a study reads again; else a new temporary one."""
+        return _folder.get() or Path(mkdtemp(prefix=f"{self.name}-"))
+
+    def table(self, name: str, columns: Mapping[str, Any]) -> Path:
+        """Writes columns as `name`.csv, with all digits, and returns the path."""
+        path = self.folder / f"{name}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        return path
 
     def write(self, out: Path) -> None:
         """Writes figures (SVG and PNG) and `report.json` into a directory, which is made if need be."""
@@ -158,6 +180,9 @@ class CaseResult:
             rows.append([row.task, row.found, error, row.paper, row.target, met, f"{row.seconds:.1f} s"])
         columns = ["task", "found", "error", "paper", "target", "met", "time"]
         show(columns, rows, title=f"{self.name}: {self.seconds:.1f} s", console=console)
+        for title, text in self.told.items():
+            # Formulas have brackets, which are no markup.
+            (console or Console()).print(f"\n{title}\n{text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _strict(value: Any) -> Any:
@@ -249,6 +274,7 @@ def run_as_script(study: Callable[..., CaseResult], argv: list[str] | None = Non
     arguments = parser.parse_args(argv)
     out = arguments.out or Path("out") / name
     make_places(parser, out, arguments.results)
+    _folder.set(out)
     result = _run(study, arguments.full, arguments.seeds)
     if result is None:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -74,7 +74,7 @@ def correct(law: Law, seed: int) -> kan2.MultKAN:
     old = kanpiler.compile(law.old, inputs=list(law.ranges))
     data = kan2.sample_function(law.new, law.ranges, n=800, seed=seed)
     factor = replace(data, y=data.y / old(data.X).detach(), X_test=None, y_test=None)
-    return kan2.discover(factor, [len(law.ranges), [1, 1], 1], seed=seed)
+    return kan2.discover(factor, [len(law.ranges), [1, 1], 1], seed=seed).model
 
 
 def _is_same(found: Any, wanted: Any, names: list[str]) -> bool:

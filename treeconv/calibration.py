@@ -182,31 +182,34 @@ def model_error(x: Array, residuals: Array) -> float:
     missed = root_mean_square(residuals)
     if len(x) < 2 or missed == 0:
         return missed
-    nearest = nearest_neighbours(x)
+    nearest = neighbours(x)[:, 0]
     noise = float(np.mean((residuals - residuals[nearest]) ** 2)) / 2
     # few samples do not tell the noise well enough to subtract nearly everything
     least = min(1.0, max(1 / 9, 2 / math.sqrt(len(x))))
     return math.sqrt(max(missed**2 - noise, least * missed**2))
 
 
-def nearest_neighbours(x: Array) -> NDArray[np.int64]:
-    """Returns for each sample the number of the sample nearest to it, distances in standard deviations of each input.
+def neighbours(x: Array, k: int = 1) -> NDArray[np.int64]:
+    """Returns for each sample the numbers of those nearest to it, distances in standard deviations of each input.
 
     Args:
-        x: Samples (batch >= 2, n).
+        x: Samples (batch > k, n).
+        k: How many.
 
     Returns:
-        Numbers (batch,); no sample is its own neighbour.
+        Numbers (batch, k), the nearest first; no sample is its own neighbour.
 
     Example:
-        >>> nearest_neighbours(np.array([[0.0], [1.0], [5.0]])).tolist()
+        >>> neighbours(np.array([[0.0], [1.0], [5.0]])).ravel().tolist()
         [1, 0, 1]
     """
     spread = x.std(axis=0)
     points = x / np.where(spread > 0, spread, 1.0)
-    found = np.asarray(KDTree(points).query(points, k=2)[1])
-    # where samples repeat, the first found may be the copy and the second the sample itself
-    return np.where(found[:, 0] == np.arange(len(x)), found[:, 1], found[:, 0])
+    found = np.asarray(KDTree(points).query(points, k=k + 1)[1])
+    # Where samples repeat, the sample itself may be anywhere among the nearest, or not at all.
+    own = found == np.arange(len(x))[:, None]
+    own[:, -1] |= ~own.any(axis=1)
+    return found[~own].reshape(len(x), k)
 
 
 def tolerance(function: Function, x: Array, y: Array | None = None, error: float | None = None) -> Tolerance:

@@ -43,6 +43,7 @@ def test_known_edges_are_told_from_others(chain, formula, expected):
     assert is_edge(parse_expression(formula, names=["lam", "alpha", "p", "E"]), chain) is expected
 
 
+@pytest.mark.slow
 def test_a_law_is_chosen_from_the_library():
     x = np.random.default_rng(0).uniform(-2, 2, (800, 2))
     noise = np.random.default_rng(1).logistic(0, 0.05, len(x))

@@ -82,6 +82,7 @@ def test_a_study_is_a_script(name, capsys, monkeypatch):
     assert "--out" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_script_runs_from_another_directory(tmp_path):
     result = subprocess.run(
         [sys.executable, str(ROOT / "case_studies" / "quickstart.py"), "--help"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+import sklearn.metrics  # noqa: F401  # its import moves Python's random state, and no page may
 import torch
 from typer.testing import CliRunner
 

@@ -19,6 +19,7 @@ def test_cut_takes_only_what_has_no_network():
     assert expressions == (2 * part.symbol * z + sympy.besselj(1, x), sympy.sin(part.symbol))
 
 
+@pytest.mark.slow
 def test_bessel_function_of_variable_order():
     domain = {"x": (0.3, 2), "y": (0.5, 2), "z": (0, 1)}
     with pytest.warns(kanpiler.ApproximationWarning, match=r"besselj\(x, y\) is a trained spline network"):

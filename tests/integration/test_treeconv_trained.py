@@ -61,6 +61,7 @@ def mlp():
     return train_mlp(x, flagship(x)), x
 
 
+@pytest.mark.slow
 def test_an_mlp_shows_the_structure_of_its_data(mlp):
     model, x = mlp
     assert 1e-4 < rmse(model, flagship, 5) < 5e-2

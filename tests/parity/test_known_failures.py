@@ -85,6 +85,7 @@ def test_b6_removed_nodes_are_gone_from_the_formula_too():
     assert_formula_is_forward(smaller)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", ["sin(4*x1) + 0.3*x1**2", "atan(3*x1)"])
 def test_b7_no_edge_that_carries_the_signal_is_zeroed(formula):
     data = sample_function(formula, [(-1, 1)], n=400)
@@ -124,6 +125,7 @@ def test_b9b_b9c_fitting_needs_no_forward_pass_and_queries_only_read():
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_b9d_functions_of_users_work_everywhere(tmp_path):
     def row(name, f, form):
         return kan2.SymbolicFunction(name, f, form, 4, latex=r"F({})")
@@ -235,6 +237,7 @@ def test_b20b_numbers_of_any_kind_are_cast():
         assert torch.equal(model(same), expected)
 
 
+@pytest.mark.slow
 def test_b21_b22_same_seed_same_bits_and_no_global_state():
     data = sample_function("exp(sin(pi*x1) + x2**2)", [(-1, 1), (-1, 1)], n=100)
     state = torch.get_rng_state()
@@ -257,6 +260,8 @@ def test_b23_to_b28_nothing_is_written_and_copies_work():
         assert torch.equal(other(x), model(x))
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [42, 0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3, 4))])
 def test_b29_the_tutorial_pipeline_ends_in_the_formula(seed):
     data = sample_function("exp(sin(pi*x1) + x2**2)", [(-1, 1), (-1, 1)], n=500, seed=seed)

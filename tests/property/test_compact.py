@@ -51,6 +51,7 @@ def problems(draw):
     return model, Problem(x, y, weight, loss=SquaredError(units), roughness=draw(st.sampled_from((0.0, 1e-4))))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(problems())
 def test_flat_arrays_say_what_the_general_way_says(case):

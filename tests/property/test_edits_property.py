@@ -131,6 +131,7 @@ def any_edit(model: MultKAN, rng: random.Random) -> MultKAN:
     return model
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(networks(edges=("symbolic", "symbolic", "none"), max_layers=2), st.integers(0, 2**32 - 1))
 def test_the_formula_is_the_network_after_any_sequence_of_edits(model, seed):
@@ -150,6 +151,7 @@ def test_the_formula_is_the_network_after_any_sequence_of_edits(model, seed):
     same(torch.as_tensor(values).reshape(len(x), -1), model(x))
 
 
+@pytest.mark.slow
 @given(networks())
 def test_simplify_leaves_no_constant_and_no_dead_end(model):
     new = model.simplify()
@@ -163,6 +165,7 @@ def test_simplify_leaves_no_constant_and_no_dead_end(model):
     assert new.simplify().spec == new.spec
 
 
+@pytest.mark.slow
 @given(networks(edges=("numeric", "symbolic", "both")))
 def test_scores_follow_their_definition(model):
     x = samples(model)
@@ -176,6 +179,7 @@ def test_scores_follow_their_definition(model):
                 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(networks(), st.sampled_from([0.0, 1e-2, 0.3, 1e3]))
 def test_pruning_keeps_every_output_connected_and_every_setting(model, threshold):
@@ -197,6 +201,7 @@ def test_pruning_keeps_every_output_connected_and_every_setting(model, threshold
         same(new(x), model(x))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(networks(edges=("numeric", "symbolic", "none")))
 def test_pruning_without_score_moves_nothing(model):
@@ -209,6 +214,7 @@ def test_pruning_without_score_moves_nothing(model):
         same(pruned(x), model(x))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(networks(edges=("numeric", "symbolic")))
 def test_auto_swap_does_not_raise_the_cost(model):

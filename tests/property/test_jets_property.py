@@ -1,5 +1,6 @@
 """Jets of random networks equal automatic differentiation, in every order and on every kind of edge."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from strategies import networks, samples
@@ -13,6 +14,7 @@ def close(a: torch.Tensor, b: torch.Tensor) -> None:
     torch.testing.assert_close(a.detach(), b, rtol=1e-9, atol=1e-10 * max(1.0, float(b.abs().max())))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(model=networks(max_layers=2, max_outputs=2))
 def test_jets_equal_automatic_differentiation(model):

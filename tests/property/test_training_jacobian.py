@@ -105,6 +105,7 @@ def test_reading_and_writing_parameters_are_inverse(case):
     assert torch.equal(model(x), before)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(networks(affine=False))
 def test_jacobian_of_derivatives_equals_automatic_differentiation(case):
@@ -123,6 +124,7 @@ def test_jacobian_of_derivatives_equals_automatic_differentiation(case):
     torch.testing.assert_close(found, dense_jacobian(vector, residual(model)), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(networks())
 def test_chunks_change_nothing(case):

@@ -97,6 +97,7 @@ def test_more_trees_are_sound_and_complete_by_brute_force(expression):
     test_trees_are_sound_and_complete_by_brute_force.hypothesis.inner_test(expression)
 
 
+@pytest.mark.slow
 @given(formulas().filter(usable), st.randoms(use_true_random=False))
 @settings(max_examples=12)
 def test_the_order_of_the_columns_does_not_matter(expression, random):
@@ -108,6 +109,7 @@ def test_the_order_of_the_columns_does_not_matter(expression, random):
     assert structure(tree_of(expression, x, names)) == structure(tree_of(expression, moved, shuffled))
 
 
+@pytest.mark.slow
 @given(formulas().filter(usable), st.floats(1e-12, 1e12), st.floats(-1e3, 1e3), st.integers(0, 4))
 @settings(max_examples=12)
 def test_units_and_offsets_do_not_matter(expression, scale, offset, which):
@@ -121,6 +123,7 @@ def test_units_and_offsets_do_not_matter(expression, scale, offset, which):
     assert structure(treeconv.convert(lambda x: offset + f(x), x, names)) == plain
 
 
+@pytest.mark.slow
 @given(formulas().filter(usable))
 @settings(max_examples=12)
 def test_an_irrelevant_column_adds_an_irrelevant_leaf(expression):

@@ -80,6 +80,7 @@ def plain(name: str, dtype: torch.dtype) -> dict:
     return fit(name, (0, 0), (0, 0), dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kan2.errors.TrainingWarning", "ignore::kan2.errors.GridWarning")
 @pytest.mark.parametrize("name", FITS)
 @settings(max_examples=2)
@@ -309,6 +310,7 @@ def test_losses_of_ones_own_know_no_unit(name, power):
     assert message == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROBUST)
 @pytest.mark.parametrize("power", [-60, 58])
 @pytest.mark.parametrize("options", [{}, {"lamb": 1e-2, "restarts": 2}, {"opt": "LBFGS"}, {"opt": "Adam"}])
@@ -328,6 +330,7 @@ def test_what_stands_for_a_loss_of_ones_own_knows_no_unit(name, power):
     np.testing.assert_equal(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [-30, 19, 25, 37])
 def test_float32_networks_are_judged_in_any_unit(power):
     unit, x = 10.0**power, np.random.default_rng(0).uniform(0, 1, (80, 3))
@@ -344,6 +347,7 @@ def test_float32_networks_are_judged_in_any_unit(power):
     assert float(model.feature_interaction().diagonal()[1]) == pytest.approx(0.6, abs=0.2)
 
 
+@pytest.mark.slow
 def test_float32_networks_become_formulas_in_any_unit():
     x = np.random.default_rng(0).uniform(0, 4, (40, 1))
     model = MultKAN([1, 1], grid=3, dtype=torch.float32)

@@ -39,6 +39,8 @@ def test_a_weight_is_a_number_of_samples(width, loss, seed, n):
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kan2.errors.TrainingWarning")  # four steps may be too few
 @pytest.mark.parametrize(
     "options",

@@ -49,6 +49,7 @@ def test_tests_of_refusals_see_what_users_see():
         BSplineBasis(torch.zeros(2), 3)
 
 
+@pytest.mark.slow
 def test_users_load_no_checker():
     names = "kan2.MultKAN, kan2.discover, kan2.plotting, kan2.estimators, kanpiler.compile, treeconv.convert"
     code = f"import sys, kan2, kanpiler, treeconv; {names}; assert 'beartype' not in sys.modules"

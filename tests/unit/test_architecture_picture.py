@@ -50,6 +50,7 @@ def test_the_page_has_a_row_for_every_room(script):
     assert sorted(rows) == sorted(script.rooms()), "the table of rooms in docs/architecture.md"
 
 
+@pytest.mark.slow
 def test_drawing_twice_gives_the_same_picture(script):
     assert script.drawing() == script.drawing()
 

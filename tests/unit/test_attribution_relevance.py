@@ -94,6 +94,8 @@ def test_relevance_needs_folds_and_draws(options):
         MultKAN([2, 1]).relevance((x, x[:, 0]), **options)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [[], [2]])
 def test_relevance_leaves_the_network_alone_and_repeats_itself(hidden):
     model = MultKAN([2, *hidden, 1], seed=0)

@@ -61,6 +61,7 @@ def test_two_samples_that_count_make_a_line():
         KANRegressor().fit(X, Y, -weight)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kan2.errors.GridWarning")
 def test_three_samples_tell_a_line_and_no_formula_of_more_numbers():
     assert str(KANRegressor().fit(*TABLES["three rows"]).formula()) == "x1"

@@ -27,6 +27,6 @@ def test_the_lowest_versions_are_read_from_the_project():
     assert done.returncode == 0, done.stderr
     pins = dict(line.split("==") for line in done.stdout.splitlines())
     assert pins.pop("torch") == PINS["torch"]
-    wanted = [*PROJECT["dependencies"], *EXTRAS["fast"], *EXTRAS["test"]]
+    wanted = [*PROJECT["dependencies"], *EXTRAS["fast"], *EXTRAS["units"], *EXTRAS["test"]]
     assert set(pins) == {Requirement(line).name for line in wanted} - {"torch", "kan2"}
     assert f"numpy>={pins['numpy']}" in PROJECT["dependencies"]

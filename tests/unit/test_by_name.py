@@ -132,6 +132,7 @@ def test_data_of_other_columns_are_refused_and_reordered():
         in_order(data, ["b"], "fit")
 
 
+@pytest.mark.slow
 def test_trees_and_auxiliary_variables_of_a_table(path):
     assert kan2.tree(path, names=["a", "flow rate"], target="y").nodes[0]["kind"] == "sum"
     data = kan2.augment(path, {"s": "a + `flow rate`"}, names=["a", "flow rate"], target="y")
@@ -264,6 +265,7 @@ def test_weights_that_are_no_numbers_are_refused(weight):
         MultKAN([2, 1]).fit((X, TABLE.y), sample_weight=weight)
 
 
+@pytest.mark.slow
 def test_views_that_run_backwards_and_tensors_with_gradients_are_read():
     x, y = torch.tensor(X, requires_grad=True), torch.tensor(TABLE.y, requires_grad=True)
     for data in ((X[::-1], TABLE.y[::-1]), (x, y), ({"a": x[:, 0], "b": x[:, 1]}, TABLE.y)):

@@ -163,8 +163,10 @@ def test_discover_prints_a_law_and_saves_it(t, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == "y = 3*x"
     assert "law found" in result.stdout
-    assert "attempt 1 of 1" in result.stderr
-    assert "found a formula: y ~ 3*x" in result.stderr
+    assert "found a law: y ~ 3*x" in result.stderr
+    trained = kan2("discover", t, "-t", "y", *QUICK, "--width", "1")
+    assert "attempt 1 of 1" in trained.stderr
+    assert "found a formula: y ~ 3*x" in trained.stderr
     assert float(MultKAN.load(out)(torch.tensor([[2.0]], dtype=torch.float64)).detach()) == pytest.approx(6)
     assert [file.name for file in tmp_path.iterdir()] == ["m.kan"]
 
@@ -204,6 +206,7 @@ def test_discover_refuses_options_before_it_trains(t, monkeypatch):
     refused(kan2("discover", t, "-t", "y", "-i", "x", "--augment", "b = w/2", "-q"), 2, "--augment 'b = w/2'", "'w'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "width"),
     [
@@ -285,6 +288,7 @@ def test_formula_of_splines_needs_the_table(folder, t, tmp_path):
     assert MultKAN.load(out).is_formula
 
 
+@pytest.mark.slow
 def test_tree_of_a_table_and_of_a_network(folder, law, t, tmp_path):
     result = kan2("tree", t, "-t", "y", "-i", "x,sq", "--json")
     assert result.exit_code == 0, result.output

@@ -167,6 +167,7 @@ def complete(line, **variables):
     return result.stdout.split()
 
 
+@pytest.mark.slow
 def test_shells_complete_commands_options_files_and_columns(tmp_path):
     (tmp_path / "planets.csv").write_text("# a comment\nname,a,alpha,T\nEarth,1,2,1\n")
     (tmp_path / "law.kan").write_bytes(b"")

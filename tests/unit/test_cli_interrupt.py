@@ -42,6 +42,7 @@ def interrupted(words, sign, patience=60.0):
         return process.returncode, out, seen + rest, time.monotonic() - start
 
 
+@pytest.mark.slow
 def test_discover_prints_the_best_so_far(table):
     words = [
         "discover",

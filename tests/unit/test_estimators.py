@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from kan2.errors import GridWarning, UnknownNameError
-from kan2.estimators import KANClassifier, KANRegressor
+from kan2.estimators import KANClassifier, KANFormulaRegressor, KANRegressor
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def table() -> pd.DataFrame:
             check,
             id=f"{type(estimator).__name__}-{check.func.__name__}-{i}",
         )
-        for e in (KANRegressor(), KANClassifier())
+        for e in (KANRegressor(), KANClassifier(), KANFormulaRegressor())
         for i, (estimator, check) in enumerate(estimator_checks_generator(e))
     ],
 )
@@ -53,6 +53,7 @@ def test_weights_count_samples(table, hidden):
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_names_of_columns_reach_the_formula(table):
     y = (table["length"] ** 2 * 3 + table["mass"]).rename("energy")
     regressor = KANRegressor(hidden=()).fit(table, y)
@@ -104,6 +105,7 @@ def test_seeds(table):
     KANRegressor(hidden=(2,), steps=2, random_state=np.random.RandomState(0)).fit(x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_classes(table, n_classes):
     labels = np.array(["low", "middle", "top"])[:n_classes]

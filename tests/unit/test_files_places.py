@@ -178,6 +178,7 @@ MultKAN([1, 1], grid=1).save(sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_a_killed_writer_leave_the_old_file_and_the_next_writer_cleans_up(model, tmp_path):
     path = tmp_path / "net.kan"
     model.save(path)

@@ -129,6 +129,7 @@ def test_exponentials_have_constants_that_floats_hold(scale, energy):
         torch.testing.assert_close(evaluated(formula, network, x), expected, rtol=1e-8, atol=0.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.floats(1e-3, 2.0), st.floats(-5e3, 5e3), st.floats(-1.0, 1.0))
 def test_growth_over_years_has_a_year_of_its_own(rate, year, log_c):

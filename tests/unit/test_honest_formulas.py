@@ -34,6 +34,7 @@ def test_a_robust_loss_leads_to_the_law(loss):
     torch.testing.assert_close(model.auto_prune()(X), model(X))
 
 
+@pytest.mark.slow
 def test_counts_with_a_loss_of_ones_own():
     def poisson(rate, y):
         return (rate.exp() - y * rate).mean()
@@ -51,6 +52,8 @@ def test_counts_with_a_loss_of_ones_own():
     assert np.abs(formula.predict(x)[:, 0] - 1 - 2 * x[:, 0] ** 2).max() < 0.3
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["class numbers", pytest.param("probabilities", marks=pytest.mark.slow)])
 def test_three_classes(kind):
     x = np.random.default_rng(0).uniform(-1, 1, (400, 3))
@@ -69,6 +72,7 @@ def test_three_classes(kind):
     assert set(model.relevance().relevant) == {"x1", "x2"}
 
 
+@pytest.mark.slow
 def test_weights_are_remembered_through_pruning_and_functions():
     x = torch.cat([X, X[torch.randperm(120, generator=torch.Generator().manual_seed(0))]], 1)
     y = torch.exp(X / 2)
@@ -98,6 +102,7 @@ def test_an_equation_leads_to_its_solution():
             verb()
 
 
+@pytest.mark.slow
 def test_outputs_in_different_units_count_alike():
     x = np.random.default_rng(0).uniform(0.5, 2, (200, 2))
     y = np.stack([1e4 * x[:, 0] ** 2, 1e-4 / x[:, 1]], 1)
@@ -120,6 +125,7 @@ def test_a_fast_oscillation_is_explained_or_refused():
     assert np.mean((found - y) ** 2) < 1e-6
 
 
+@pytest.mark.slow
 def test_what_no_function_explains_stays_a_spline():
     # A step that is off by a hundredth: within twice the error of this coarse network, and yet worse.
     x = torch.linspace(-1, 1, 300, dtype=torch.float64)[:, None]
@@ -136,6 +142,8 @@ def test_what_no_function_explains_stays_a_spline():
     torch.testing.assert_close(found(x), model(x), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_of_functions_that_hold_the_best_after_snapping_wins(seed):
     length = np.random.default_rng(1).uniform(0.2, 2, 400)
@@ -148,6 +156,8 @@ def test_of_functions_that_hold_the_best_after_snapping_wins(seed):
     assert np.abs(found.predict(z[:, None])[:, 0] / (2 * np.pi * np.sqrt(z / 9.81)) - 1).max() < 0.01
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [pytest.param(1e-12, marks=pytest.mark.slow), 1e12])
 def test_the_report_does_not_depend_on_the_unit(unit):
     data = kan2.sample_function("exp(-2*x) + 1", {"x": (0, 1)}, n=200, noise=0.02)
@@ -160,6 +170,7 @@ def test_the_report_does_not_depend_on_the_unit(unit):
     assert reports[0].rmse_before == pytest.approx(reports[1].rmse_before, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_bend_in_noise_is_not_taken_for_a_straight_line(seed):
     # A straight line is within twice the error of the splines here, and says nothing of what else the edge may be.
@@ -174,6 +185,8 @@ def test_a_bend_in_noise_is_not_taken_for_a_straight_line(seed):
     assert off[0] < off[1]
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("exponent", [0.75, 1.8, -1.2])
 def test_a_power_law_is_no_shifted_root_or_sine(exponent):
     rng = np.random.default_rng(1)
@@ -198,6 +211,7 @@ def test_of_all_edges_the_best_exchange_comes_first():
     assert str(found.symbolic_formula(digits=2)) in ("sqrt(x1)", "x1**(1/2)", "1.0*sqrt(x1)")
 
 
+@pytest.mark.slow
 def test_after_a_refusal_comes_the_next_function(monkeypatch):
     judged = []
 

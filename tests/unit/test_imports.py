@@ -67,6 +67,7 @@ def test_a_verb_is_the_function_of_its_room(name):
     assert not isinstance(vars(MultKAN)[name], multkan._Verb)
 
 
+@pytest.mark.slow
 def test_verbs_that_are_not_loaded_can_be_inherited_replaced_and_handed_on():
     code = """
 import pickle, types

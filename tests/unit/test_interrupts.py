@@ -84,6 +84,7 @@ def test_a_block_without_result_and_a_second_interrupt_raise(has_result, times):
         interrupt_in_a_block(has_result, times)
 
 
+@pytest.mark.slow
 @BRIEF
 @given(n=st.integers(1, 60), opt=st.sampled_from(["LM", "LM", "LBFGS"]))
 def test_fit_keeps_what_it_reached_or_leaves_the_network_alone(n, opt):
@@ -117,6 +118,7 @@ def test_searches_return_the_best_so_far_and_leave_the_network_alone(trained, n,
     assert found.spec.n_edges <= trained.spec.n_edges
 
 
+@pytest.mark.slow
 @settings(BRIEF, max_examples=3)
 @given(n=st.integers(1, 200))
 def test_discover_returns_a_network_as_soon_as_one_is_trained(n):
@@ -147,6 +149,7 @@ def test_a_second_interrupt_ends_a_search_for_good(trained):
     assert same(before, state(trained))
 
 
+@pytest.mark.slow
 def test_a_network_is_handed_over_as_a_whole(monkeypatch):
     model, load = MultKAN([2, 2, 1], grid=3), MultKAN.load_state_dict
     before, calls = state(model), []

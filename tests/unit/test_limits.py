@@ -49,6 +49,7 @@ def test_seconds_hold(options):
     assert rmse_of(model, data()) <= 1.001 * max(history["rmse"][0], history.rmse)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", [1, 2, 8])
 @pytest.mark.parametrize("limit", [{"steps": 5}, {"steps": 30}, {"seconds": 0}, {"seconds": 0.05}])
 def test_the_network_keeps_its_own_grid(limit, restarts):
@@ -57,6 +58,7 @@ def test_the_network_keeps_its_own_grid(limit, restarts):
     assert [layer.spec.basis.grid for layer in model.layers] == [7, 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [40, 150, 1000])
 @pytest.mark.parametrize("steps", [0, 1, 7])
 def test_steps_are_all_steps(n, steps):
@@ -86,12 +88,14 @@ def test_processes_change_nothing():
     assert all(torch.equal(a, b) for a, b in zip(found[0].parameters(), found[1].parameters()))
 
 
+@pytest.mark.slow
 def test_processes_of_the_estimators():
     x, y = data().X.numpy(), data().y.numpy()[:, 0]
     found = [KANRegressor((2,), steps=5, restarts=3, n_jobs=n_jobs).fit(x, y).predict(x) for n_jobs in (None, 2)]
     assert (found[0] == found[1]).all()
 
 
+@pytest.mark.slow
 def test_more_starts_leave_a_poor_minimum():
     table = sample_function("sin(3*(x - y^2))", UNIT, n=1000, n_test=0)
     one, many = (MultKAN([2, 1, 1], seed=0).fit(table, restarts=n).rmse for n in (1, 4))
@@ -146,6 +150,7 @@ def test_columns_that_cannot_be_told_apart():
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_overflow_at_a_trial_point_is_no_storm_of_warnings(monkeypatch):
     evaluate = CompactEvaluator.evaluate
     found = []

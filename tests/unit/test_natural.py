@@ -26,6 +26,7 @@ def noisy(n=60, noise=0.01, seed=0):
     return t, noise * torch.randn(n, 1, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([0.0, 3.0, 1e3, 1e6]))
 def test_errors_of_a_line_are_those_of_regression_in_any_unit(k_x, k_y, offset):

@@ -18,6 +18,7 @@ def cubes(model):
     return model(X) - X**3
 
 
+@pytest.mark.slow
 def test_a_fit_is_remembered_and_copies_forget_it():
     model = MultKAN([2, 2, 1], grid=3)
     assert model.objective is None

@@ -97,6 +97,7 @@ def test_types_and_transformations(seen):
     assert model.to("meta")(x.to("meta")).shape == (200, 2)
 
 
+@pytest.mark.slow
 def test_memory_is_flat_without_gradients():
     from benchmarks._timing import peak_mib
 

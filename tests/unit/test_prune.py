@@ -165,6 +165,7 @@ def test_outputs_keep_their_order(x):
     torch.testing.assert_close(new(x), model(x))
 
 
+@pytest.mark.slow
 def test_multiplication_survives_pruning_of_a_trained_network(generator):
     x = 2 * torch.rand(400, 2, generator=generator, dtype=torch.float64) - 1
     model = MultKAN([2, [2, 1], 1], base_fun="identity", seed=1)

@@ -84,6 +84,7 @@ def test_a_file_without_its_homes_is_refused(path):
         MultKAN.load(path)
 
 
+@pytest.mark.slow
 def test_a_registered_function_is_rebuilt_from_its_formula(path):
     functions.register(
         SymbolicFunction("lorentz-bump", lambda u: 1 / (1 + u * u), lambda u: 1 / (1 + u**2), 3), replace=True
@@ -112,6 +113,7 @@ def test_special_functions_are_saved_by_name(path, name):
     assert equal(MultKAN.load(path), model)
 
 
+@pytest.mark.slow
 def test_latex_of_a_function_is_saved(path, tmp_path):
     form = SymbolicFunction("mine", torch.sin, sympy.sin, 3, latex=r"\mathrm{{mine}}({})")
     functions.register(form, replace=True)

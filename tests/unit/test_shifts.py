@@ -26,6 +26,7 @@ def scatter(n=80):
     return torch.randn(n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "width", "rate", "beginning"), [
     (1990.4, 33.5, 0.05, 1990.0), (1.7e9 + 300.0, 3e5, -1.1574e-5, 1.7e9), (10000.02, 3.0, -1.3, 10000.0),
     (-2023.9, 33.5, 0.05, -2020.0), (1990.4e-12, 33.5e-12, 0.05e12, 1990e-12), (-0.2, 4.0, -1.3, 0.0),

@@ -22,6 +22,7 @@ from kan2.symbolic.snap import snap_constants
 from tests.strategies import networks, samples
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(networks(edges=("symbolic", "none")))
 def test_the_agreed_form_keeps_the_function(model):
@@ -268,6 +269,7 @@ def test_float32_networks_are_snapped_too():
     assert law.symbolic_formula() == sympy.Rational(3, 2) * sympy.Symbol("x1") + sympy.Rational(1, 4)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.integers(-30, 30), st.integers(-30, 30))
 def test_numbers_of_hidden_layers_are_snapped_in_every_unit(k_x, k_y):

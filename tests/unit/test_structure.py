@@ -14,6 +14,8 @@ def tree_of(f, n, names):
     return treeconv.convert(f, x, names=names), x
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "n", "width"), [
     (lambda x: x[:, 0] * x[:, 1], 2, [[2, 0], [0, 1]]),
     (lambda x: x[:, 0] + torch.sin(x[:, 1]), 2, [[2, 0], [1, 0]]),
@@ -29,6 +31,7 @@ def test_a_network_wired_like_the_tree_learns_the_function(f, n, width):
     assert history.rmse < 2e-3 * float(f(x).std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "n"), [
     (lambda x: (3 + x[:, 0] * x[:, 1]) * (x[:, 2] - 4), 3),
     (lambda x: 7 + (3 + x[:, 0] * x[:, 1]) * (2 + x[:, 2] * x[:, 3]), 4),
@@ -59,6 +62,7 @@ def test_other_graphs_are_refused():
         from_tree(nx.DiGraph())
 
 
+@pytest.mark.slow
 def test_data_alone_give_a_tree():
     data = sample_function("a*b + sin(c)", {"a": (-1, 1), "b": (-1, 1), "c": (-1, 1)}, n=600)
     found = tree(data)
@@ -78,6 +82,7 @@ def test_several_targets_give_several_trees():
     assert treeconv.structure(treeconv.from_json(treeconv.to_json(trees[0]))) == treeconv.structure(trees[0])
 
 
+@pytest.mark.slow
 def test_test_samples_tell_the_error_of_a_network():
     data = sample_function("a*b", {"a": (-1, 1), "b": (-1, 1)}, n=200)
     model = MultKAN([2, 5, 1], grid=3, inputs=["a", "b"])

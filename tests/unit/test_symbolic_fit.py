@@ -61,6 +61,7 @@ def test_units_and_offsets_do_not_matter(k_x, k_y, shift):
     assert [a * scale_x, b + a * scale_x * shift, c / scale_y, d / scale_y] == pytest.approx([3, 0, 1, 0.5], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["J0", "gamma", "airyai", "elliptic_k", "erf", "zeta", "besselj", "fresnels"])
 def test_special_functions_are_found_in_the_whole_library(name):
     row = functions.get(name)

@@ -203,6 +203,7 @@ def test_an_output_that_is_constant_beside_one_that_varies(generator):
     assert model.auto_symbolic().symbolic_formula() == [sympy.Symbol("x1") ** 2, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prunes", [False, True])
 def test_of_two_equal_columns_one_is_enough(prunes):
     x = 4 * torch.rand(100, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -213,6 +214,7 @@ def test_of_two_equal_columns_one_is_enough(prunes):
     assert str(model.auto_symbolic().symbolic_formula()) in ("x1**2", "x2**2")
 
 
+@pytest.mark.slow
 def test_a_power_law_over_two_decades_is_found_without_a_hidden_layer():
     # Eight orbits in metres: between the samples the spline says little, and no search for a shift finds its way.
     orbit = torch.tensor([57.9, 108.2, 149.6, 227.9, 778.6, 1433.5, 2872.5, 4495.1], dtype=torch.float64) * 1e9

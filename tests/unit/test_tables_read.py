@@ -7,7 +7,7 @@ import pytest
 
 from kan2.errors import DataError, DataWarning, Kan2Error
 from kan2.tables import Table, read
-from kan2.tables._units import is_unit, name_and_unit
+from kan2.tables.headers import is_unit, name_and_unit
 
 EXAMPLE = "# made in May\nt [s],x (mm),label\n0,1.5,a\n1,2.5,b\n"
 

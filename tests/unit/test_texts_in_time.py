@@ -73,6 +73,7 @@ def test_endless_work_ends(name):
     assert time.process_time() - start < 0.5
 
 
+@pytest.mark.slow
 def test_the_limit_that_is_set_leaves_time_for_the_rest():
     start = time.process_time()
     with pytest.raises(kanpiler.CompileError, match="seconds="):

@@ -111,6 +111,7 @@ def test_a_sample_of_weight_two_is_two_samples_to_the_penalty_too(opt):
     torch.testing.assert_close(*outputs, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lamb_coef", "lamb_smooth"])
 def test_coefficient_penalties_shrink_what_they_name(name):
     sizes = []

@@ -93,6 +93,7 @@ def test_what_is_added_shows_in_the_picture(tree):
         assert colour in svg
 
 
+@pytest.mark.slow
 def test_nodes_without_a_label_show_their_names_in_the_first_picture_of_a_process():
     code = (
         "from treeconv.diagram import Diagram; d = Diagram(); d.node('bare'); d.node('b', label='other');"
@@ -138,6 +139,7 @@ def test_odd_names_do_not_break_the_pictures(name):
     treeconv.plot(tree).canvas.draw()
 
 
+@pytest.mark.slow
 def test_graphviz_is_imported_where_it_is_used_only():
     code = "import sys, treeconv; assert not {'graphviz', 'pygraphviz', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -50,6 +50,7 @@ def test_dir_shows_public_names_and_all_of_them_exist():
     assert all(not name.startswith("_") and getattr(kan2, name) is not None for name in dir(kan2))
 
 
+@pytest.mark.slow
 def test_a_star_brings_the_public_names():
     assert run("from kan2 import *; print(MultKAN.__name__, errors.Kan2Error.__name__)") == "MultKAN Kan2Error"
 
@@ -72,6 +73,7 @@ def test_a_name_that_does_not_exist_says_where_to_look():
         _ = kan2.discoverr
 
 
+@pytest.mark.slow
 def test_the_function_is_found_after_its_module_was_imported():
     assert run("import kan2._discover, kan2.functions, kan2; print(callable(kan2.discover), kan2.fit.__name__)") == (
         "True fit"
