@@ -20,9 +20,10 @@ from kan2.laws.budget import budget, work_left
 from kan2.laws.column import Column, Table
 from kan2.laws.corrections import Correction, exact_corrections, short_corrections
 from kan2.laws.dependence import depends
+from kan2.laws.families.jumps import with_jumps_placed
 from kan2.laws.forms import shortest
 from kan2.laws.front.approximations import Approximation, approximations
-from kan2.laws.front.front import Front, Row, row_of, settled, shown
+from kan2.laws.front.front import Front, Row, gives_all, row_of, settled, shown
 from kan2.laws.front.guesses import fitted_guesses
 from kan2.laws.front.noise import FEWEST, neighbours_tell
 from kan2.laws.front.polish import Form, values, with_single_numbers
@@ -33,6 +34,7 @@ from kan2.laws.search import Candidate, find_law
 from kan2.laws.templates.solve import solved
 from kan2.laws.templates.template import Template
 
+JUMPS = (sympy.Heaviside, sympy.floor, sympy.sign)
 EXACT_SHARE = 0.6  # of the limit of seconds
 # Seconds of a core at 3 GHz that the search for an exact law may work at most, see `kan2.laws.budget`: where a short
 # formula leaves nothing but noise, and where the target does not depend on the columns.
@@ -237,7 +239,7 @@ class Formulas:
             if (right := self.samples.dimensions.repaired(expression)) is None:
                 return
             expression = right
-        expression = with_single_numbers(expression)
+        expression = with_jumps_placed(with_single_numbers(expression), self.samples)
         key = Form.of(expression).expression
         if key in self._seen or (row := row_of(expression, evidence, self.samples, is_fitted=is_fitted)) is None:
             return
@@ -277,6 +279,7 @@ class Formulas:
         samples = self.samples
         rest = samples if len(samples) < FEW else samples.rest
         names = tuple(one.name for one in samples.symbols)
+        options = {"seed": self.given["seed"], "dimensions": samples.dimensions}
         seconds, found = self.given["seconds"], None
         # Where a short formula leaves nothing but noise, there is no law without.
         work = min(work, self.given["work"])
@@ -287,7 +290,11 @@ class Formulas:
         with Interruptible() as block, np.errstate(all="ignore"):
             block.has_result = True
             with time_limit(None if seconds is None else EXACT_SHARE * seconds), budget(work):
-                found = find_law(rest.X, rest.y, names, seed=self.given["seed"], dimensions=samples.dimensions)
+                found = find_law(rest.X, rest.y, names, **options)
+            # Between which rows a jump is, all rows tell best.
+            if found is not None and found.expression.has(*JUMPS) and not gives_all(found.expression, samples):
+                with time_limit(None if seconds is None else EXACT_SHARE * seconds), budget(work):
+                    found = find_law(samples.X, samples.y, names, **options) or found
         if found is None or not wanted.is_of_library(found.expression, self.given["library"]):
             return None
         return found

@@ -168,6 +168,17 @@ class Samples:
         with torch.no_grad():
             return float(self.loss.values(*both).mean())
 
+    def error_cut(self, values: Float[ndarray, "row"]) -> float:
+        """Returns the error of the values of a formula, where outliers that a loss is there for count as far errors do.
+
+        Their loss is many times that of the other rows: all formulas would be as near as the constant.
+        """
+        if self.loss is None or not np.isfinite(values).all():
+            return self.error(values)
+        # A loss may be a mean without a value of its rows: its slopes tell them.
+        of_rows = self.weights(values) * (values - self.y) ** 2
+        return sqrt(float(np.mean(np.minimum(of_rows, OUTLYING**2 * float(np.median(of_rows)))))) / self.spread
+
     @cached_property
     def constant(self) -> float:
         """The constant with the lowest loss."""

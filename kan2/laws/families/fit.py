@@ -9,7 +9,7 @@ Inverse Problems 19 (2003), R1.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -37,6 +37,7 @@ ROUNDS, AROUND = 9, 15  # of finer grids for steps, and their places
 MOST_DIGITS, AWAY = 9, (0.0, 0.02, -0.02, 0.1, -0.1)  # of the places of steps, and where simple ones are looked for
 SAME = 1e-6  # relative difference of what is left that is none
 MOST_CANCELLED = 300.0  # times the largest value: so large may a term of a sum be
+UNTOLD, MOVED = 1e-6, 1.01  # share of the range by which values must change with a shape number times that
 ROOT = 2  # roots of numbers that are written as such
 FINEST = 1e-10  # column, as a share of its size, that is left of one when others are taken out
 
@@ -69,6 +70,20 @@ class Curve:
         """Whether terms are so much larger than their sum that digits are lost."""
         terms = self._terms(x) * self.coefficients
         return bool(np.abs(terms).max() > MOST_CANCELLED * np.abs(terms.sum(-1)).max())
+
+    def is_told_by(self, x: ndarray) -> bool:
+        """Whether the values of the curve tell its shape numbers: those of a steep logistic curve, a step, do not."""
+        if self.family.is_rough:
+            return True
+        found = self.at(x)
+        least = UNTOLD * float(np.ptp(found))
+        for part, shapes in enumerate(self.shapes):
+            for i, value in enumerate(shapes):
+                moved = (*shapes[:i], MOVED * value, *shapes[i + 1 :])
+                other = replace(self, shapes=(*self.shapes[:part], moved, *self.shapes[part + 1 :]))
+                if value and np.abs(other.at(x) - found).max() <= least:
+                    return False
+        return True
 
     @property
     def n_numbers(self) -> int:

@@ -54,7 +54,9 @@ def best_curves(x: ndarray, y: ndarray, weight: ndarray, n: int = MOST) -> list[
     with suppress(Exhausted), np.errstate(all="ignore"):
         for curve in curves(x, y, weight):
             left = float(np.average((curve.at(x, sign) - y) ** 2, weights=weight))
-            if np.isfinite(left) and len(x) >= ROWS_A_NUMBER_NOISY * curve.n_numbers and not curve.cancels(x):
+            if len(x) < ROWS_A_NUMBER_NOISY * curve.n_numbers or not curve.is_told_by(x):
+                continue
+            if np.isfinite(left) and not curve.cancels(x):
                 found.append((len(x) / 2 * np.log(max(left, 1e-300)) + of_number * curve.n_numbers, curve))
     # Of equal ones that of the simpler family: an oscillation that is not damped is an oscillation.
     found.sort(key=lambda entry: (round(entry[0], 3), entry[1].family.n_shapes))
@@ -77,6 +79,6 @@ def law_of_a_family(column: Column, y: ndarray) -> Found | None:
             if len(y) <= ROWS_A_NUMBER * curve.n_numbers or curve.share > CLOSE:
                 continue
             expression = curve.of(column.expression, sign)
-            if holds(curve.at(column.values, sign), y):
+            if holds(curve.at(column.values, sign), y) and curve.is_told_by(column.values):
                 return Found(expression, (f"{curve.name} of {column.expression}",))
     return None

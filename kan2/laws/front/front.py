@@ -91,12 +91,14 @@ class Front(Sequence[Row]):
         rows = list(rows)
         if not rows:
             raise DataError("front: expected at least one formula, got none.")
+        # Some number of a formula whose description is infinite is told by no row, or by one alone.
+        told = [row for row in rows if np.isfinite(row.description_length) or row.is_exact or row is pick]
         kept: list[Row] = []
 
         def rank(row: Row) -> tuple[int, float, bool, bool, float]:
             return row.complexity, max(row.error, floor), row is not pick, not row.is_exact, row.description_length
 
-        for row in sorted(rows, key=rank):
+        for row in sorted(told or rows, key=rank):
             if row is pick or not kept or max(row.error, floor) < BETTER * max(kept[-1].error, floor):
                 kept.append(row)
         if pick is not None:

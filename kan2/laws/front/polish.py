@@ -312,7 +312,7 @@ def error_of_all(fit: Fit, samples: Samples) -> float:
         every = np.empty(len(samples))
         every[samples.kept], every[~samples.kept] = fit.values(fit.numbers, samples.aside.X), found
         found = every
-    return samples.error(found)
+    return samples.error_cut(found)
 
 
 def polished(expression: sympy.Expr, samples: Samples) -> tuple[sympy.Expr, tuple[FittedNumber, ...]]:

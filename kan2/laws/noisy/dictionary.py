@@ -232,7 +232,7 @@ def _factors_of(r: ndarray, make: Maker, powers: tuple[int, ...], offer: Callabl
     ones(SIZES[:MOST_SIZES] if degree > SHORT else SIZES)
     if degree > SHORT:
         return
-    relative = [c / middle for c in RELATIVE] if degree <= SHORT - 1 else []
+    relative = [c / middle for c in RELATIVE] if middle and degree <= SHORT - 1 else []
     ones([sign * c for c in relative for sign in (1, -1)])
     for c in (*ANGLES, *(relative if degree == 1 else ())):
         if c * largest <= TURNS:
