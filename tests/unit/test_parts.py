@@ -184,11 +184,11 @@ def test_memory_of_chunks_is_flat():
     from benchmarks._timing import peak_mib
 
     model, peaks = MultKAN([8, 10, 1], seed=0), []
-    for n in (50_000, 250_000):
+    for n in (50_000, 500_000):
         x, seed = torch.zeros(n, 8, dtype=torch.float64), torch.ones(n, 1, dtype=torch.float64)
         chunked(model, x[:20_000], rows=4096).backward(seed[:20_000])
         # The least of three: what else the process does in the meantime only adds to it.
         found = [peak_mib(lambda x=x, seed=seed: chunked(model, x, rows=4096).backward(seed)) for _ in range(3)]
         peaks.append(min(found) - n * 8 / 2**20)
     # One checkpoint a chunk left 35 to 80 bytes a row behind, 7 to 16 MiB.
-    assert peaks[1] < peaks[0] + 5
+    assert peaks[1] < peaks[0] + 10

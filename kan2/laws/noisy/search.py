@@ -153,8 +153,11 @@ class NoisySearch:
                 yield self._best()
 
     def _best(self) -> list[Approximation]:
-        # Many are the same function, written in other ways.
-        different = {float(f"{one.left:.9g}"): one for one in sorted(self._found.values(), key=lambda one: -one.length)}
+        # Many are the same function, written in other ways. Of another family they differ between the rows.
+        different = {
+            (float(f"{one.left:.9g}"), one.evidence): one
+            for one in sorted(self._found.values(), key=lambda one: -one.length)
+        }
         best = sorted(different.values(), key=lambda one: one.length)[:MOST]
         best = [one for one in best if one.expression not in self._handed]
         self._handed |= {one.expression for one in best}
