@@ -7,7 +7,7 @@ thousands only few are ever written.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import combinations
+from itertools import combinations, permutations
 from itertools import product as all_combinations
 from typing import Any
 
@@ -160,7 +160,17 @@ def terms(columns: Sequence[Column]) -> Iterator[list[Dictionary]]:
         Dictionary.of([one, monomials(columns, usual_exponents(d))]),
         *_with_functions([argument for argument, used in arguments if len(used) == 1], short),
     ]
-    yield list(_with_functions([argument for argument, used in arguments if len(used) == 2], short))
+    powers = [Dictionary.of([short, *(_times(f, short) for f in family)]) for family in _powers_of_each_other(columns)]
+    yield [*powers, *_with_functions([argument for argument, used in arguments if len(used) == 2], short)]
+
+
+def _powers_of_each_other(columns: Sequence[Column]) -> Iterator[tuple[Column, ...]]:
+    """Yields powers whose exponent is a column, as that of Hill, and those of interest."""
+    for a, b in permutations(columns, 2):
+        for base in (a, Column(1 + a.values, 1 + a.expression)):
+            if base.values.min() > 0 and np.abs(b.values * np.log(base.values)).max() <= STEEPEST:
+                power = Column(base.values**b.values, base.expression**b.expression)
+                yield power, Column(1 / power.values, 1 / power.expression)
 
 
 def _with_functions(arguments: Sequence[Column], short: Dictionary) -> Iterator[Dictionary]:
@@ -213,7 +223,23 @@ def factors(columns: Sequence[Column]) -> Factors:
         for number, (chosen, r) in enumerate(zip(powers, monomial_values(columns, powers).T)):
             if np.isfinite(r).all():
                 _factors_of(r, partial(written, columns, chosen), chosen, partial(offer, number))
+        for number, c in enumerate(_with_sums(columns), len(powers)):
+            offer(number, "exp", c.values, lambda q, c=c: sympy.exp(q * c.expression), True)
     return Factors(np.stack(values, 1), tuple(write), np.array(free, bool), np.array(kind, int), np.array(family, int))
+
+
+def _with_sums(columns: Sequence[Column]) -> Iterator[Column]:
+    """Yields what exponents are besides monomials: sums and differences of two columns, alone and with a third."""
+    for (i, a), (j, b) in combinations(enumerate(columns), 2):
+        for s in (Column(a.values + b.values, a.expression + b.expression),
+                  Column(a.values - b.values, a.expression - b.expression)):  # fmt: skip
+            yield s.raised(sympy.Integer(2))
+            yield s.raised(sympy.Integer(-1))
+            for c in (c for k, c in enumerate(columns) if k not in (i, j)):
+                yield Column(s.values * c.values, s.expression * c.expression)
+                yield Column(c.values / s.values, c.expression / s.expression)
+                yield Column(s.values / c.values, s.expression / c.expression)
+                yield Column((s.values / c.values) ** 2, (s.expression / c.expression) ** 2)
 
 
 def _factors_of(r: ndarray, make: Maker, powers: tuple[int, ...], offer: Callable[..., None]) -> None:

@@ -20,14 +20,20 @@ from kan2.laws.numbers import exponent
 
 FIRST, SECOND, REFINED = 30, 4, 15  # factors of which pairs are made, how many with each, and pairs that change
 ALONE, MOST = 24, 80  # factors that are tried alone, and all products
+SIMPLER = 15  # pairs that are tried as exponentials too
 SMALLEST = 1e-10  # share of a factor that the columns do not explain
 LEAST_ROWS, FEW = 10, 2
+LOST, LOST_AT_MOST = 4.0, 0.1  # squares of rows that are left out, of those of the errors, and of the mean of all
 STEEPEST = 4  # power of a factor: cosh(x/50)^5000 is any bell
 DEVIATIONS = 2.0  # standard errors within which a power is round
 
 
 def products(
-    columns: Sequence[Column], y: Float[ndarray, "row"], weight: Float[ndarray, "row"], factors: Factors
+    columns: Sequence[Column],
+    y: Float[ndarray, "row"],
+    weight: Float[ndarray, "row"],
+    factors: Factors,
+    noise: float = 0.0,
 ) -> Iterator[sympy.Expr]:
     """Yields products with round powers, their number a float in front.
 
@@ -36,13 +42,26 @@ def products(
         y: the target.
         weight: of squared errors of the target.
         factors: of these columns.
+        noise: mean square, with these weights, of the errors of the target.
     """
-    used = (y != 0) & np.all([c.values != 0 for c in columns], axis=0)
+    # The logarithm of what is mostly error says nothing, and is far from that of the law.
+    squares = weight * y**2
+    least = min(LOST * noise, LOST_AT_MOST * float(squares.mean()))
+    used = (squares > least) & np.all([c.values != 0 for c in columns], axis=0)
     varied = [c for c in columns if np.ptp(np.abs(c.values)) > 0]
     yield from _products(varied, y, weight, factors, used)
-    if len(varied) <= FEW:
-        # Where most targets are lost in the noise, powers and an exponential are too alike to be told apart.
-        yield from _products([], y, weight, factors, used)
+    # Where most targets are lost in the noise, powers and an exponential are too alike to be told apart.
+    fewer = [] if len(varied) <= FEW else _gentle(varied, y, weight, used)
+    if len(fewer) < len(varied):
+        yield from _products(fewer, y, weight, factors, used)
+
+
+def _gentle(varied: Sequence[Column], y: ndarray, weight: ndarray, used: ndarray) -> list[Column]:
+    """Returns columns whose powers are no steep ones, which would rather stand for an exponential."""
+    root = np.sqrt(weight[used]) * np.abs(y[used])
+    logs = np.stack([np.ones(len(root)), *(np.log(np.abs(c.values[used])) for c in varied)], 1)
+    powers = np.linalg.lstsq(root[:, None] * logs, root * np.log(np.abs(y[used])), rcond=None)[0][1:]
+    return [c for c, p in zip(varied, powers) if abs(p) <= STEEPEST]
 
 
 def _products(
@@ -61,7 +80,7 @@ def _products(
     free = free / np.where(sizes > 0, sizes, 1.0)
     free -= Q @ (Q.T @ free)
 
-    def made(chosen: tuple[int, ...]) -> sympy.Expr | None:
+    def made(chosen: tuple[int, ...], most: float) -> sympy.Expr | None:
         # Powers become round, the surest first, and the others are fitted again.
         fixed = root * z
         open_ones = [*range(len(varied)), *(len(varied) + i for i, k in enumerate(chosen) if not factors.is_free[k])]
@@ -73,7 +92,7 @@ def _products(
             found, errors = _fitted(D[:, columns], fixed)
             j = len(free_ones) + int(np.argmin(errors[len(free_ones) :]))
             i = open_ones.pop(j - len(free_ones))
-            powers[i] = _round(float(found[j]), float(errors[j]))
+            powers[i] = _round(float(found[j]), float(errors[j]), most if i < len(varied) else 0.0)
             if i >= len(varied) and abs(powers[i]) > STEEPEST:
                 return None
             fixed = fixed - float(powers[i]) * D[:, 1 + i]
@@ -106,10 +125,15 @@ def _products(
                 for more, first in beside(other, 2):
                     pairs.setdefault(frozenset((first, other)), more)
     best = sorted(pairs, key=lambda pair: -pairs[pair])[: MOST - ALONE]
+    # An exponential is the simplest function of a monomial, and many others come near to it.
+    exponential = {int(factors.kind[k]): int(k) for k in np.flatnonzero(factors.is_free)[::-1]}
+    simple = (frozenset(exponential.get(int(factors.kind[k]), k) for k in pair) for pair in best[:SIMPLER])
+    best = list(dict.fromkeys((*best, *(pair for pair in simple if len(pair) == 2))))
     single = _gains(free.T @ left, norms, factors.family, ALONE)
     for entries in ((), *((k,) for _, k in single), *map(tuple, map(sorted, best))):
-        if (found := made(entries)) is not None:
-            yield found
+        # Where few rows count, powers are hardly told, and none is the likeliest.
+        ways = (made(entries, most) for most in (0.0, DEVIATIONS))
+        yield from dict.fromkeys(way for way in ways if way is not None)
 
 
 def _gains(along: ndarray, norms: ndarray, kind: ndarray, n: int) -> list[tuple[float, int]]:
@@ -140,9 +164,17 @@ def _fitted(A: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
     return found, spread * np.sqrt((inverse**2).sum(1))
 
 
-def _round(value: float, error: float) -> Any:
-    """Returns the simplest of whole, half and third numbers within the errors, or else the nearest of them."""
-    for denominator in (1, 2, 3):
-        if abs(round(value * denominator) / denominator - value) <= DEVIATIONS * error:
+def _round(value: float, error: float, most: float) -> Any:
+    """Returns the simplest of whole numbers, halves, thirds and quarters within the errors, or else the nearest of them.
+
+    Args:
+        value: fitted.
+        error: its standard error.
+        most: standard errors within which it is zero.
+    """
+    if abs(value) <= most * error:
+        return sympy.Integer(0)
+    for denominator, deviations in ((1, DEVIATIONS), (2, DEVIATIONS), (3, DEVIATIONS / 2), (4, DEVIATIONS / 2)):
+        if abs(round(value * denominator) / denominator - value) <= deviations * error:
             return sympy.Rational(round(value * denominator), denominator)
     return exponent(value)[0]

@@ -7,6 +7,7 @@ next ones are kept in case it was wrong.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, permutations
 
 import numpy as np
@@ -31,6 +32,8 @@ SMOOTHER = 0.9
 MOST_SCALED = 3  # columns of a table that is asked for c^p f(a/c): there are many such steps
 STACKED = 12  # steps that are tried together
 WORSE = 1.03  # how much worse than its parent a smaller table may be
+TURNED = 1e-3  # share of squares, and of the usual size, of rows whose sign tells nothing
+DOUBT = 1.02
 FARTHEST = 100.0  # difference of logarithms
 
 
@@ -62,6 +65,23 @@ class Noisy:
         """The sign of the target where it has one, else 0."""
         return 1 if (self.y > 0).all() else -1 if (self.y < 0).all() else 0
 
+    @cached_property
+    def main_sign(self) -> int:
+        """The sign of the target but for rows so small that errors may have turned them, else 0."""
+        if self.sign:
+            return self.sign
+        squares = self.weight * self.y**2
+        above = float(squares[self.y > 0].sum() / squares.sum()) if squares.any() else 0.5
+        return 1 if above > 1 - TURNED else -1 if above < TURNED else 0
+
+    @cached_property
+    def sizes(self) -> Float[ndarray, "row"]:
+        """Magnitudes of the target, none of them below a small share of what is usual where errors turned some."""
+        if self.sign:
+            return np.abs(self.y)
+        least = TURNED * float(np.sqrt(np.average(self.y**2, weights=self.weight)))
+        return np.maximum(self.main_sign * self.y, least)
+
     @property
     def key(self) -> tuple[object, ...]:
         """What tells the table from others of the same target."""
@@ -92,7 +112,7 @@ def leaves_noise(table: Noisy) -> bool:
     the better the more terms it has.
     """
     error, way = error_of(table)
-    degree = degree_for(len(table.columns), len(table.y))
+    degree = _degree(table, way)
     if table.columns and error < SMOOTHER**2 * error_of(table, max(1, degree - 1), (way,))[0]:
         return False
     ((_, off),) = _misses(table, None, (way,))
@@ -108,13 +128,23 @@ def leaves_noise(table: Noisy) -> bool:
 
 
 def _misses(table: Noisy, degree: int | None, ways: Sequence[str]) -> Iterator[tuple[str, Float[ndarray, "row"]]]:
-    n, y = len(table.y), table.y
-    A = basis([coordinate(c.values) for c in table.columns], degree or degree_for(len(table.columns), n), n)
-    if "y" in ways or table.sign == 0:
+    coordinates, n, y = [coordinate(c.values) for c in table.columns], len(table.y), table.y
+    sign = table.main_sign
+    if "y" in ways or not sign:
+        A = basis(coordinates, degree or _degree(table, "y"), n)
         yield "y", missed(A, y, table.weight)
-    if "log(y)" in ways and table.sign:
-        off = missed(A, np.log(np.abs(y)), table.weight * y**2)
-        yield "log(y)", y * np.expm1(np.minimum(-off, FARTHEST))
+    if "log(y)" in ways and sign:
+        A = basis(coordinates, degree or _degree(table, "log(y)"), n)
+        size = table.sizes
+        off = missed(A, np.log(size), table.weight * size**2)
+        yield "log(y)", y - sign * size * np.exp(np.minimum(-off, FARTHEST))
+
+
+def _degree(table: Noisy, way: str) -> int:
+    """Returns the degree of a polynomial that the rows bear: few of them may count for all."""
+    counts = table.weight * table.sizes**2 if way == "log(y)" else table.weight
+    n = len(counts) if way == "y" or table.sign else int(counts.sum() ** 2 / (counts**2).sum())
+    return degree_for(len(table.columns), n)
 
 
 def reductions(table: Noisy, n: int) -> list[Noisy]:
@@ -122,14 +152,16 @@ def reductions(table: Noisy, n: int) -> list[Noisy]:
 
     A step alone takes one column away. Further steps with other columns are taken at once where the table bears them.
     """
-    degree = degree_for(len(table.columns), len(table.y))
     own, way = error_of(table)
+    degree = _degree(table, way)
 
     def error(steps: Sequence[_Step]) -> float:
         return error_of(_after(table, steps), degree, (way,))[0]
 
     found = sorted(
-        ((e, i, step) for i, step in enumerate(_steps(table.columns)) if (e := error([step])) <= step.most * own)
+        (e * step.doubt, i, step)
+        for i, step in enumerate(_steps(table.columns))
+        if (e := error([step])) <= step.most * own
     )
     smaller: list[Noisy] = []
     for least, _, first in found:
@@ -159,6 +191,7 @@ class _Step:
         factor: of the target, or None.
         told: why, in words.
         most: how much worse the table may be without them.
+        doubt: what the error is multiplied by where steps are compared: of special ones there are many.
     """
 
     used: frozenset[int]
@@ -166,6 +199,7 @@ class _Step:
     factor: Column | None
     told: str
     most: float = WORSE
+    doubt: float = 1.0
 
 
 def _steps(columns: Sequence[Column]) -> Iterator[_Step]:
@@ -196,7 +230,7 @@ def _scaled(columns: Sequence[Column]) -> Iterator[_Step]:
             for p in POWERS:
                 if p.is_Integer or c.sign > 0:
                     told = f"{c.expression**p} is a factor, and {a.expression} and {c.expression} act as "
-                    yield _Step(frozenset((i, j)), both, c.raised(p), f"{told}{both.expression}")
+                    yield _Step(frozenset((i, j)), both, c.raised(p), f"{told}{both.expression}", doubt=DOUBT)
 
 
 def _after(table: Noisy, steps: Sequence[_Step]) -> Noisy:

@@ -132,16 +132,19 @@ class NoisySearch:
         try:
             with np.errstate(all="ignore"):
                 for trials in self._smaller:
-                    noise = min(noise, min(map(_error, trials)))
+                    noise, whole = min(noise, min(map(_error, trials))), trials[-1].table
+                    if not whole.sign and whole.main_sign:
+                        # A target over decades: few rows count, so that smaller tables are found by chance.
+                        yield from self._formulas(whole, noise, [_products(_fewer(whole), noise)])
                     for trial in [*trials[: MOST_TABLES - 1], trials[-1]]:
-                        yield from self._formulas(trial.table, noise)
+                        yield from self._formulas(trial.table, noise, _stages(trial.table, self._outers, noise))
                     yield self._best()
         except Exhausted:
             yield self._best()
             raise
 
-    def _formulas(self, table: Noisy, noise: float) -> Iterator[list[Approximation]]:
-        for stage in _stages(table, self._outers):
+    def _formulas(self, table: Noisy, noise: float, stages: Iterable[Ways]) -> Iterator[list[Approximation]]:
+        for stage in stages:
             new = False
             for expression, told in stage:
                 yield []
@@ -193,22 +196,30 @@ def smaller_tables(start: Noisy, tell: Callable[[str], object] | None = None) ->
     return found[::-1]
 
 
-def _stages(table: Noisy, outers: Sequence[_Outer]) -> Iterator[Ways]:
+def _stages(table: Noisy, outers: Sequence[_Outer], noise: float) -> Iterator[Ways]:
     """Yields the ways to a formula of a table, the quick ones first."""
     if not table.columns:
         yield iter([(sympy.Float(float(np.average(table.y, weights=table.weight)), 17), "a product of powers")])
         return
-    fewer = table.at(np.arange(len(table.y))[:FEWER_ROWS])
+    fewer = _fewer(table)
     groups = terms(fewer.columns)
     short = next(groups)
     # Together, so that the shortest of all is taken: with their shape numbers curves come near to many others.
     curves = _curves(fewer) if len(table.columns) == 1 else ()
-    yield chain(_sums(short, fewer, outers, False), _products(fewer), curves)
+    yield chain(_sums(short, fewer, outers, False), _products(fewer, noise), curves)
     yield _sums(short, fewer, outers, True)
     for group in groups:
         yield _sums(group, fewer, outers[:USUAL], False)
         if len(table.columns) <= MOST_OF_RATIOS:
             yield _sums(group, fewer, outers[:1], True)
+
+
+def _fewer(table: Noisy) -> Noisy:
+    """Returns those rows that count most, where few do, else the first ones."""
+    order = np.arange(len(table.y))
+    if not table.sign and table.main_sign:
+        order = np.argsort(-table.weight * table.y**2, kind="stable")
+    return table.at(order[:FEWER_ROWS])
 
 
 def _curves(table: Noisy) -> Ways:
@@ -217,8 +228,8 @@ def _curves(table: Noisy) -> Ways:
         yield curve.of(column.expression, table.sign or 1), f"{curve.name} of {column.expression}"
 
 
-def _products(table: Noisy) -> Ways:
-    for expression in products(table.columns, table.y, table.weight, factors(table.columns)):
+def _products(table: Noisy, noise: float) -> Ways:
+    for expression in products(table.columns, table.y, table.weight, factors(table.columns), noise):
         yield expression, PRODUCT
 
 

@@ -19,6 +19,7 @@ from kan2.laws.budget import spend
 
 SHARE, MOST = 0.2, 72  # largest number of terms, as a share of the rows, and at all
 HIGHEST = 12
+MIDDLE = 0.8  # of the range of logarithms: beyond it their median must not be
 
 
 @cache
@@ -44,10 +45,13 @@ def degree_for(n_columns: int, n_rows: int) -> int:
 
 
 def coordinate(values: Float[ndarray, "row"]) -> Float[ndarray, "row"]:
-    """Returns the logarithm of what is positive over more than a factor of two, else the values; from -1 to 1."""
-    if values.min() > 0 and values.max() > 2 * values.min():
-        values = np.log(values)
+    """Returns the logarithm of what is positive over more than a factor of two, else the values; from -1 to 1.
+
+    Of what is evenly spread from nearly zero, the logarithm would have most rows at its end.
+    """
     low, high = float(values.min()), float(values.max())
+    if low > 0 and high > 2 * low and np.median(values) <= low ** (1 - MIDDLE) * high**MIDDLE:
+        values, low, high = np.log(values), float(np.log(low)), float(np.log(high))
     return (2 * values - low - high) / ((high - low) or 1.0)
 
 
