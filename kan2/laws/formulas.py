@@ -50,6 +50,7 @@ TELLING = 300  # rows from which on what a formula leaves of a law depends on th
 # Rows below which dependence and noise can hardly be told, and the first law may be one of many: all that the search
 # under noise has is tried, which is quick. Of ten lines of hydrogen 1000/sqrt(n) leaves what looks like noise.
 SMALL, SMALL_WORK = 60, 10.0  # and what is done for an exact law then
+SURE_WORK = 8.0  # that is done though there is a law, if a number of it might stand for what is not found yet
 MANY = 3  # numbers with which a formula comes near to many others, so that the search goes on
 ALSO = 5  # rows of the shortest descriptions whose numbers are made simple though others are both simpler and nearer
 ROUNDS = 3  # of leaving the front and making its numbers simple
@@ -178,9 +179,9 @@ class Formulas:
                         self.add(candidate.expression, tuple(candidate.evidence.split("; ")))
                 if some:
                     self.settle()
-                if some and (self.is_exact or (self._is_sure and len(self.samples) >= SMALL)):
-                    break
-                if work_left() < NOISE_WORK - work:
+                    if self.is_exact or (self._is_sure and len(self.samples) >= SMALL):
+                        work = min(work, SURE_WORK) if self._pick.numbers else 0.0
+                if NOISE_WORK - work_left() > work:
                     break
         if self._pick.is_law:
             self.add(shortest(self._pick.formulas[0], self._table), self._pick.evidence)

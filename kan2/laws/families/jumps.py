@@ -1,5 +1,6 @@
-"""Where the jumps of a formula are: between two rows, and among all rows the gap is narrower than among those fitted."""
+"""Where the jumps of a formula are: between two rows, and of all rows they are nearer than of those fitted."""
 
+import itertools
 from typing import cast
 
 import numpy as np
@@ -32,10 +33,9 @@ def with_jumps_placed(expression: sympy.Expr, samples: Samples) -> sympy.Expr:
         inside = rows[(rows >= low) & (rows <= high)]
         if len(inside) < 3:
             continue
-        ways = [
-            cast(sympy.Expr, expression.xreplace({jump: sympy.Heaviside(slope * (column - _simplest(a, b)))}))
-            for a, b in zip(inside[:-1], inside[1:])
-        ]
+        places = (_simplest(a, b) for a, b in itertools.pairwise(inside))
+        jumps = (sympy.Heaviside(slope * (column - place)) for place in places)
+        ways = [cast(sympy.Expr, expression.xreplace({jump: other})) for other in jumps]
         expression = min(ways, key=lambda way: samples.error_cut(values(way, samples.symbols, samples.X)))
     return expression
 
@@ -44,4 +44,5 @@ def _simplest(low: float, high: float) -> sympy.Rational:
     """Returns the number with the fewest digits in the middle half of a gap."""
     middle, most = (low + high) / 2, (high - low) / 4
     texts = (f"{middle:.{digits}g}" for digits in range(1, MOST_DIGITS))
-    return sympy.Rational(next((text for text in texts if abs(float(text) - middle) <= most), repr(middle)))
+    text = next((text for text in texts if abs(float(text) - middle) <= most), repr(middle))
+    return cast(sympy.Rational, sympy.Rational(text))

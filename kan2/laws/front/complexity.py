@@ -3,11 +3,11 @@
 *Complexity* is the number of nodes of the expression as it is written: every number, column and constant counts one,
 every operation that joins two parts counts one, so does every function. x - y and x/y are as simple as x + y and x*y:
 a sign and a reciprocal count nothing. Whole powers up to 4 and square roots count one like any function of the table
-that costs two there; functions that cost more, such as those of Bessel, count more. It never falls when a part is put
-into something larger.
+that costs two there; functions that cost more, such as those of Bessel, count more; log(10) counts as pi does. The
+complexity never falls when a part is put into something larger.
 
-The *description length* of a table by a formula is that of the formula and of what it leaves: n/2 log(mse), the mean
-square on rows kept aside, for all n rows, plus the logarithm of the size of the alphabet for every node, plus, for each
+The *description length* of a table by a formula is that of the formula and of what it leaves: n/2 log(mse), of all n
+rows, each as it is when it is left out, plus the logarithm of the size of the alphabet for every node, plus, for each
 number, the logarithm of its digits where it is exact, or of its size over its standard error where it was fitted, about
 1/2 log(n).
 
@@ -39,7 +39,7 @@ def complexity(expression: Any) -> int:
         >>> complexity(x), complexity(x / y), complexity(3 * x**2 - sympy.sin(y))
         (1, 3, 7)
     """
-    if not expression.args:
+    if not expression.args or _is_named(expression):
         return 1
     if isinstance(expression, sympy.Add):
         return sum(map(complexity, expression.args)) + len(expression.args) - 1
@@ -51,6 +51,11 @@ def complexity(expression: Any) -> int:
         below = ONE_OVER if _is_below_the_line(expression) and expression.exp.is_Number else 0
         return below + _of_factor(expression)
     return _of_function(type(expression)) + sum(map(complexity, expression.args)) + len(expression.args) - 1
+
+
+def _is_named(expression: Any) -> bool:
+    # log(10) is a number as pi is one: log(x)/log(10) is the decimal logarithm.
+    return isinstance(expression, sympy.log) and expression.args[0].is_Integer
 
 
 def _is_below_the_line(factor: Any) -> bool:

@@ -18,6 +18,7 @@ from kan2.laws.samples import Samples
 
 DEVIATIONS, OF_EXPONENTS = 3.0, 4.0  # standard errors; that an exponent is round is likely beforehand
 CHANCE = 0.2  # largest chance that a number as simple lies within the errors, see `kan2.symbolic.snap`
+SAME = 0.1  # share of a number within which another one must be, errors included, so as to be the same
 TRIED = 2  # simple numbers for each number
 LONGEST, PRECISE = 30, 1e-6  # whole number in a simple one, unless the number is known that precisely
 MOST = 12  # numbers of a formula beyond which nobody looks for simple ones
@@ -36,17 +37,22 @@ def with_simple_numbers(form: Form, fit: Fit, samples: Samples) -> tuple[Form, F
     refused: set[tuple[str, sympy.Expr]] = set()
     length = _length(fit, samples)
     while True:
-        for symbol, simple in _options(form, fit):
-            if (symbol.name, simple) in refused:
-                continue
-            trial = _replaced(form, fit, symbol, simple)
-            if trial.expression.has(sympy.zoo, sympy.nan, sympy.oo) or not _is_right(trial, samples):
-                continue
-            new = Fit(trial, samples.rest)
-            if (its_length := _length(new, samples)) < length:
-                form, fit, length = trial, new, its_length
+        for symbol, options in _options(form, fit):
+            ways = []
+            for simple in options:
+                if (symbol.name, simple) in refused:
+                    continue
+                trial = _replaced(form, fit, symbol, simple)
+                if trial.expression.has(sympy.zoo, sympy.nan, sympy.oo) or not _is_right(trial, samples):
+                    continue
+                new = Fit(trial, samples.rest)
+                if (its_length := _length(new, samples)) < length:
+                    ways.append((its_length, trial, new))
+                else:
+                    refused.add((symbol.name, simple))
+            if ways:
+                length, form, fit = min(ways, key=lambda way: way[0])
                 break
-            refused.add((symbol.name, simple))
         else:
             return form, fit
 
@@ -70,7 +76,8 @@ def _replaced(form: Form, fit: Fit, symbol: sympy.Symbol, simple: sympy.Expr) ->
     return Form(expression, tuple(form.numbers[i] for i in kept), fit.numbers[kept])
 
 
-def _options(form: Form, fit: Fit) -> list[tuple[sympy.Symbol, sympy.Expr]]:
+def _options(form: Form, fit: Fit) -> list[tuple[sympy.Symbol, list[sympy.Expr]]]:
+    """Returns the numbers with the simple ones that each may be, the surest first."""
     exponents = {power.exp for power in form.expression.atoms(sympy.Pow)}
     errors, found = fit.errors, []
     for symbol, value, error in zip(form.numbers, fit.numbers, errors):
@@ -86,11 +93,18 @@ def _options(form: Form, fit: Fit) -> list[tuple[sympy.Symbol, sympy.Expr]]:
             options = [sympy.Integer(0)] if form.expression != symbol else []
         else:
             near = decimal_candidates(float(value), tolerance)[:TRIED]
-            options = [number.form for number in near if 2 * tolerance / abs(value) * number.rivals <= CHANCE]
+            # Beside a logarithm, log(10) makes it a decimal one.
+            likely = 2.0 if form.expression.has(sympy.log) else 1.0
+            rivals = [number.rivals / (likely if number.form.has(sympy.log) else 1.0) for number in near]
+            options = [one.form for one, n in zip(near, rivals) if 2 * tolerance / abs(value) * n <= CHANCE]
             options = [simple for simple in options if tolerance < PRECISE * abs(value) or _is_short(simple)]
-        found += [(error / (abs(value) or 1.0), symbol, simple) for simple in options]
-    found.sort(key=lambda option: option[0])
-    return [(symbol, simple) for _, symbol, simple in found]
+        for other, its, its_error in zip(form.numbers, fit.numbers, errors):
+            # A number may stand for another one as well, as twice in 1/T1 - 1/T2.
+            reach = DEVIATIONS * float(np.hypot(error, its_error))
+            if other != symbol and symbol not in exponents and reach <= SAME * abs(value) and np.isfinite(its_error):
+                options += [sign * other for sign in (1, -1) if abs(value - sign * its) <= reach]
+        found.append((error / (abs(value) or 1.0), symbol, options))
+    return [(symbol, options) for _, symbol, options in sorted(found, key=lambda entry: entry[0])]
 
 
 def _is_short(value: sympy.Expr) -> bool:

@@ -19,12 +19,14 @@ from numpy import ndarray
 from kan2.laws.column import Column
 
 POWERS = (-2, -1, 1, 2)
+HIGH_POWERS, FEW = (-4, -3, -2, -1, 1, 2, 3, 4), 2  # of one column alone, and in tables of so few
 # Largest sum of the magnitudes of exponents, by the number of columns, so that no dictionary has more than some
 # thousand entries.
 DEGREES = {1: 6, 2: 6, 3: 5, 4: 5, 5: 4, 6: 4}
 DEGREE_OF_MANY, COLUMNS_OF_MANY, MANY = 3, 3, 5  # of more columns: the degree, and how many of them in one monomial
 TURNS, STEEPEST = 60.0, 30.0  # largest arguments of waves, and of exponentials
 SIZES = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1 / 3, -1 / 3, 0.25, -0.25, 4.0, -4.0)
+UNLIKE = 100.0  # ratio of the ranges of two columns that are not added in an exponent
 MOST_SIZES, SHORT = 6, 3  # sizes for monomials of a degree above it, which have no other functions than exponentials
 RELATIVE = (0.02, 0.05, 0.1, 0.2, 0.35, 0.7, 1.4, 3.0, 6.0, 15.0, 50.0)  # to the middle of what they multiply
 ANGLES = (1.0, 0.5, 2.0, float(np.pi), float(2 * np.pi))
@@ -66,8 +68,9 @@ def exponents(n_columns: int, degree: int, most_columns: int) -> tuple[tuple[int
     """
     found = []
     for n in range(1, min(most_columns, n_columns) + 1):
+        usual = HIGH_POWERS if n == 1 or n_columns <= FEW else POWERS
         for chosen in combinations(range(n_columns), n):
-            for powers in all_combinations(POWERS, repeat=n):
+            for powers in all_combinations(usual, repeat=n):
                 if sum(map(abs, powers)) <= degree:
                     at = dict(zip(chosen, powers))
                     found.append(tuple(at.get(i, 0) for i in range(n_columns)))
@@ -156,12 +159,16 @@ def terms(columns: Sequence[Column]) -> Iterator[list[Dictionary]]:
     roots += [Column(np.sqrt(c.values), sympy.sqrt(c.expression)) for c in columns if c.sign > 0]
     short = Dictionary.of([short, *(_times(root, one) for root in roots)])
     arguments = list(_arguments(columns))
+    powers = [Dictionary.of([short, *(_times(f, short) for f in family)]) for family in _powers_of_each_other(columns)]
     yield [
         Dictionary.of([one, monomials(columns, usual_exponents(d))]),
         *_with_functions([argument for argument, used in arguments if len(used) == 1], short),
+        *(powers if d <= FEW else ()),
     ]
-    powers = [Dictionary.of([short, *(_times(f, short) for f in family)]) for family in _powers_of_each_other(columns)]
-    yield [*powers, *_with_functions([argument for argument, used in arguments if len(used) == 2], short)]
+    yield [
+        *_with_functions([argument for argument, used in arguments if len(used) == 2], short),
+        *(powers if d > FEW else ()),
+    ]
 
 
 def _powers_of_each_other(columns: Sequence[Column]) -> Iterator[tuple[Column, ...]]:
@@ -231,6 +238,8 @@ def factors(columns: Sequence[Column]) -> Factors:
 def _with_sums(columns: Sequence[Column]) -> Iterator[Column]:
     """Yields what exponents are besides monomials: sums and differences of two columns, alone and with a third."""
     for (i, a), (j, b) in combinations(enumerate(columns), 2):
+        if not 1 / UNLIKE < np.ptp(a.values) / np.ptp(b.values) < UNLIKE:
+            continue  # the sum is one of them
         for s in (Column(a.values + b.values, a.expression + b.expression),
                   Column(a.values - b.values, a.expression - b.expression)):  # fmt: skip
             yield s.raised(sympy.Integer(2))

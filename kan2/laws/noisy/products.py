@@ -25,6 +25,8 @@ SMALLEST = 1e-10  # share of a factor that the columns do not explain
 LEAST_ROWS, FEW = 10, 2
 LOST, LOST_AT_MOST = 4.0, 0.1  # squares of rows that are left out, of those of the errors, and of the mean of all
 STEEPEST = 4  # power of a factor: cosh(x/50)^5000 is any bell
+STEPS = 3  # towards the least squares of the target
+FAR = 3.0  # standard errors within which there may be no power at all
 DEVIATIONS = 2.0  # standard errors within which a power is round
 
 
@@ -96,7 +98,7 @@ def _products(
             if i >= len(varied) and abs(powers[i]) > STEEPEST:
                 return None
             fixed = fixed - float(powers[i]) * D[:, 1 + i]
-        size, *rates = _fitted(D[:, free_ones], fixed)[0]
+        size, *rates = _closer(_fitted(D[:, free_ones], fixed)[0], D[:, free_ones], root, fixed, np.abs(y[used]))
         parts = []
         for c, p in ((c, powers[i]) for i, c in enumerate(varied)):
             parts.append((c.expression if c.sign > 0 or p.is_Integer else sympy.Abs(c.expression)) ** p)
@@ -132,7 +134,7 @@ def _products(
     single = _gains(free.T @ left, norms, factors.family, ALONE)
     for entries in ((), *((k,) for _, k in single), *map(tuple, map(sorted, best))):
         # Where few rows count, powers are hardly told, and none is the likeliest.
-        ways = (made(entries, most) for most in (0.0, DEVIATIONS))
+        ways = (made(entries, most) for most in (0.0, FAR))
         yield from dict.fromkeys(way for way in ways if way is not None)
 
 
@@ -164,8 +166,29 @@ def _fitted(A: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
     return found, spread * np.sqrt((inverse**2).sum(1))
 
 
+def _closer(start: ndarray, D: ndarray, root: ndarray, fixed: ndarray, size: ndarray) -> ndarray:
+    """Returns the numbers of a product by least squares of the target, from those of its logarithm.
+
+    Args:
+        start: the logarithm of the number in front, and the rates of exponentials.
+        D: what they multiply, times `root`.
+        root: of what each row counts in the logarithm, that is for a target of this size.
+        fixed: the rest of the logarithm, with a minus, times `root`.
+        size: of the target.
+    """
+    found, weight = start, root / size
+    with np.errstate(all="ignore"):
+        for _ in range(STEPS):
+            value = np.exp((D @ found - fixed) / root) * size
+            step = np.linalg.pinv((weight * value / root)[:, None] * D) @ (weight * (size - value))
+            if not np.isfinite(step).all() or np.abs(step[0]) > 1:
+                return found
+            found = found + step
+    return found
+
+
 def _round(value: float, error: float, most: float) -> Any:
-    """Returns the simplest of whole numbers, halves, thirds and quarters within the errors, or else the nearest of them.
+    """Returns the simplest of whole numbers, halves, thirds and quarters within the errors, or else the nearest.
 
     Args:
         value: fitted.

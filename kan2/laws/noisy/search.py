@@ -57,8 +57,8 @@ class _Outer:
 
 OUTER = (
     _Outer("y", lambda y: y, np.ones_like, lambda e: e, True),
-    _Outer("y^2", lambda y: y**2, lambda y: 2 * y, sympy.sqrt, True),
     _Outer("1/y", lambda y: 1 / y, lambda y: y**-2.0, lambda e: 1 / e),
+    _Outer("y^2", lambda y: y**2, lambda y: 2 * y, sympy.sqrt, True),
     _Outer("1/y^2", lambda y: y**-2.0, lambda y: 2 * y**-3.0, lambda e: 1 / sympy.sqrt(e)),
     _Outer("log(y)", np.log, lambda y: 1 / y, sympy.exp),
     _Outer("exp(y)", np.exp, np.exp, sympy.log),

@@ -20,6 +20,7 @@ from kan2.laws.noisy.dictionary import Dictionary, Maker
 
 BEAM, MOST_TERMS = 16, 4
 SWAPS, SWAPPED = 3, 6  # rounds in which each term of the best few subsets may become another
+OF_ALL, MOST_OF_ALL, OF_EACH = 3, 220, 3  # terms of subsets that are all tried, of how many, and how many with each
 SMALLEST = 1e-7  # share of a term that those before it do not explain
 
 
@@ -78,6 +79,8 @@ def sums(
     beam = [_Subset(whole, (), np.zeros((len(y), 0)), target)]
     for size in range(1, MOST_TERMS + 1):
         longer = {frozenset(one.chosen): one for state in beam for one in _longer(T, state, BEAM)}
+        if size == OF_ALL and T.shape[1] <= MOST_OF_ALL:
+            longer |= {frozenset(one.chosen): one for one in _triples(T, target)}
         beam = _best(longer.values())
         if not beam:
             return
@@ -112,6 +115,30 @@ class _Subset:
     chosen: tuple[int, ...]
     Q: Float[ndarray, "row chosen"]
     rest: Float[ndarray, "row"]
+
+
+def _triples(T: ndarray, target: ndarray) -> Iterator[_Subset]:
+    """Yields the best of all subsets of three terms: those that nearly cancel are not found one after another."""
+    n = T.shape[1]
+    spend(n, int(8**0.5 * n))
+    gram, along = T.T @ T, T.T @ target
+    found: list[tuple[float, tuple[int, ...]]] = []
+    for i in range(n - 2):
+        # What is left of the terms behind the first, and of the target, without the first.
+        g = gram[i, i + 1 :] / gram[i, i]
+        G = gram[i + 1 :, i + 1 :] - np.outer(g, gram[i, i + 1 :])
+        b = along[i + 1 :] - g * along[i]
+        size = np.diagonal(G)
+        det = np.outer(size, size) - G**2
+        usable = np.triu(det > SMALLEST * np.outer(size, size), 1) & (size > SMALLEST) & (size > SMALLEST)[:, None]
+        gain = np.outer(b**2, size) - 2 * np.outer(b, b) * G + np.outer(size, b**2)
+        gain = np.where(usable, gain / np.where(usable, det, 1.0), 0.0) + along[i] ** 2 / gram[i, i]
+        for k in np.argpartition(-gain, min(OF_EACH, gain.size - 1), None)[:OF_EACH]:
+            j, h = divmod(int(k), len(size))
+            if usable[j, h]:
+                found.append((float(gain[j, h]), (i, i + 1 + j, i + 1 + h)))
+    for _, chosen in sorted(found, reverse=True)[:BEAM]:
+        yield _subset(T, target, chosen)
 
 
 def _best(subsets: Iterable[_Subset]) -> list[_Subset]:
