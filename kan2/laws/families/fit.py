@@ -75,14 +75,15 @@ class Curve:
         """Whether the values of the curve tell its shape numbers: those of a steep logistic curve, a step, do not."""
         if self.family.is_rough:
             return True
-        found = self.at(x)
-        least = UNTOLD * float(np.ptp(found))
-        for part, shapes in enumerate(self.shapes):
-            for i, value in enumerate(shapes):
-                moved = (*shapes[:i], MOVED * value, *shapes[i + 1 :])
-                other = replace(self, shapes=(*self.shapes[:part], moved, *self.shapes[part + 1 :]))
-                if value and np.abs(other.at(x) - found).max() <= least:
-                    return False
+        with np.errstate(all="ignore"):
+            found = self.at(x)
+            least = UNTOLD * float(np.ptp(found))
+            for part, shapes in enumerate(self.shapes):
+                for i, value in enumerate(shapes):
+                    moved = (*shapes[:i], MOVED * value, *shapes[i + 1 :])
+                    other = replace(self, shapes=(*self.shapes[:part], moved, *self.shapes[part + 1 :]))
+                    if value and np.abs(other.at(x) - found).max() <= least:
+                        return False
         return True
 
     @property

@@ -22,6 +22,8 @@ from kan2.laws.noisy.smooth import basis, coordinate, degree_for, missed
 
 ONE = sympy.Integer(1)
 POWERS = tuple(sympy.Rational(p) for p in ("1", "-1", "2", "-2", "1/2", "-1/2", "3", "-3"))
+WAYS = ("y", "log(y)")  # what a smooth function is of
+ALIKE = 1.1  # times the least mean square: what a way may miss that is asked whether it misses by noise
 ROUNDING = 1e-6  # share of the spread below which nothing is noise
 MOST_NOISE = 0.3  # and above which too much is left to tell noise from waves
 UNLIKELY = 0.05  # see `kan2.laws.front.noise`: what is called noise here ends the search for an exact law
@@ -96,7 +98,7 @@ class Trial:
     error: float
 
 
-def error_of(table: Noisy, degree: int | None = None, ways: Sequence[str] = ("y", "log(y)")) -> tuple[float, str]:
+def error_of(table: Noisy, degree: int | None = None, ways: Sequence[str] = WAYS) -> tuple[float, str]:
     """Returns the mean square by which a smooth function of all columns misses rows left out, and the better way.
 
     The function is of the target or, where that has a sign, of its logarithm: products are sums there, and an error of
@@ -111,13 +113,17 @@ def leaves_noise(table: Noisy) -> bool:
     What it hardly follows may have many waves, and what it follows to rounding has no noise. Nor has what it follows
     the better the more terms it has.
     """
-    error, way = error_of(table)
-    degree = _degree(table, way)
-    if table.columns and error < SMOOTHER**2 * error_of(table, max(1, degree - 1), (way,))[0]:
+    found = [(float(np.mean(table.weight * off**2)), way, off) for way, off in _misses(table, None, WAYS)]
+    least = min(error for error, _, _ in found)
+    return any(_is_noise(table, *one) for one in found if one[0] <= ALIKE * least)
+
+
+def _is_noise(table: Noisy, error: float, way: str, off: ndarray) -> bool:
+    fewer = max(1, _degree(table, way) - 1)
+    if table.columns and error < SMOOTHER**2 * error_of(table, fewer, (way,))[0]:
         return False
-    ((_, off),) = _misses(table, None, (way,))
     spread = table.y - np.average(table.y, weights=table.weight)
-    share = np.sqrt(np.mean(table.weight * off**2) / np.mean(table.weight * spread**2))
+    share = np.sqrt(error / np.mean(table.weight * spread**2))
     if not ROUNDING < share < MOST_NOISE:
         return False
     if not table.columns:

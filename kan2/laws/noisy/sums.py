@@ -20,7 +20,8 @@ from kan2.laws.noisy.dictionary import Dictionary, Maker
 
 BEAM, MOST_TERMS = 16, 4
 SWAPS, SWAPPED = 3, 6  # rounds in which each term of the best few subsets may become another
-OF_ALL, MOST_OF_ALL, OF_EACH = 3, 220, 3  # terms of subsets that are all tried, of how many, and how many with each
+MOST_OF_ALL = {2: 1000, 3: 220}  # terms of which all subsets of so many are tried
+OF_EACH = 3  # subsets with each term that are kept
 SMALLEST = 1e-7  # share of a term that those before it do not explain
 
 
@@ -79,8 +80,8 @@ def sums(
     beam = [_Subset(whole, (), np.zeros((len(y), 0)), target)]
     for size in range(1, MOST_TERMS + 1):
         longer = {frozenset(one.chosen): one for state in beam for one in _longer(T, state, BEAM)}
-        if size == OF_ALL and T.shape[1] <= MOST_OF_ALL:
-            longer |= {frozenset(one.chosen): one for one in _triples(T, target)}
+        if T.shape[1] <= MOST_OF_ALL.get(size, 0):
+            longer |= {frozenset(one.chosen): one for one in _all(T, target, size)}
         beam = _best(longer.values())
         if not beam:
             return
@@ -117,28 +118,38 @@ class _Subset:
     rest: Float[ndarray, "row"]
 
 
-def _triples(T: ndarray, target: ndarray) -> Iterator[_Subset]:
-    """Yields the best of all subsets of three terms: those that nearly cancel are not found one after another."""
+def _all(T: ndarray, target: ndarray, size: int) -> Iterator[_Subset]:
+    """Yields the best of all subsets of two or three terms: those that nearly cancel are not found one by one."""
     n = T.shape[1]
-    spend(n, int(8**0.5 * n))
     gram, along = T.T @ T, T.T @ target
+    if size == 2:
+        spend(n, 3)
+        pairs = _pairs(gram, along, BEAM)
+        yield from (_subset(T, target, pair) for _, pair in pairs)
+        return
+    spend(n, int(8**0.5 * n))
     found: list[tuple[float, tuple[int, ...]]] = []
     for i in range(n - 2):
         # What is left of the terms behind the first, and of the target, without the first.
         g = gram[i, i + 1 :] / gram[i, i]
-        G = gram[i + 1 :, i + 1 :] - np.outer(g, gram[i, i + 1 :])
-        b = along[i + 1 :] - g * along[i]
-        size = np.diagonal(G)
-        det = np.outer(size, size) - G**2
-        usable = np.triu(det > SMALLEST * np.outer(size, size), 1) & (size > SMALLEST) & (size > SMALLEST)[:, None]
-        gain = np.outer(b**2, size) - 2 * np.outer(b, b) * G + np.outer(size, b**2)
-        gain = np.where(usable, gain / np.where(usable, det, 1.0), 0.0) + along[i] ** 2 / gram[i, i]
-        for k in np.argpartition(-gain, min(OF_EACH, gain.size - 1), None)[:OF_EACH]:
-            j, h = divmod(int(k), len(size))
-            if usable[j, h]:
-                found.append((float(gain[j, h]), (i, i + 1 + j, i + 1 + h)))
-    for _, chosen in sorted(found, reverse=True)[:BEAM]:
-        yield _subset(T, target, chosen)
+        rest = gram[i + 1 :, i + 1 :] - np.outer(g, gram[i, i + 1 :])
+        gain = along[i] ** 2 / gram[i, i]
+        for more, (j, k) in _pairs(rest, along[i + 1 :] - g * along[i], OF_EACH):
+            found.append((gain + more, (i, i + 1 + j, i + 1 + k)))
+    yield from (_subset(T, target, chosen) for _, chosen in sorted(found, reverse=True)[:BEAM])
+
+
+def _pairs(gram: ndarray, along: ndarray, n: int) -> list[tuple[float, tuple[int, int]]]:
+    """Returns by how much two terms lower the squares of what is left, and which they are: the best n pairs."""
+    size, squares = np.diagonal(gram), along**2
+    both = np.outer(size, size)
+    det = both - gram**2
+    usable = np.triu(det > SMALLEST * both, 1) & (np.minimum.outer(size, size) > SMALLEST)
+    gain = np.outer(squares, size) + np.outer(size, squares) - 2 * np.outer(along, along) * gram
+    gain = np.where(usable, gain / np.where(usable, det, 1.0), -1.0)
+    best = np.argpartition(-gain, min(n, gain.size - 1), None)[:n]
+    places = [(float(gain.flat[k]), divmod(int(k), len(size))) for k in best]
+    return [place for place in places if place[0] >= 0]
 
 
 def _best(subsets: Iterable[_Subset]) -> list[_Subset]:
