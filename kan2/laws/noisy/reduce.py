@@ -23,7 +23,6 @@ from kan2.laws.noisy.smooth import basis, coordinate, degree_for, missed
 ONE = sympy.Integer(1)
 POWERS = tuple(sympy.Rational(p) for p in ("1", "-1", "2", "-2", "1/2", "-1/2", "3", "-3"))
 WAYS = ("y", "log(y)")  # what a smooth function is of
-ALIKE = 1.1  # times the least mean square: what a way may miss that is asked whether it misses by noise
 ROUNDING = 1e-6  # share of the spread below which nothing is noise
 MOST_NOISE = 0.3  # and above which too much is left to tell noise from waves
 UNLIKELY = 0.05  # see `kan2.laws.front.noise`: what is called noise here ends the search for an exact law
@@ -113,15 +112,13 @@ def leaves_noise(table: Noisy) -> bool:
     What it hardly follows may have many waves, and what it follows to rounding has no noise. Nor has what it follows
     the better the more terms it has.
     """
-    found = [(float(np.mean(table.weight * off**2)), way, off) for way, off in _misses(table, None, WAYS)]
-    least = min(error for error, _, _ in found)
-    return any(_is_noise(table, *one) for one in found if one[0] <= ALIKE * least)
-
-
-def _is_noise(table: Noisy, error: float, way: str, off: ndarray) -> bool:
+    # The logarithm of what errors turned is too small or too large where the law is small, which is no noise.
+    ways = WAYS if table.sign else WAYS[:1]
+    error, way = error_of(table, None, ways)
     fewer = max(1, _degree(table, way) - 1)
     if table.columns and error < SMOOTHER**2 * error_of(table, fewer, (way,))[0]:
         return False
+    ((_, off),) = _misses(table, None, (way,))
     spread = table.y - np.average(table.y, weights=table.weight)
     share = np.sqrt(error / np.mean(table.weight * spread**2))
     if not ROUNDING < share < MOST_NOISE:
