@@ -37,7 +37,7 @@ from kan2.laws.front.lazy import pareto_of
 from kan2.laws.front.polish import Fit, FittedNumber, Form, values
 from kan2.laws.labels.reading import with_labels
 from kan2.laws.labels.search import law_of_labels
-from kan2.laws.samples import samples_of
+from kan2.laws.samples import of_columns, samples_of
 from kan2.laws.search import same_random_state
 from kan2.laws.targets import for_each
 from kan2.laws.templates.template import checked_templates
@@ -214,7 +214,8 @@ class _Find:
             network.report = report
         notes = () if self.one is None else tuple(self.one.notes)
         units = {} if self.units is None else dict(self.units.texts)
-        return Discovery(front, self.data, report, network, notes=notes, units=units)
+        samples = None if self.one is None else of_columns(self.tables[0], self.data, self.used)
+        return Discovery(front, self.data, report, network, notes=notes, units=units, samples=samples)
 
     def _of_networks(self, network: MultKAN) -> Row | None:
         """Adds the formulas of networks and returns the row to pick, where a width was asked for."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sympy
 import torch
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from kan2.core.data import Dataset
@@ -19,6 +20,8 @@ from kan2.expressions.symbols import quoted, symbol, with_backquotes
 from kan2.laws.front.compiled import compiled, names_of_targets
 from kan2.laws.front.front import Front, Row
 from kan2.laws.front.polish import FittedNumber, values
+from kan2.laws.front.stability import selection_frequencies
+from kan2.laws.samples import Samples
 from kan2.laws.units.dimensions import Constant
 from kan2.multkan import MultKAN
 from kan2.symbolic.formula import round_floats
@@ -51,6 +54,7 @@ class Discovery:
         parts: of several targets that were searched one by one, what was found for each, with a front of its own.
         notes: sentences about what was asked for and not found.
         units: of columns and target, by name, where they were given.
+        samples: the rows as formulas are measured on them, where there is one target.
     """
 
     front: Front
@@ -69,6 +73,7 @@ class Discovery:
         return self.parts or (self,)
 
     units: Mapping[str, str] = field(default_factory=dict, repr=False)
+    samples: Samples | None = field(default=None, repr=False)
 
     @property
     def row(self) -> Row:
@@ -120,6 +125,57 @@ class Discovery:
         if index % n == self.front.picked:
             return self
         return replace(self, front=self.front.with_pick(int(index)))
+
+    def selection_frequency(self, resamples: int = 50, seed: int = 0) -> Float[ndarray, "formula"]:
+        """Returns how often each formula of the front is picked from half of the rows, shares that add up to 1.
+
+        Each time half of the rows are drawn, the numbers of all formulas are fitted to them, and that with the shortest
+        description is picked. No new formulas are looked for.
+
+        Args:
+            resamples: how many halves are drawn, >= 1.
+            seed: of the draws, >= 0.
+
+        Raises:
+            DataError: there are several targets, or no such number of halves.
+
+        Example:
+            >>> import kan2
+            >>> x = np.linspace(1, 2, 40)
+            >>> law = kan2.discover((x[:, None], 3 * x**2), networks=False)
+            >>> float(law.selection_frequency(10)[law.front.picked])
+            1.0
+        """
+        for name, value, least in (("resamples", resamples, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise DataError(f"selection_frequency: expected {name} as a whole number >= {least}, got {value!r}.")
+        if self.samples is None:
+            targets = ", ".join(self.outputs)
+            raise DataError(
+                f"selection_frequency: expected a law of one target, got {len(self.outputs)} ({targets}). Call it for "
+                "each of `law.laws`, or discover each target for itself."
+            )
+        return selection_frequencies(self.front, self.samples, int(resamples), int(seed))
+
+    def extrapolates(self, new: Any) -> Bool[ndarray, "*batch"]:
+        """Returns for each sample whether some column is outside the range that it has in the table.
+
+        Args:
+            new: samples, as for `predict`.
+
+        Raises:
+            UnknownNameError, ShapeError: see `predict`.
+
+        Example:
+            >>> import kan2
+            >>> x = np.linspace(1, 2, 40)
+            >>> law = kan2.discover({"x": x, "y": 3 * x**2}, target="y", networks=False)
+            >>> law.extrapolates({"x": [1.5, 2.5]})
+            array([False,  True])
+        """
+        X = self._columns(new)
+        rows = self.data.X.detach().double().cpu().numpy()
+        return np.any((rows.min(0) > X) | (rows.max(0) < X), axis=-1)
 
     @cached_property
     def model(self) -> MultKAN:

@@ -30,6 +30,8 @@ import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from kan2.core.data import Dataset
+from kan2.expressions.symbols import symbol
 from kan2.laws.front.noise import EXACT, FOREST_ROWS, is_law
 from kan2.laws.units.dimensions import Dimensions
 
@@ -288,3 +290,15 @@ def _small(y: ndarray) -> float:
         return 0.0
     low, high = np.quantile(np.abs(y), [LOWEST, 1 - LOWEST])
     return OF_LOWEST * float(low) if np.log10(high / low) >= DECADES else 0.0
+
+
+def of_columns(samples: Samples, data: Dataset, used: Bool[ndarray, "row"]) -> Samples:
+    """Returns samples in the columns that the data came with, without auxiliary variables and dimensions.
+
+    Args:
+        samples: of rows of the data.
+        data: the table.
+        used: which rows of it.
+    """
+    X = np.ascontiguousarray(data.X.detach().double().cpu().numpy()[used])
+    return replace(samples, X=X, symbols=tuple(symbol(name) for name in data.inputs), dimensions=None)

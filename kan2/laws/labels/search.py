@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import sympy
+from numpy import ndarray
 
 from kan2.core.data import Dataset
 from kan2.core.definitions import resolve_auxiliary
@@ -31,6 +32,7 @@ from kan2.laws.front.lazy import pareto_of
 from kan2.laws.labels.law import LabelLaw
 from kan2.laws.labels.samples import ROWS_A_NUMBER, LabelSamples, label_samples_of
 from kan2.laws.noisy.search import OUTER, NoisySearch
+from kan2.laws.samples import of_columns
 from kan2.laws.search import same_random_state
 
 # See `kan2.laws.budget`. Of fourteen kinds of logits of four columns, 1,000 rows, 8 found what 20 did; 4 missed two.
@@ -110,7 +112,7 @@ def law_of_labels(
             with Interruptible() as block:
                 formulas.look(block)
             formulas.settle_in_time()
-        return _law(data, formulas, block)
+        return _law(data, formulas, block, weight)
 
 
 def _check(given: Mapping[str, Any]) -> None:
@@ -128,7 +130,7 @@ def _check(given: Mapping[str, Any]) -> None:
         )
 
 
-def _law(data: Dataset, formulas: Formulas, block: Interruptible) -> LabelLaw:
+def _law(data: Dataset, formulas: Formulas, block: Interruptible, weight: ndarray | None) -> LabelLaw:
     resolved = resolve_auxiliary(data.inputs, data.auxiliary)
     forms = {symbol(name): expression for name, expression in resolved.items()}
     front = Front.of(formulas.rows, None, formulas.samples.floor)
@@ -136,7 +138,8 @@ def _law(data: Dataset, formulas: Formulas, block: Interruptible) -> LabelLaw:
     report = SymbolicReport(front.pick.error)
     report.pareto, report.found = pareto_of(front, data), front.pick.is_law
     report.out_of_time, report.interrupted = block.out_of_time, block.interrupted and not block.out_of_time
-    return LabelLaw(front, data, report, notes=tuple(formulas.notes))
+    samples = of_columns(formulas.samples, data, np.ones(len(data), bool) if weight is None else weight > 0)
+    return LabelLaw(front, data, report, notes=tuple(formulas.notes), samples=samples)
 
 
 def _written(row: Row, forms: Mapping[sympy.Symbol, sympy.Expr]) -> Row:
