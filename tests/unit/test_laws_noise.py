@@ -237,4 +237,4 @@ def test_laws_are_found_in_rows_that_are_mostly_lost(law, ranges):
     assert found.found
     right = values_of(law, columns)
     assert np.std(found.predict(columns)[:, 0] - right) < 0.003 * right.std()
-    assert len(found.numbers) <= 1
+    assert len(found.uncertainties) <= 1
