@@ -220,17 +220,16 @@ def test_what_no_row_tells_hides_no_other_formula():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_a_jump_is_found(noise):
-    t, y = jump(noise)
+def test_a_jump_is_found():
+    t, y = jump(0.02)
     law = kan2.discover({"t": t, "y": y}, target="y", networks=False)
     assert law.found
     assert str(law.formula) == "3*Heaviside(t - 3/10) - 1"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("law", "ranges"), (DECADES | EXPONENTS).items())
-def test_laws_are_found_in_rows_that_are_mostly_lost(law, ranges):
+def test_a_law_is_found_in_rows_that_are_mostly_lost():
+    law, ranges = next(iter(DECADES.items()))
     table = noisy(law, ranges, n=500)
     columns = {str(c.expression): c.values for c in table.columns}
     found = kan2.discover({**columns, "z": table.y}, target="z", networks=False)
