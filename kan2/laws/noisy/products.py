@@ -26,6 +26,7 @@ LEAST_ROWS, FEW = 10, 2
 LOST, LOST_AT_MOST = 4.0, 0.1  # squares of rows that are left out, of those of the errors, and of the mean of all
 STEEPEST = 4  # power of a factor: cosh(x/50)^5000 is any bell
 STEPS = 3  # towards the least squares of the target
+TOLD = 0.9  # share of the rows that are no error mostly: below it targets are lost
 FAR = 3.0  # standard errors within which there may be no power at all
 DEVIATIONS = 2.0  # standard errors within which a power is round
 
@@ -51,11 +52,12 @@ def products(
     least = min(LOST * noise, LOST_AT_MOST * float(squares.mean()))
     used = (squares > least) & np.all([c.values != 0 for c in columns], axis=0)
     varied = [c for c in columns if np.ptp(np.abs(c.values)) > 0]
-    yield from _products(varied, y, weight, factors, used)
-    # Where most targets are lost in the noise, powers and an exponential are too alike to be told apart.
-    fewer = [] if len(varied) <= FEW else _gentle(varied, y, weight, used)
+    # Where targets are lost in the noise, powers and an exponential are too alike to be told apart.
+    are_lost = bool(used.mean() < TOLD)
+    yield from _products(varied, y, weight, factors, used, are_lost)
+    fewer = [] if len(varied) <= FEW else _gentle(varied, y, weight, used) if are_lost else varied
     if len(fewer) < len(varied):
-        yield from _products(fewer, y, weight, factors, used)
+        yield from _products(fewer, y, weight, factors, used, are_lost)
 
 
 def _gentle(varied: Sequence[Column], y: ndarray, weight: ndarray, used: ndarray) -> list[Column]:
@@ -67,7 +69,7 @@ def _gentle(varied: Sequence[Column], y: ndarray, weight: ndarray, used: ndarray
 
 
 def _products(
-    varied: Sequence[Column], y: ndarray, weight: ndarray, factors: Factors, used: ndarray
+    varied: Sequence[Column], y: ndarray, weight: ndarray, factors: Factors, used: ndarray, are_lost: bool
 ) -> Iterator[sympy.Expr]:
     if used.sum() < max(LEAST_ROWS, 2 * (len(varied) + 3)):
         return
@@ -130,11 +132,12 @@ def _products(
     # An exponential is the simplest function of a monomial, and many others come near to it.
     exponential = {int(factors.kind[k]): int(k) for k in np.flatnonzero(factors.is_free)[::-1]}
     simple = (frozenset(exponential.get(int(factors.kind[k]), k) for k in pair) for pair in best[:SIMPLER])
-    best = list(dict.fromkeys((*best, *(pair for pair in simple if len(pair) == 2))))
+    if are_lost:
+        best = list(dict.fromkeys((*best, *(pair for pair in simple if len(pair) == 2))))
     single = _gains(free.T @ left, norms, factors.family, ALONE)
     for entries in ((), *((k,) for _, k in single), *map(tuple, map(sorted, best))):
         # Where few rows count, powers are hardly told, and none is the likeliest.
-        ways = (made(entries, most) for most in (0.0, FAR))
+        ways = (made(entries, most) for most in ((0.0, FAR) if are_lost else (0.0,)))
         yield from dict.fromkeys(way for way in ways if way is not None)
 
 
