@@ -34,6 +34,7 @@ from kan2.laws.search import Candidate, find_law
 from kan2.laws.templates.solve import solved
 from kan2.laws.templates.template import Template
 
+# Functions with a jump: where it is, the rows say no nearer than between two of them.
 JUMPS = (sympy.Heaviside, sympy.floor, sympy.sign)
 EXACT_SHARE = 0.6  # of the limit of seconds
 # Seconds of a core at 3 GHz that the search for an exact law may work at most, see `kan2.laws.budget`: where a short
@@ -172,7 +173,8 @@ class Formulas:
 
     def _find_noisy(self, found: Iterator[list[Approximation]], work: float) -> None:
         """Adds laws that leave noise, until there is one or the work is done."""
-        with budget(min(NOISE_WORK, self.given["work"])):
+        most = min(NOISE_WORK, self.given["work"])
+        with budget(most):
             for some in found:
                 for candidate in some:
                     if wanted.is_of_library(candidate.expression, self.given["library"]):
@@ -181,7 +183,7 @@ class Formulas:
                     self.settle()
                     if self.is_exact or (self._is_sure and len(self.samples) >= SMALL):
                         work = min(work, SURE_WORK) if self._pick.numbers else 0.0
-                if NOISE_WORK - work_left() > work:
+                if most - work_left() > work:
                     break
         if self._pick.is_law:
             self.add(shortest(self._pick.formulas[0], self._table), self._pick.evidence)

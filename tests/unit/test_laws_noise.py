@@ -6,11 +6,13 @@ import sympy
 import torch
 
 import kan2
+from kan2.discovery.progress import Reporter
 from kan2.laws.column import Column
 from kan2.laws.families.catalogue import CATALOGUE
 from kan2.laws.families.fit import Curve
 from kan2.laws.families.jumps import with_jumps_placed
 from kan2.laws.families.search import best_curves
+from kan2.laws.formulas import Formulas
 from kan2.laws.front.complexity import complexity, nats
 from kan2.laws.front.front import Front, Row, row_of, settled
 from kan2.laws.front.polish import values
@@ -237,3 +239,15 @@ def test_a_law_is_found_in_rows_that_are_mostly_lost():
     right = values_of(law, columns)
     assert np.std(found.predict(columns)[:, 0] - right) < 0.003 * right.std()
     assert len(found.uncertainties) <= 1
+
+
+@pytest.mark.parametrize("work", [5, 50])
+def test_a_low_limit_of_work_does_not_end_the_search_at_once(work):
+    rng = np.random.default_rng(0)
+    samples = samples_of(rng.uniform(1, 2, (100, 1)), rng.standard_normal(100), (X,))
+    given = {"work": work, "library": None, "constants": ()}
+    formulas = Formulas(samples, given, Reporter(1, None, ()))
+    formulas.add(sympy.Float(1.0), ("a constant",))
+    pulled = []
+    formulas._find_noisy((pulled.append(i) or [] for i in range(10)), 1.0)
+    assert len(pulled) == 10
