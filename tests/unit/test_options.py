@@ -10,14 +10,8 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
 from importlib import import_module
-from math import inf, isfinite, nan
-from numbers import Integral, Real
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
+from math import nan
 
 import numpy as np
 import pytest
@@ -44,392 +38,13 @@ from kan2.errors import (
     UnknownNameError,
 )
 from kan2.multkan import _VERBS
+from tests.calls import CALLS, SPEC, VERBS, Fitted, fitted, formula, parameters_of, points, prepared, both
+from tests.options import NO_OPTIONS, OUT_OF_RANGE, RIGHT, wrong_values
 from tests.training import HELLO, same, state
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 LONGEST = 0.5  # seconds of processor time
-
-OBJECT = object()
-CANDIDATES = (
-    *("no such", "", b"x", "float64", 3, -1, 0, 2.5, -0.5, nan, inf, -inf, 1j, True, None, [], [1], [None], [OBJECT]),
-    *({}, {"a": OBJECT}, {1: 2}, (1, 2, 3), OBJECT, int, torch.int64, print, np.array([[1.0]])),
-)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
-# What a word in an annotation allows.
-ALLOWED: dict[str, Callable[[Any], bool]] = {
-    "int": _is_whole,
-    "float": _is_number,
-    "bool": lambda value: isinstance(value, bool),
-    "str": lambda value: isinstance(value, str),
-    "None": lambda value: value is None,
-    "Sequence": _is_list,
-    "Iterable": _is_list,
-    "tuple": _is_list,
-    "list": _is_list,
-    "Mapping": lambda value: isinstance(value, Mapping),
-    "Callable": callable,
-    "PathLike": lambda value: isinstance(value, Path),
-    "Path": lambda value: isinstance(value, Path),
-    "dtype": lambda value: value in (torch.float32, torch.float64),
-    "device": lambda value: isinstance(value, torch.device),
-    "Literal": lambda value: isinstance(value, str),
-    "Input": lambda value: isinstance(value, str) or _is_whole(value),
-    "Groups": _is_list,
-}
-# Texts that may be anything; the others are one of a few words.
-FREE_TEXT = ("title", "where", "path", "text", "checkpoint", "latex", "reference", "inputs", "outputs")
-
-# By function and parameter, more values that are wrong though of the right type.
-OUT_OF_RANGE: dict[str, dict[str, tuple[Any, ...]]] = {
-    "MultKAN": {
-        "width": ([2], [2, 0, 1], [2, -1], [2, [1, -1], 1], [[1, 1], 1], [2, 2.5, 1], [2, True, 1], "21", 3),
-        "mult_arity": (1, 0, [[2]], [[], [1], []], [2], ["a"]),
-        "grid": (0, -1, 10**9), "k": (-1, 6), "grid_range": ((1, 1), (1, 0), (0, inf), (0,), ("a", "b")),
-        "grid_eps": (-0.1, 1.1), "noise_scale": (-1, -1e-9), "seed": (-1, 2**64), "inputs": ("ab", ["a", "a"], [1, 2]),
-        "outputs": ("a", [1], ["a", "b"]), "device": ("cuda" if not torch.cuda.is_available() else "xpu", "nowhere"),
-    },
-    "MultKAN.fit": {
-        "lamb": (-1,), "steps": (-1,), "seconds": (-1, "a"), "restarts": (0, -1), "n_jobs": (0,), "lr": (0.0, -1),
-        "batch": (0,), "seed": (-1,), "grids": ([], [5, 0], 5, [2.5], ["5"]), "tolerance": (-1e-9,), "patience": (0,),
-        "callbacks": (print, [3], 3), "checkpoint_every": (0,), "roughness": (-1,), "smoothing": (-1,),
-        "lamb_l1": (-1,), "lamb_entropy": (-1,), "lamb_coef": (-1,), "lamb_smooth": (-1,),
-        "loss": ("hinge", 3, [1], OBJECT),
-        "sample_weight": ([1.0], [-1.0] * 300, [nan] * 300, "a", OBJECT, [0.0] * 300, [1j] * 300, 2.0),
-        "validation": (0.0, 1.0, -0.2, nan, 1, 2, True, "a", OBJECT), "test": (3, "a", OBJECT),
-    },
-    "MultKAN.prune": {"node_th": (-1,), "edge_th": (-1,), "input_th": (-1,)},
-    "MultKAN.prune_node": {"threshold": (-1,), "active": ([[0], [0]], [[9]], [["a"]], [[-1]], [0], "a")},
-    "MultKAN.prune_edge": {"threshold": (-1,)},
-    "MultKAN.prune_input": {"threshold": (-1,), "active": (["z"], [9], "xy", [-1], [True])},
-    "MultKAN.auto_prune": {
-        "max_growth": (0.5, -1), "floor": (-1,), "steps": (-1,), "sample_weight": ([1.0], "a", [nan] * 300),
-    },
-    "MultKAN.auto_symbolic": {
-        "library": (["nope"], "sin", [], [3]), "weight_simple": (-1,), "max_growth": (0.5,), "tries": (0,),
-        "steps": (-1,), "accuracy": (-1,), "sample_weight": ([1.0], "a", [nan] * 300),
-    },
-    "MultKAN.suggest_symbolic": {"library": (["nope"], "sin", []), "top": (0, -1), "weight_simple": (-1,)},
-    "MultKAN.fix_symbolic": {"function": ("nope",), "affine": ([1, 2, 3], [1, 2, 3, "a"], [1, 2, 3, nan])},
-    "MultKAN.refine": {"grid": (0, -1, 10**9), "k": (-1, 6)},
-    "MultKAN.expand_width": {
-        "layer": (0, 2, -1), "n_nodes": (0, -1), "mult_arity": (1, 0), "noise_scale": (-1,), "seed": (-1,),
-    },
-    "MultKAN.expand_depth": {"layer": (-1, 9)},
-    "MultKAN.perturb": {"mag": (-1,), "seed": (-1,), "mode": ("some",)},
-    "MultKAN.swap": {"layer": (0, 9), "i": (-1, 9), "j": (-1, 9)},
-    "MultKAN.remove_node": {"layer": (0, 9), "node": (-1, 9)},
-    "MultKAN.module": {"start_layer": (-1, 9), "chain": ("", "a->b", "[9]->[0]", 3)},
-    "MultKAN.sparse": {"neighbours": (0, -1)},
-    "MultKAN.augment": {"definitions": ("r", {"r": 3}, {3: "x"}, {"x": "x**2"}, {"r": "nope"})},
-    "MultKAN.attribute": {"outputs": ("z", 5, -1)},
-    "MultKAN.feature_interaction": {"output": (1, -1)},
-    "MultKAN.relevance": {"folds": (1, 0, 10**6), "draws": (2,), "steps": (-1,), "seed": (-1,)},
-    "MultKAN.snap_constants": {"accuracy": (-1,), "max_chance": (-0.1, 1.1), "sample_weight": ([1.0], "a")},
-    "MultKAN.try_function": {"steps": (-1,), "function": ("nope",)},
-    "MultKAN.try_variables": {"steps": (-1,), "definitions": ("r", {"r": 3}, {"r": "nope"})},
-    "MultKAN.symbolic_formula": {"digits": (0, -1, 10**9)},
-    "MultKAN.latex": {"digits": (0, -1, 10**9)},
-    "MultKAN.plot": {"beta": (0, -1), "scale": (0, -1), "in_vars": (["a"], "ab", [1, 2]), "out_vars": (["a", "b"],)},
-    "MultKAN.get_fun": {"n": (1, 0)},
-    "MultKAN.compare": {"other": (3, "a", None, MultKAN)},
-    "plotting.Film": {"every": (0, -1)},
-    "plotting.Film.save": {"fps": (0, -1), "dpi": (0, -1)},
-    "plotting.plot_history": {"history": (3, [], OBJECT)},
-    "plotting.plot_pareto": {"table": (3, [], OBJECT)},
-    "sample_function": {
-        "n": (0, -1), "n_test": (-1,), "noise": (-1,), "seed": (-1,),
-        "ranges": ({}, [], 3, "ab", [(1,)], [(0, nan)], [("a", 1)], {"x": (1, 0), "y": (0, 1)}),
-    },
-    "augment": {"definitions": ("r", {"r": 3}, {3: "x"}), "names": ("ab", [1, 2], ["a"])},
-    "from_tree": {"hidden": (0, -1), "grid": (0,), "k": (6,), "separable": ("both",), "seed": (-1,)},
-    "tree": {"seed": (-1,), "names": ("ab", [1, 2])},
-    "chunked": {"rows": (0, -1)},
-    "jet": {"order": (4, -1)},
-    "directional": {"order": (4, -1), "v": ("a", OBJECT, [1.0])},
-    "uncertainties": {"accuracy": (-1,), "sample_weight": ([1.0], "a")},
-    "KANLayer": {
-        "in_features": (0, -1), "out_features": (0, -1), "arities": ((0,), ("a",), 3), "grid": (0,), "k": (6,),
-        "noise_scale": (-1,), "grid_range": ((1, 0),), "generator": (3, "a"),
-    },
-    "KANConv2d": {
-        "in_channels": (0, -1, 3), "out_channels": (0, -1, 3), "kernel_size": (0, (1, 2, 3)), "stride": (0,),
-        "dilation": (0,), "groups": (0, 3), "padding": (-1, "some"), "padding_mode": ("some",),
-    },
-    "BasisSpec": {"grid": (0,), "k": (6,), "grid_eps": (-1, 2), "margin": (-1, 10), "kind": (3,), "base_fun": (None,)},
-    "LayerSpec": {"n_in": (0, -1), "n_sum": (-1,), "arities": ((0,), ("a",)), "numeric": ("some", ((0, 9),), (0,)),
-                  "terms": ((3,),), "basis": (3, "bspline")},
-    "NetworkSpec": {"layers": ((), (3,), 3), "inputs": ("ab", (1, 2)), "outputs": ((1,), "y"), "features": ((1, 2),),
-                    "auxiliary": (3, ((1, 2),), ("ab",))},
-    "SymbolicTerm": {"target": (-1,), "source": (-1,), "function": ("nope",), "free": ("z",)},
-    "functions.SymbolicFunction": {
-        "name": ("",), "complexity": (-1,), "gauge": ("some",), "domain": ((1, 0), (0,), ("a", "b"), (0, nan)),
-    },
-    "estimators.KANRegressor": {
-        "hidden": (5, "5", [0], [-1], [2.5]), "grid": (0,), "k": (6,), "steps": (-1,), "lamb": (-1,), "restarts": (0,),
-        "n_jobs": (0,), "random_state": (-1, "a", 2.5, OBJECT), "mult_arity": (1,), "opt": ("sgd",), "base_fun": ("x",),
-    },
-    "estimators.KANClassifier": {"label_smoothing": (-0.1, 1.1), "hidden": (5,)},
-    "estimators.KANRegressor.formula": {"digits": (0, -1)},
-    "estimators.KANClassifier.formula": {"digits": (0, -1)},
-    "treeconv.convert": {
-        "names": ([1, 2], "ab", ["a"], ["a", "a"]), "n_samples": (0, -1, 5), "error": (-1, nan, "a", OBJECT, [0, 0, 0]),
-        "y": ("a", [1, 2], OBJECT, 3), "x": ("a", 3, OBJECT, [[1, 2]]), "f": (3,),
-    },
-    "treeconv.multiplicative_separability": {"groups": ([[0]], [[0], [0]], [[9], [0]], 3, "ab"), "bias": ("a",)},
-    "treeconv.find_groups": {"kind": ("some",)},
-    "treeconv.anatomy": {"threshold": (-0.1, 1.1), "names": ("ab", [1, 2], ["a"])},
-    "treeconv.plot": {"ax": (3, "a", OBJECT)},
-    "kanpiler.compile": {
-        "domain": ({"x": (1, 0)}, {"x": (0, nan)}, {"x": 3}, {"x": "01"}, {"z": (0, 1)}, 3, {"x": (True, 2)}),
-        "inputs": (3, [3], ["x"], "xy z"), "approximate": ("yes", 1), "grid": (0, 2.5), "edges": ("some",),
-        "optimize": ("some", 3),
-    },
-    "kanpiler.explain": {"domain": ({"x": (1, 0)}, 3), "inputs": (3, [3], ["x"]), "optimize": ("some", 3)},
-    "kanpiler.decompile": {"network": (3, "x", None)},
-    "MultKAN.jet": {"order": (4, -1)},
-    "MultKAN.reset_parameters": {"noise_scale": (-1,), "seed": (-1, 2**64)},
-    "MultKAN.from_spec": {"spec": ("x", 3, None, OBJECT), "device": ("nowhere", "")},
-    "MultKAN.from_values": {"spec": ("x", 3, None), "values": ("x", [3], [None], [], 3)},
-    "MultKAN.from_layers": {"spec": ("x", 3, None), "layers": ("x", [3], [None], [], 3)},
-    "MultKAN.load": {"map_location": ("nowhere", "")},
-    "tables.read": {
-        "columns": (["z"], [[]], {"a", "b"}), "names": ("ab", [1, 2], ["a"], {"c", "d"}), "delimiter": ("::", ""),
-        "decimal": ("", ";"), "encoding": ("no such", ""), "max_bytes": (0, -1), "format": ("xls",),
-    },
-    "datasets.load": {"n": (0, -1, 11, 10**30), "n_test": (-1, 10**30), "seed": (-1,), "noise": (-1,)},
-}  # fmt: skip
-
-# By function and parameter, values that are right though an annotation alone would not say so.
-RIGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    # What there is is known where bases are evaluated.
-    "BasisSpec": {"kind": ("no such", ""), "base_fun": ("no such", "")},
-    "SymbolicTerm": {"free": ("",)},
-    "functions.SymbolicFunction": {"name": ("no such",), "inverse": ("no such", "")},
-    "tables.read": {"comment": ("no such", "")},
-    # One input is as good as a list of one.
-    "treeconv.generalised_symmetry": {"group": (-1, 0)},
-    "treeconv.symmetry_variable": {"inputs": (-1, 0)},
-}
-
-# Public names that take no options of their own, or whose options others check.
-NO_OPTIONS = {
-    "kan2": {"SymbolicFunction", "Dataset", "Edge", "History", "Jet", "Kan2Error", "LayerValues", "discover", "load",
-             "errors", "estimators", "functions", "plotting", "datasets", "tables", "fit", "MultKAN"},
-    "verbs": {"from_tree", "_tree_of_data", "tree", "prune_irrelevant"},
-    "functions": {"names", "revision", "DEFAULT_LIBRARY", "FREE", "BUILT_IN"},
-    "treeconv": {"Anatomy", "Evidence", "Tree", "Diagram", "ExpressionError", "SampleError", "TreeError", "from_json",
-                 "study", "tree", "subject", "TreeTypeError"},
-    "kanpiler": {"report"},
-}  # fmt: skip
-
-
-@cache
-def fitted() -> MultKAN:
-    model = MultKAN([2, [2, 1], 1], grid=2, inputs=["x", "y"])
-    model.fit(HELLO, steps=2)
-    return model
-
-
-@cache
-def formula() -> MultKAN:
-    model = kanpiler.compile("2*x + sin(y)", inputs=["x", "y"])
-    model.data = HELLO
-    return model
-
-
-def _sum(x: Any) -> Any:
-    return x[:, 0] + x[:, 1]
-
-
-@cache
-def points() -> np.ndarray:
-    return np.random.default_rng(0).uniform(1, 2, (60, 2))
-
-
-@cache
-def saved() -> str:
-    path = Path(mkdtemp()) / "net.kan"
-    fitted().save(path)
-    return str(path)
-
-
-@cache
-def tree_of_sum() -> Any:
-    return treeconv.convert(_sum, points())
-
-
-class _Fitted:
-    """An estimator that is fitted with options, as scikit-learn wants them checked."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = getattr(kan2.estimators, kind)
-        self.__signature__ = inspect.signature(self.kind)
-
-    def __call__(self, **options: Any) -> Any:
-        y = points().sum(1)
-        return self.kind(**options).fit(points(), y > np.median(y) if "Classifier" in self.kind.__name__ else y)
-
-
-@cache
-def fitted_estimator(kind: str) -> Any:
-    return _Fitted(kind)(hidden=(), steps=1)
-
-
-@cache
-def film() -> Any:
-    made = kan2.plotting.Film(HELLO)
-    made.frames = [("a", fitted())]
-    return made
-
-
-EDGE = {"edge": (0, 0, 0)}
-VERBS: dict[str, dict[str, Any]] = {
-    "fit": {"data": HELLO, "steps": 1},
-    "attribute": {}, "feature_score": {}, "relevance": {"steps": 1, "draws": 3, "folds": 2},
-    "feature_interaction": {}, "compare": {"other": None},
-    "prune": {}, "prune_node": {}, "prune_edge": {}, "prune_input": {}, "auto_prune": {"steps": 1},
-    "simplify": {}, "sparse": {}, "refine": {"grid": 4}, "expand_width": {"layer": 1}, "expand_depth": {},
-    "perturb": {},
-    "augment": {"definitions": {"r": "x*y"}}, "module": {"start_layer": 0, "chain": "[0]->[0]"},
-    "remove_edge": EDGE, "remove_node": {"layer": 1, "node": 0}, "swap": {"layer": 1, "i": 0, "j": 1}, "auto_swap": {},
-    "suggest_symbolic": EDGE, "fix_symbolic": {**EDGE, "function": "sin"}, "unfix_symbolic": EDGE,
-    "auto_symbolic": {"steps": 1}, "snap_constants": {}, "try_variables": {"definitions": {"r": "x*y"}, "steps": 1},
-    "try_function": {**EDGE, "function": "sin", "steps": 1}, "symbolic_formula": {}, "latex": {}, "plot": {},
-    "plot_edge": EDGE, "plot_scores": {}, "get_fun": EDGE, "get_range": EDGE,
-}  # fmt: skip
-SPEC = kan2.NetworkSpec((kan2.LayerSpec(2, 1),))
-OF_FORMULAS = ("unfix_symbolic", "snap_constants", "symbolic_formula", "latex")
-TREECONV = {"f": _sum, "x": None}
-
-
-def _calls() -> dict[str, tuple[Callable[[], Callable[..., Any]], dict[str, Any]]]:
-    """By name: what gives the function, and arguments with which it does its work."""
-    calls: dict[str, tuple[Callable[[], Callable[..., Any]], dict[str, Any]]] = {
-        "Dataset.of": (lambda: kan2.Dataset.of, {"data": {"a": [1.0, 2.0], "b": [3.0, 4.0]}, "target": "b"}),
-        "MultKAN": (lambda: MultKAN, {"width": [2, [1, 1], 1]}),
-        "BasisSpec": (lambda: kan2.BasisSpec, {}),
-        "LayerSpec": (lambda: kan2.LayerSpec, {"n_in": 1, "n_sum": 1}),
-        "NetworkSpec": (lambda: kan2.NetworkSpec, {"layers": (kan2.LayerSpec(2, 1),)}),
-        "SymbolicTerm": (lambda: kan2.SymbolicTerm, {"target": 0, "source": 0, "function": "sin"}),
-        "KANLayer": (lambda: kan2.KANLayer, {"in_features": 2, "out_features": 1}),
-        "KANConv2d": (lambda: kan2.KANConv2d, {"in_channels": 2, "out_channels": 2, "kernel_size": 2, "groups": 2}),
-        "augment": (lambda: kan2.augment, {"data": HELLO, "definitions": {"r": "x*y"}}),
-        "sample_function": (lambda: kan2.sample_function, {"f": "x*y", "ranges": {"x": (0, 1), "y": (0, 1)}, "n": 5}),
-        "tree": (lambda: kan2.tree, {"data": HELLO}),
-        "from_tree": (lambda: kan2.from_tree, {"tree": None}),
-        "chunked": (lambda: kan2.chunked, {"module": torch.nn.Identity(), "x": torch.ones(3, 2)}),
-        "jet": (lambda: kan2.jet, {"model": None, "x": torch.zeros(3, 2)}),
-        "directional": (lambda: kan2.directional, {"model": None, "x": torch.zeros(3, 2), "v": [1.0, 0.0]}),
-        "laplacian": (lambda: kan2.laplacian, {"model": None, "x": torch.zeros(3, 2)}),
-        "uncertainties": (lambda: kan2.uncertainties, {"model": None}),
-        "functions.get": (lambda: kan2.functions.get, {"name": "sin"}),
-        "functions.inner_point": (lambda: kan2.functions.inner_point, {"function": kan2.functions.get("sin")}),
-        "functions.register": (lambda: kan2.functions.register, {"function": kan2.functions.get("sin")}),
-        "functions.smooth": (lambda: kan2.functions.smooth, {"value": np.sin, "derivative": torch.cos}),
-        "plotting.Film": (lambda: kan2.plotting.Film, {"data": HELLO}),
-        "plotting.Film.save": (lambda: film().save, {"path": "film.gif"}),
-        "plotting.plot_history": (lambda: kan2.plotting.plot_history, {"history": kan2.History()}),
-        "plotting.plot_pareto": (lambda: kan2.plotting.plot_pareto, {"table": None}),
-        "estimators.KANRegressor": (lambda: _Fitted("KANRegressor"), {"hidden": (), "steps": 1}),
-        "estimators.KANClassifier": (lambda: _Fitted("KANClassifier"), {"hidden": (), "steps": 1}),
-        "estimators.KANRegressor.formula": (lambda: fitted_estimator("KANRegressor").formula, {}),
-        "estimators.KANClassifier.formula": (lambda: fitted_estimator("KANClassifier").formula, {}),
-        "kanpiler.compile": (lambda: kanpiler.compile, {"expr": "x*y", "inputs": ["x", "y"]}),
-        "kanpiler.explain": (lambda: kanpiler.explain, {"expr": "x*y"}),
-        "kanpiler.decompile": (lambda: kanpiler.decompile, {"network": None}),
-    }
-    calls |= {
-        "MultKAN.jet": (lambda: fitted().jet, {"x": torch.zeros(3, 2)}),
-        "MultKAN.laplacian": (lambda: fitted().laplacian, {"x": torch.zeros(3, 2)}),
-        "MultKAN.reset_parameters": (lambda: fitted().reset_parameters, {}),
-        "MultKAN.from_spec": (lambda: MultKAN.from_spec, {"spec": SPEC}),
-        "MultKAN.from_values": (lambda: MultKAN.from_values, {"spec": SPEC, "values": [kan2.LayerValues()]}),
-        "MultKAN.from_layers": (lambda: MultKAN.from_layers, {"spec": SPEC, "layers": [kan2.KANLayer(2, 1)]}),
-        "MultKAN.load": (lambda: partial(MultKAN.load, path=saved()), {}),
-        "MultKAN.save": (lambda: fitted().save, {}),
-        "tables.read": (lambda: kan2.tables.read, {"source": b"a,b\n1,2\n3,4\n"}),
-        "datasets.load": (lambda: kan2.datasets.load, {"name": "planets"}),
-        "datasets.names": (lambda: kan2.datasets.names, {}),
-        "datasets.describe": (lambda: kan2.datasets.describe, {}),
-        "datasets.table": (lambda: kan2.datasets.table, {}),
-    }
-    row = {"name": "new", "torch": torch.sin, "sympy": lambda u: u, "complexity": 3}
-    calls["functions.SymbolicFunction"] = (lambda: kan2.SymbolicFunction, row)
-    for name, given in VERBS.items():
-        model = formula if name in OF_FORMULAS else fitted
-        calls[f"MultKAN.{name}"] = (lambda name=name, model=model: getattr(model(), name), given)
-    tests = ("additive_separability", "multiplicative_separability", "generalised_separability")
-    others = ("generalised_symmetry", "pair_symmetries", "symmetry_variable", "irrelevance", "find_groups")
-    for name in ("convert", *tests, *others):
-        given: dict[str, Any] = dict(TREECONV)
-        if name.endswith("separability"):
-            given["groups"] = [[0], [1]]
-        given |= {"irrelevance": {"inputs": 0}, "generalised_symmetry": {"group": [0, 1]}, "pair_symmetries":
-                  {"pair": [0, 1]}, "symmetry_variable": {"variable": "x1 + x2"}}.get(name, {})  # fmt: skip
-        calls[f"treeconv.{name}"] = (lambda name=name: getattr(treeconv, name), given)
-    calls["treeconv.anatomy"] = (lambda: treeconv.anatomy, {"model": None})
-    for name in ("plot", "to_graphviz", "skeleton", "to_json", "structure"):
-        calls[f"treeconv.{name}"] = (lambda name=name: getattr(treeconv, name), {"tree": None})
-    calls["treeconv.compare"] = (lambda: treeconv.compare, {"first": None, "second": None})
-    return calls
-
-
-CALLS = _calls()
-
-
-def _given(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function and its arguments, with what takes long to make put in."""
-    function, given = CALLS[name][0](), dict(CALLS[name][1])
-    for key, value in given.items():
-        if value is not None:
-            continue
-        if key in ("tree", "first", "second"):
-            given[key] = tree_of_sum()
-        elif key == "x":
-            given[key] = points()
-        elif key == "table":
-            table = kan2.plotting.charts.ParetoTable(10, 1e-12)
-            table.add(formula(), 0.1)
-            given[key] = table
-        else:
-            given[key] = formula() if name in ("uncertainties", "kanpiler.decompile") else fitted()
-    return function, given
-
-
-def _wrong(annotation: Any, parameter: str) -> list[Any]:
-    """The candidates that an annotation does not allow; none where it allows anything."""
-    text = (
-        annotation
-        if isinstance(annotation, str)
-        else re.sub(r"[\w.]+\.(\w+)", r"\1", inspect.formatannotation(annotation))
-    )
-    outer = re.sub(r"\[[^][]*\]", "", re.sub(r"\[[^][]*\]", "", re.sub(r"\[[^][]*\]", "", text)))
-    words = {word.strip() for word in re.split(r"[|]", outer)}
-    if not words or not words <= ALLOWED.keys():
-        return []
-    wrong = [c for c in CANDIDATES if not any(ALLOWED[word](c) for word in words)]
-    if "str" in words and "Sequence" not in words and parameter not in FREE_TEXT:
-        wrong += ["no such", ""]
-    return wrong
-
-
-def _parameters(name: str) -> dict[str, inspect.Parameter]:
-    function, _ = _given(name)
-    return {key: value for key, value in inspect.signature(function).parameters.items() if key != "model"}
 
 
 def _is_typed(error: BaseException) -> bool:
@@ -440,12 +55,12 @@ def _is_typed(error: BaseException) -> bool:
 def test_wrong_values_are_refused_at_once_by_a_typed_error(name):
     if "plot" in name:
         kan2.plotting.plot(formula())  # imports matplotlib
-    function, given = _given(name)
+    function, given = prepared(name)
     models = [fitted(), formula()]
     before = [state(model) for model in models]
     troubles = []
-    for parameter, description in _parameters(name).items():
-        wrong = [*_wrong(description.annotation, parameter), *OUT_OF_RANGE.get(name, {}).get(parameter, ())]
+    for parameter, description in parameters_of(name).items():
+        wrong = [*wrong_values(description.annotation, parameter), *OUT_OF_RANGE.get(name, {}).get(parameter, ())]
         right = RIGHT.get(name, {}).get(parameter, ())
         for value in wrong:
             if any(type(value) is type(r) and value == r for r in right):
@@ -509,7 +124,7 @@ def test_numbers_of_numpy_are_numbers():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: _Fitted("KANRegressor")(hidden=5), SpecError, r"Pass hidden=\(5,\)"),
+        (lambda: Fitted("KANRegressor")(hidden=5), SpecError, r"Pass hidden=\(5,\)"),
         (lambda: MultKAN([2, 1], seed="a"), SpecError, "seed as a whole number from 0 to 2.63 - 1, got 'a'"),
         (lambda: MultKAN([2, 1], dtype=int), SpecError, "dtype as torch.float64 or torch.float32, got <class 'int'>"),
         (lambda: MultKAN([2, 1], inputs="xy"), SpecError, r"inputs as a list of names, got 'xy'. Pass inputs="),
@@ -524,7 +139,7 @@ def test_numbers_of_numpy_are_numbers():
         (lambda: fitted().plot(in_vars=["a"]), ShapeError, "plot: expected 2 in_vars, got 1: a"),
         (lambda: fitted().prune(node_th=nan), EdgeError, "node_th as a finite number >= 0, got nan"),
         (lambda: kan2.fit("model.pt", HELLO), TrainingError, "a network, such as a MultKAN, got 'model.pt'"),
-        (lambda: treeconv.convert(_sum, points(), "ab"), treeconv.SampleError, "expected 2 different names, got 'ab'"),
+        (lambda: treeconv.convert(both, points(), "ab"), treeconv.SampleError, "expected 2 different names, got 'ab'"),
     ],
 )  # fmt: skip
 def test_refusals_say_what_to_do(call, error, text):
@@ -674,6 +289,6 @@ def test_what_has_an_order_is_no_set():
     with pytest.raises(DataError, match="augment: expected names as a list of names, whose order decides"):
         kan2.augment(HELLO, {"r": "x*y"}, names={"x", "y"})
     with pytest.raises(DataError, match=r"ranges as a list of pairs .*, whose order decides"):
-        kan2.sample_function(_sum, {(0, 1), (2, 3)})
+        kan2.sample_function(both, {(0, 1), (2, 3)})
     with pytest.raises(SpecError, match="arities as a list of numbers of factors, whose order decides"):
         kan2.KANLayer(2, 1, arities={2, 3})
