@@ -38,7 +38,7 @@ from kan2.errors import (
     UnknownNameError,
 )
 from kan2.multkan import _VERBS
-from tests.calls import CALLS, SPEC, VERBS, Fitted, fitted, formula, parameters_of, points, prepared, both
+from tests.calls import CALLS, SPEC, VERBS, Fitted, both, fitted, formula, parameters_of, points, prepared
 from tests.options import NO_OPTIONS, OUT_OF_RANGE, RIGHT, wrong_values
 from tests.training import HELLO, same, state
 
