@@ -14,13 +14,13 @@ demo: $(VENV)/.installed
 	$(RUN) -m case_studies quickstart --out out/quickstart
 
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n 2 -m slow
+	$(RUN) -m pytest -n 2 --dist worksteal -m slow
 
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest -n 2
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .

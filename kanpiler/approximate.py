@@ -25,8 +25,12 @@ from kanpiler.domain import Domain, sample
 from kanpiler.errors import ApproximationWarning, CompileError, UnsupportedExpression
 from kanpiler.normalize import normalize
 
-GRIDS = (4, 8)
+GRIDS = (4, 8, 16)
 N_SAMPLES = 1500
+# A start may end in a poor minimum: besselj(x, y) reached 4e-7 to 9e-5 of its deviation from four of them. Others are
+# tried until one is as good as SMALL.
+STARTS = 3
+SMALL = 1e-5
 
 
 @dataclass(frozen=True)
@@ -93,15 +97,23 @@ def train(part: Part, domain: Domain) -> MultKAN:
     y = reference_values([part.expression], part.inputs, x)
     if not np.isfinite(y).all():
         raise CompileError(f"compile: {part.expression} is not finite and real on the whole domain. Narrow it.")
-    n = len(part.inputs)
-    network = MultKAN([n, 2 * n + 1, 1], grid=GRIDS[0], inputs=part.inputs)
-    held_out = N_SAMPLES // 3
+    n, held_out = len(part.inputs), N_SAMPLES // 3
+    data = torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])
+    best, error = None, np.inf
     with Interruptible():
-        fit(network, (torch.as_tensor(x[held_out:]), torch.as_tensor(y[held_out:])), grids=GRIDS, steps=80)
-    error = np.sqrt(np.mean((network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]) ** 2)) / y.std()
+        for seed in range(STARTS):
+            network = MultKAN([n, 2 * n + 1, 1], grid=GRIDS[0], inputs=part.inputs, seed=seed)
+            fit(network, data, grids=GRIDS, steps=80)
+            left = network.predict(torch.as_tensor(x[:held_out])) - y[:held_out]
+            reached = float(np.sqrt(np.mean(left**2)) / y.std())
+            if best is None or reached < error:
+                best, error = network, reached
+            if error <= SMALL:
+                break
     message = f"compile: {part.expression} is a trained spline network, right to {error:.1e} of its standard deviation."
     warn(message, ApproximationWarning)
-    return network
+    assert best is not None
+    return best
 
 
 @torch.no_grad()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from jaxtyping import config, install_import_hook
+from jaxtyping import config
 
-import tests.typechecker  # noqa: F401  # the hook looks it up by its name
+from tests.typechecker import install
 
 # Annotations of the packages are checked in tests, and there alone. Nothing above this line may import the packages.
-install_import_hook(["kan2", "kanpiler", "treeconv"], "tests.typechecker.checked")
+install(["kan2", "kanpiler", "treeconv"])
 mpl.use("Agg")
 torch.set_num_threads(1)
 settings.register_profile(
