@@ -13,6 +13,7 @@ from kan2.laws.algebra.outer_scales import law_with_a_scaled_target
 from kan2.laws.algebra.plans import law_with_functions, polynomial_law
 from kan2.laws.algebra.scales import law_with_a_scale, law_with_usual_scales
 from kan2.laws.column import Column, Table
+from kan2.laws.families.additive import additive_law
 from kan2.laws.families.search import law_of_a_family
 from kan2.laws.found import Found
 from kan2.laws.reductions.groups import group_reductions
@@ -98,7 +99,7 @@ class Search:
         """Looks for the law by linear algebra alone."""
         if self._round and depth == 0:
             return None  # as before
-        found = polynomial_law(table) if self._effort == 0 else None
+        found = polynomial_law(table) or additive_law(table) if self._effort == 0 else None
         share = OF_GROUPS if self.dimensions is not None and depth == 1 else 1.0
         found = found or law_with_functions(table, self._effort, share)
         if found is None and table.n_columns == 1 and self._effort == 0:
