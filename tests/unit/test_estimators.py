@@ -33,7 +33,7 @@ def table() -> pd.DataFrame:
             check,
             id=f"{type(estimator).__name__}-{check.func.__name__}-{i}",
         )
-        for e in (KANRegressor(), KANClassifier(), KANFormulaRegressor(work=1))
+        for e in (KANRegressor(), KANClassifier(), KANFormulaRegressor(work=0.2))
         for i, (estimator, check) in enumerate(estimator_checks_generator(e))
     ],
 )

@@ -243,7 +243,7 @@ class _Fit:
             for some in (places[i : i + step] for i in range(0, len(places), step)):
                 spend(len(some) * len(x), 2)
                 terms = [root * term for term in self.family.at(x, tuple(some.T[:, :, None]))]
-                found.append(_left(np.stack(terms, -1), Q, z))
+                found.append(_left(np.stack(np.broadcast_arrays(*terms), 1), Q, z))
         return np.concatenate(found)
 
     def refined(
@@ -366,13 +366,14 @@ def _by_length(value: float) -> list[tuple[float]]:
 
 
 def _left(A: ndarray, Q: ndarray, z: ndarray) -> ndarray:
-    """Returns the mean square that each matrix (place, row, term) leaves of a target, beside columns Q."""
-    own = np.einsum("kij,kij->kj", A, A)
-    A = A - np.einsum("il,klj->kij", Q, np.einsum("il,kij->klj", Q, A))
-    G, b = np.einsum("kij,kil->kjl", A, A), np.einsum("kij,i->kj", A, z)
-    diagonal = np.einsum("kjj->kj", G)
+    """Returns the mean square that each set of terms (place, term, row) leaves of a target, beside columns Q."""
+    own = (A**2).sum(-1)
+    flat = A.reshape(-1, A.shape[-1])
+    A = (flat - (flat @ Q) @ Q.T).reshape(A.shape)
+    G, b = A @ np.swapaxes(A, 1, 2), A @ z
+    diagonal = np.diagonal(G, axis1=1, axis2=2)
     is_good = np.isfinite(G).all((1, 2)) & (diagonal > FINEST * own).any(1)
     G, b, scale = np.where(is_good[:, None, None], G, 0.0), np.where(is_good[:, None], b, 0.0), diagonal.max(1)
-    G = G + np.where(is_good, 1e-12 * scale, 1.0)[:, None, None] * np.eye(A.shape[2])
-    explained = np.einsum("kj,kj->k", b, np.linalg.solve(G, b[..., None])[..., 0])
+    G = G + np.where(is_good, 1e-12 * scale, 1.0)[:, None, None] * np.eye(G.shape[1])
+    explained = (b * np.linalg.solve(G, b[..., None])[..., 0]).sum(-1)
     return np.where(is_good, (z @ z - explained) / len(z), np.inf)

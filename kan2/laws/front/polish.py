@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from kan2.interrupts import check_time
+from kan2.laws.front.evaluate import NotPlain, walked
 from kan2.laws.samples import ROUNDS, SETTLED, Samples
 
 MOST_EVALUATIONS = 60  # of a fit, for each number
@@ -120,7 +121,10 @@ def values(
         symbols: of the columns.
         X: finite numbers.
     """
-    return evaluated(compiled((expression,), symbols), X.T, len(X))[0]
+    try:
+        return walked(expression, symbols, X)
+    except NotPlain:
+        return evaluated(compiled((expression,), symbols), X.T, len(X))[0]
 
 
 def evaluated(function: Callable[..., list[Any]], arguments: Any, n: int) -> list[ndarray]:
@@ -128,6 +132,7 @@ def evaluated(function: Callable[..., list[Any]], arguments: Any, n: int) -> lis
     with np.errstate(all="ignore"):
         try:
             found = [np.asarray(value) for value in function(*arguments)]
+            found = [v.astype(float) if v.dtype == object else v for v in found]
         except (OverflowError, ZeroDivisionError, ValueError):  # of Python's own numbers
             found = [np.asarray(np.nan)] * len(function.__code__.co_varnames)
         real = [np.where(np.imag(v) == 0, np.real(v), np.nan) if np.iscomplexobj(v) else v for v in found]
