@@ -39,6 +39,19 @@ _UNITS: tuple[tuple[float, sympy.Expr, int], ...] = (
     (log(2), sympy.log(2), 5),
 )
 
+# Numbers of circles, spheres, waves and bell curves. People read each as one, and each is likelier than the fractions
+# near it: 1/(4 pi) is no 2/25.
+OF_CIRCLES: frozenset[sympy.Expr] = frozenset(
+    power
+    for k in (-3, -2, -1, 0, 1, 2, 3)
+    for power in (sympy.Integer(2) ** k * sympy.pi, sympy.Integer(2) ** k / sympy.pi)
+) | {
+    4 * sympy.pi**2, 1 / (4 * sympy.pi**2), sympy.pi**2, 4 * sympy.pi / 3, 3 / (4 * sympy.pi), sympy.sqrt(sympy.pi),
+    1 / sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi), 1 / sympy.sqrt(2 * sympy.pi), sympy.sqrt(sympy.pi) / 2,
+    2 / sympy.sqrt(sympy.pi),
+}  # fmt: skip
+RIVALS_OF_CIRCLES = 3.0  # half of them lie within two decades
+
 
 @dataclass(frozen=True)
 class SimpleNumber:
@@ -132,6 +145,19 @@ def decimal_candidates(value: float, tolerance: float) -> list[SimpleNumber]:
             if c.value and c.rivals <= MAX_RIVALS and (best is None or number.rivals < best.rivals):
                 found[number.value] = number
     return sorted(found.values(), key=lambda c: (c.rivals, c.complexity))
+
+
+def circle_numbers(value: float, tolerance: float) -> list[sympy.Expr]:
+    """Returns the numbers of `OF_CIRCLES`, and these less than zero, within `tolerance` of a value, the nearest first.
+
+    Example:
+        >>> circle_numbers(0.08, 0.002), circle_numbers(-6.3, 0.05)
+        ([1/(4*pi)], [-2*pi])
+    """
+    sign = -1 if value < 0 else 1
+    near = [(abs(float(form) - abs(value)), form) for form in OF_CIRCLES]
+    found = sorted((off, str(form), form) for off, form in near if off <= tolerance)
+    return [sign * form for *_, form in found]
 
 
 def _simplest_fraction(value: float, tolerance: float) -> Fraction | None:

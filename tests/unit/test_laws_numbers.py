@@ -8,9 +8,14 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kan2.expressions.constants import circle_numbers
+from kan2.laws.front.complexity import complexity, nats
+from kan2.laws.front.front import row_of, settled
 from kan2.laws.numbers import COARSE, FINE, _units, exponent, number, rough, simple
+from kan2.laws.samples import samples_of
 
 UNITS = [unit for _, unit in _units()]
+X, R = sympy.symbols("X R")
 FRACTIONS = st.builds(
     sympy.Rational, st.integers(-199, 199).filter(bool), st.integers(1, 60)
 ).filter(lambda f: abs(f) > 1e-3)  # fmt: skip
@@ -108,3 +113,24 @@ def test_rough_numbers_that_are_none():
     assert rough(100.0, 0.03) is None
     assert rough(1e-9, 0.03) is None
     assert rough(0.0, 0.03) is None
+
+
+@pytest.mark.parametrize("wanted", [
+    X / (4 * sympy.pi * R**2), 2 * sympy.pi * X / R, sympy.exp(-R**2 / 2) * X / sympy.sqrt(2 * sympy.pi), 3 * X / R,
+    2 * X / (5 * R), sympy.Rational(4, 3) * sympy.pi * X * R**3, 12 * X * R,
+], ids=str)  # fmt: skip
+def test_numbers_of_circles_are_likelier_than_fractions_near_them(wanted):
+    rows = np.random.default_rng(0).uniform(1, 3, (1000, 2))
+    exact = sympy.lambdify((X, R), wanted)(*rows.T)
+    samples = samples_of(rows, exact + 0.1 * exact.std() * np.random.default_rng(1).standard_normal(1000), (X, R))
+    coefficient, rest = wanted.as_independent(X, R)
+    start = sympy.Float(float(coefficient) * 1.003) * rest
+    found = settled(row_of(start, (), samples), samples).formulas[0]
+    assert not found.has(sympy.Float)
+    assert sympy.lambdify((X, R), found)(*rows.T) == pytest.approx(exact, rel=1e-12)
+
+
+def test_a_number_of_circles_is_read_as_one():
+    assert complexity(X / (4 * sympy.pi * R**2)) == complexity(X / (7 * R**2))
+    assert nats([2 * X], 100, 2) < nats([2 * sympy.pi * X], 100, 2) < nats([7 * X], 100, 2)
+    assert circle_numbers(0.3, 0.0) == []

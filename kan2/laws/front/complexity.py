@@ -3,8 +3,8 @@
 *Complexity* is the number of nodes of the expression as it is written: every number, column and constant counts one,
 every operation that joins two parts counts one, so does every function. x - y and x/y are as simple as x + y and x*y:
 a sign and a reciprocal count nothing. Whole powers up to 4 and square roots count one like any function of the table
-that costs two there; functions that cost more, such as those of Bessel, count more; log(10) counts as pi does. The
-complexity never falls when a part is put into something larger.
+that costs two there; functions that cost more, such as those of Bessel, count more; log(10) and 1/(4 pi) count as pi
+does. The complexity never falls when a part is put into something larger.
 
 The *description length* of a table by a formula is that of the formula and of what it leaves: n/2 log(mse), of all n
 rows, each as it is when it is left out, plus the logarithm of the size of the alphabet for every node, plus, for each
@@ -23,11 +23,13 @@ from typing import Any
 import sympy
 
 from kan2 import functions
+from kan2.expressions.constants import OF_CIRCLES
 
 OPERATIONS = 8  # of the alphabet: sum, product, quotient, difference, power, exponential, logarithm, sine
 FITTED = log(2 * 9 + 1)  # the least that a fitted number costs: more than an exact one of one digit
 ROUNDING = 2.0**-52  # the highest precision of a number
 ONE_OVER = 2  # nodes of what has nothing but 1 above the line
+OF_A_CIRCLE = 2.0  # nats of a number such as 4 pi: more than those of 2, fewer than those of 2/5
 USUAL = 2  # what a function of the table costs there, that counts as one node here
 
 
@@ -44,13 +46,24 @@ def complexity(expression: Any) -> int:
     if isinstance(expression, sympy.Add):
         return sum(map(complexity, expression.args)) + len(expression.args) - 1
     if isinstance(expression, sympy.Mul):
-        factors = [factor for factor in expression.args if factor not in (1, -1)]
+        factors = _factors(expression)
         numerators = sum(not _is_below_the_line(factor) for factor in factors)
         return sum(map(_of_factor, factors)) + len(factors) - 1 + (0 if numerators else ONE_OVER)
     if isinstance(expression, sympy.Pow):
         below = ONE_OVER if _is_below_the_line(expression) and expression.exp.is_Number else 0
         return below + _of_factor(expression)
     return _of_function(type(expression)) + sum(map(complexity, expression.args)) + len(expression.args) - 1
+
+
+def _factors(product: Any) -> list[Any]:
+    # People read 4 pi as one number.
+    numbers = [factor for factor in product.args if factor.is_number]
+    number = sympy.Mul(*numbers)
+    named = next((one for one in (number, -number) if one in OF_CIRCLES), None)
+    if named is None or len(numbers) < 2:
+        return [factor for factor in product.args if factor not in (1, -1)]
+    below = float(named) < 1
+    return [1 / sympy.pi if below else sympy.pi, *(factor for factor in product.args if not factor.is_number)]
 
 
 def _is_named(expression: Any) -> bool:
@@ -110,10 +123,18 @@ def nats(
     total = 0.0
     for expression in expressions:
         total += complexity(expression) * log(OPERATIONS + n_columns)
-        total += sum(map(_digits, expression.atoms(sympy.Rational)))
+        plain, n_circles = _without_circles(expression)
+        total += n_circles * OF_A_CIRCLE + sum(map(_digits, plain.atoms(sympy.Rational)))
         if precisions is None:
             total += len(expression.atoms(sympy.Float)) * (0.5 * log(max(n_rows, 2)) + FITTED)
     return total + sum(max(FITTED, log(1 + 1 / max(share, ROUNDING))) for share in precisions or ())
+
+
+def _without_circles(expression: Any) -> tuple[Any, int]:
+    """Returns the expression with pi in place of other numbers of circles, and how many there are."""
+    products = [e for e in expression.atoms(sympy.Mul) if e.has(sympy.pi) and len(_factors(e)) < len(e.args)]
+    numbers = {e: sympy.Mul(*_factors(e)) for e in products}
+    return expression.xreplace(numbers), len({sympy.Mul(*(f for f in e.args if f.is_number)) for e in products})
 
 
 def _digits(value: sympy.Rational) -> float:

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import sympy
 
-from kan2.expressions.constants import decimal_candidates
+from kan2.expressions.constants import RIVALS_OF_CIRCLES, circle_numbers, decimal_candidates
 from kan2.laws.front.complexity import nats
 from kan2.laws.front.polish import Fit, Form, error_of_all
 from kan2.laws.numbers import exponent
@@ -21,6 +21,7 @@ CHANCE = 0.2  # largest chance that a number as simple lies within the errors, s
 SAME = 0.1  # share of a number within which another one must be, errors included, so as to be the same
 TRIED = 2  # simple numbers for each number
 LONGEST, PRECISE = 30, 1e-6  # whole number in a simple one, unless the number is known that precisely
+ROOTS_OF_PI = sympy.sqrt(sympy.pi), 1 / sympy.sqrt(sympy.pi)
 MOST = 12  # numbers of a formula beyond which nobody looks for simple ones
 
 
@@ -98,6 +99,12 @@ def _options(form: Form, fit: Fit) -> list[tuple[sympy.Symbol, list[sympy.Expr]]
             rivals = [number.rivals / (likely if number.form.has(sympy.log) else 1.0) for number in near]
             options = [one.form for one, n in zip(near, rivals) if 2 * tolerance / abs(value) * n <= CHANCE]
             options = [simple for simple in options if tolerance < PRECISE * abs(value) or _is_short(simple)]
+            if 2 * tolerance / abs(value) * RIVALS_OF_CIRCLES <= CHANCE:
+                near_circles = circle_numbers(float(value), tolerance)
+                if not form.expression.has(sympy.exp):
+                    # 0.4 is 1/sqrt(2 pi) beside a bell curve only.
+                    near_circles = [one for one in near_circles if not one.has(*ROOTS_OF_PI)]
+                options += [one for one in near_circles[:TRIED] if one not in options]
         for other, its, its_error in zip(form.numbers, fit.numbers, errors):
             # A number may stand for another one as well, as twice in 1/T1 - 1/T2.
             reach = DEVIATIONS * float(np.hypot(error, its_error))
