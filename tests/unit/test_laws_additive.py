@@ -1,5 +1,7 @@
 """Sums of functions of single columns behind a function of the target: found exactly, or not at all."""
 
+import time
+
 import numpy as np
 import pytest
 import sympy
@@ -79,6 +81,22 @@ def test_the_unit_of_the_columns_does_not_matter(size):
 ], ids=["few rows", "constant column", "constant target", "one column"])  # fmt: skip
 def test_tables_without_room_have_none(table):
     assert additive_law(table) is None
+
+
+def test_rows_of_a_grid():
+    X = np.stack(np.meshgrid(np.linspace(-1, 1, 40), np.linspace(0, 2, 25)), -1).reshape(-1, 2)
+    y = np.exp(np.sin(3 * X[:, 0]) + X[:, 1] ** 2)
+    found = additive_law(Table((Column(X[:, 0], x), Column(X[:, 1], z)), y))
+    assert found is not None
+    assert holds(sympy.lambdify(SYMBOLS, found.expression)(*X.T), y)
+
+
+def test_many_rows_cost_little_more():
+    table = table_of("exp(sin(pi*x) + z**2)", n=200_000)
+    start = time.process_time()
+    found = additive_law(table)
+    assert found is not None
+    assert time.process_time() - start < 10
 
 
 def test_splines_tell_how_well_a_sum_is_followed():

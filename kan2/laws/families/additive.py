@@ -34,7 +34,8 @@ from kan2.laws.samples import samples_of
 
 DEGREE, FEWEST_PIECES, MOST_PIECES = 5, 6, 60
 ROWS_A_PIECE = 4
-HELD = 5  # every fifth row is kept aside
+HELD = 5  # of so many rows one is kept aside, by lot: rows of a grid come in turns
+MOST_ROWS = 2000  # that curves are told from
 CLOSE = 1e-4  # spreads of the target that splines of a sum may leave: those of no sum leave 1e-2
 MANY_DECADES = 1.0  # from which on a spline is one of the logarithm
 SLACK = 10.0  # times the error of the splines, for a curve with a name
@@ -74,7 +75,7 @@ class Splines:
         self.blocks = [_basis(column, pieces) for column in table.columns]
         n = len(table)
         self._all = np.column_stack([np.ones(n), *self.blocks])
-        self._held = np.arange(n) % HELD == HELD - 1
+        self._held = np.random.default_rng(0).permutation(n) < n // HELD
         spend(n, self._all.shape[1], 3)
         U, s, V = np.linalg.svd(self._all[~self._held], full_matrices=False)
         told = s > 1e-12 * s[0]
@@ -109,16 +110,17 @@ def additive_law(table: Table) -> Found | None:
         >>> additive_law(Table(columns, np.exp(np.sin(np.pi * x) + z**2))).expression
         exp(z**2 + sin(pi*x))
     """
-    pieces = min(len(table) // (ROWS_A_PIECE * table.n_columns) - DEGREE, MOST_PIECES)
-    if table.n_columns < 2 or pieces < FEWEST_PIECES or any(c.n_different < 3 for c in table.columns):
+    some = table.at(np.linspace(0, len(table) - 1, min(len(table), MOST_ROWS)).astype(int))
+    pieces = min(len(some) // (ROWS_A_PIECE * table.n_columns) - DEGREE, MOST_PIECES)
+    if table.n_columns < 2 or pieces < FEWEST_PIECES or any(c.n_different < 3 for c in some.columns):
         return None
     with budget(WORK), np.errstate(all="ignore"):
-        splines = Splines(table, pieces)
+        splines = Splines(some, pieces)
         # A function of one column is a sum whatever stands around it; the least complicated one is followed best.
-        outers = sorted(_outers(table), key=lambda outer: splines.error(outer.values))
-        for outer in chain(outers, _shifted(table, splines)):
+        outers = sorted(_outers(some), key=lambda outer: splines.error(outer.values))
+        for outer in chain(outers, _shifted(some, splines)):
             found = splines.sum(outer.values)
-            expression = None if found is None else _named(table, outer, found)
+            expression = None if found is None else _named(some, outer, found, table)
             if found is not None and expression is not None:
                 told = (
                     f"{outer.name} is a sum of functions of single columns: splines leave "
@@ -175,7 +177,8 @@ def _basis(column: Column, pieces: int) -> Float[ndarray, "row spline"]:
     return np.column_stack([BSpline.design_matrix(t, knots, DEGREE).toarray()[:, 1:], *further])
 
 
-def _named(table: Table, outer: Outer, found: Sum) -> sympy.Expr | None:
+def _named(table: Table, outer: Outer, found: Sum, whole: Table) -> sympy.Expr | None:
+    """Returns the expression whose curves have names and that gives the whole table."""
     symbols = tuple(sympy.Dummy(f"u{i}", real=True) for i in range(table.n_columns))
     names = []
     for symbol, column, curve in zip(symbols, table.columns, found.curves):
@@ -192,7 +195,7 @@ def _named(table: Table, outer: Outer, found: Sum) -> sympy.Expr | None:
         total = sympy.Add(*terms)
         total += sympy.Float(np.mean(outer.values - values(total, symbols, table.X)), 17)
         for inverse in outer.inverses(total):
-            fitted = _fitted(inverse, symbols, table)
+            fitted = _fitted(inverse, symbols, whole)
             if fitted is not None:
                 return cast(sympy.Expr, fitted.xreplace(back))
     return None
