@@ -46,7 +46,8 @@ OF_CIRCLES: frozenset[sympy.Expr] = frozenset(
     for k in (-3, -2, -1, 0, 1, 2, 3)
     for power in (sympy.Integer(2) ** k * sympy.pi, sympy.Integer(2) ** k / sympy.pi)
 ) | {
-    4 * sympy.pi**2, 1 / (4 * sympy.pi**2), sympy.pi**2, 4 * sympy.pi / 3, 3 / (4 * sympy.pi), sympy.sqrt(sympy.pi),
+    4 * sympy.pi**2, 1 / (4 * sympy.pi**2), sympy.pi**2, 4 * sympy.pi / 3, 3 / (4 * sympy.pi), 8 * sympy.pi / 3,
+    3 / (8 * sympy.pi), sympy.sqrt(sympy.pi),
     1 / sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi), 1 / sympy.sqrt(2 * sympy.pi), sympy.sqrt(sympy.pi) / 2,
     2 / sympy.sqrt(sympy.pi),
 }  # fmt: skip
