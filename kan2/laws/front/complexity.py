@@ -29,7 +29,7 @@ OPERATIONS = 8  # of the alphabet: sum, product, quotient, difference, power, ex
 FITTED = log(2 * 9 + 1)  # the least that a fitted number costs: more than an exact one of one digit
 ROUNDING = 2.0**-52  # the highest precision of a number
 ONE_OVER = 2  # nodes of what has nothing but 1 above the line
-OF_A_CIRCLE = 2.0  # nats of a number such as 4 pi: more than those of 2, fewer than those of 2/5
+OF_A_CIRCLE = 1.0  # nats of a number such as 4 pi: a little less than those of 2
 USUAL = 2  # what a function of the table costs there, that counts as one node here
 
 
