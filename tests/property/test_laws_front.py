@@ -161,10 +161,10 @@ ROWS = st.lists(
 
 @SMALL
 @given(ROWS)
-def test_no_row_of_the_front_is_dominated(rows):
+def test_no_row_of_the_front_but_the_pick_is_dominated(rows):
     front = Front.of(rows)
     for row in front:
-        assert not any(
+        assert row is front.pick or not any(
             other.complexity <= row.complexity and other.error <= row.error for other in front if other is not row
         )
     for row in rows:
@@ -316,3 +316,14 @@ def test_a_law_over_decades_is_picked_and_what_is_simpler_is_sensible(noise, mon
         assert np.quantile(samples.y, 0.25) < middle < np.quantile(samples.y, 0.75), row.formula
         assert row.formula.free_symbols or low < row.formula < high
     assert law.front[0].error == pytest.approx(1, abs=0.2)
+
+
+def test_the_shortest_description_is_picked_though_another_is_nearer_on_rows_kept_aside():
+    rows = [
+        Row((sympy.Integer(1),), 6, 0.098, -2237.0),
+        Row((sympy.Integer(2),), 10, 0.099, -2247.0),
+        Row((sympy.Integer(3),), 8, 0.0985, -2200.0),
+    ]
+    front = Front.of(rows)
+    assert front.pick is rows[1]
+    assert list(front) == [rows[0], rows[1]]

@@ -78,7 +78,7 @@ class Front(Sequence[Row]):
 
     @classmethod
     def of(cls, rows: Iterable[Row], pick: Row | None = None, floor: float = 0.0) -> "Front":
-        """Keeps the rows that no other one dominates.
+        """Keeps the pick, and the rows that no other one dominates.
 
         Args:
             rows: at least one.
@@ -93,6 +93,8 @@ class Front(Sequence[Row]):
             raise DataError("front: expected at least one formula, got none.")
         # Some number of a formula whose description is infinite is told by no row, or by one alone.
         told = [row for row in rows if np.isfinite(row.description_length) or row.is_exact or row is pick]
+        # Rows kept aside are few: by chance another formula may be nearer there that leaves more of all rows.
+        pick = pick or min(told or rows, key=lambda row: (not row.is_exact, row.description_length, row.complexity))
         kept: list[Row] = []
 
         def rank(row: Row) -> tuple[int, float, bool, bool, float]:
@@ -101,12 +103,10 @@ class Front(Sequence[Row]):
         for row in sorted(told or rows, key=rank):
             if row is pick or not kept or max(row.error, floor) < BETTER * max(kept[-1].error, floor):
                 kept.append(row)
-        if pick is not None:
-            # The pick stays; what it dominates goes.
-            least = BETTER * max(pick.error, floor)
-            kept = [r for r in kept if r is pick or r.complexity < pick.complexity or max(r.error, floor) < least]
-        best = pick or min(kept, key=lambda row: (not row.is_exact, row.description_length))
-        return cls(tuple(kept), kept.index(best))
+        # The pick stays; what it dominates goes.
+        least = BETTER * max(pick.error, floor)
+        kept = [r for r in kept if r is pick or r.complexity < pick.complexity or max(r.error, floor) < least]
+        return cls(tuple(kept), kept.index(pick))
 
     @property
     def pick(self) -> Row:

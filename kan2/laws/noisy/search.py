@@ -22,6 +22,7 @@ from kan2.laws.front.approximations import Approximation
 from kan2.laws.front.complexity import complexity
 from kan2.laws.front.polish import values
 from kan2.laws.noisy.dictionary import Dictionary, factors, terms
+from kan2.laws.noisy.plain import plain_products
 from kan2.laws.noisy.products import products
 from kan2.laws.noisy.reduce import Noisy, Trial, error_of, leaves_noise, reductions
 from kan2.laws.noisy.sums import Sum, sums
@@ -35,7 +36,7 @@ PRODUCT = "a product: the logarithm of the target is a sum of logarithms"
 USUAL = 3  # functions of the target with which large dictionaries are tried
 BEST_OF_SIZE = 4  # sums of so many terms that are kept
 LEFT = 1.03  # of what a smooth function leaves: a law leaves as much or less
-NODE = 2.5  # nats, see `kan2.laws.front.complexity`
+NODE, NUMBER = 2.5, 3.0  # nats, see `kan2.laws.front.complexity`
 MOST_OF_RATIOS = 3  # columns of which ratios of large dictionaries are looked for
 MOST = 14  # candidates
 FINITE = 0.99  # share of the rows at which a formula must have a value
@@ -206,7 +207,7 @@ def _stages(table: Noisy, outers: Sequence[_Outer], noise: float) -> Iterator[Wa
     short = next(groups)
     # Together, so that the shortest of all is taken: with their shape numbers curves come near to many others.
     curves = _curves(fewer) if len(table.columns) == 1 else ()
-    yield chain(_sums(short, fewer, outers, False), _products(fewer, noise), curves)
+    yield chain(_sums(short, fewer, outers, False), _products(fewer, noise), _plain(fewer), curves)
     yield _sums(short, fewer, outers, True)
     for group in groups:
         yield _sums(group, fewer, outers[:USUAL], False)
@@ -226,6 +227,11 @@ def _curves(table: Noisy) -> Ways:
     (column,) = table.columns
     for curve in best_curves(column.values, table.y, table.weight):
         yield curve.of(column.expression, table.sign or 1), f"{curve.name} of {column.expression}"
+
+
+def _plain(table: Noisy) -> Ways:
+    for expression in plain_products(table.columns, table.y, table.weight):
+        yield expression, "a product of a monomial and a function of one"
 
 
 def _products(table: Noisy, noise: float) -> Ways:
@@ -263,5 +269,5 @@ def _scored(expression: sympy.Expr, told: str, table: Noisy, part: Samples, n_ro
         size = float(np.sum((good * found * part.y)[is_finite]) / np.sum((good * found**2)[is_finite]))
         whole, found = sympy.Float(size, 17) * whole, size * found
     left = float(np.mean((part.weight * part.off(found) ** 2)[is_finite]))
-    length = n_rows / 2 * log(max(left, 1e-300)) + NODE * complexity(whole)
+    length = n_rows / 2 * log(max(left, 1e-300)) + NODE * complexity(whole) + NUMBER * len(whole.atoms(sympy.Float))
     return _Scored(whole, left, length, "; ".join([*table.evidence, told]))
