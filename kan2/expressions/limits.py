@@ -141,11 +141,14 @@ class _Watch:
 
 
 def _may_not_stop(frame: FrameType | None) -> bool:
-    """Says whether a module is being imported, or a block is being left."""
+    """Says whether a module is being imported, loops are being compiled, or a block is being left."""
     depth = 0
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith("<frozen importlib") or (depth < 4 and code.co_name == "__exit__"):
+            return True
+        # Left in the midst of its work, numba compiles nothing any more until Python ends.
+        if frame.f_globals.get("__name__", "").startswith("numba."):
             return True
         frame, depth = frame.f_back, depth + 1
     return False

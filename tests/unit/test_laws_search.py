@@ -131,10 +131,10 @@ def test_ctrl_c_leaves_the_search():
         found_in(columns, values_of("x*y + 1", columns), tell=tell)
 
 
-@pytest.mark.parametrize("step", [0, 1, 5])
+@pytest.mark.parametrize("step", [0, 1])
 def test_a_signal_in_its_midst_leaves_the_search(step):
-    columns = columns_of(POSITIVE, 60)
-    X, y = np.column_stack(list(columns.values())), np.sin(np.arange(60.0) ** 2)
+    columns = columns_of(POSITIVE, 24)
+    X, y = np.column_stack(list(columns.values())), np.sin(np.arange(24.0) ** 2)
     told: list[str] = []
 
     def interrupt(line: str) -> None:

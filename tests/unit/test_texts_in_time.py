@@ -50,6 +50,12 @@ ENDLESS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def loops():
+    """Has what the first network needs compiled, which no limit is about."""
+    kanpiler.compile("Max(x, y)*sin(x)")
+
+
 @pytest.mark.parametrize("name", HARD)
 def test_hard_text_is_answered_in_time(name):
     text, compiles = HARD[name]
@@ -278,3 +284,14 @@ def test_what_has_no_tensor_form_is_said_in_words():
         with pytest.raises(kan2.Kan2Error, match=f"got {word}") as caught:
             kan2.augment(table, {"s": text}, names=["p"])
         assert "<class" not in str(caught.value)
+
+
+def test_compilation_of_loops_is_not_left_in_its_midst():
+    inside = {"__name__": "numba.core.something", "time": time, "done": []}
+    code = "def compile():\n    end = time.thread_time() + 0.3\n    while time.thread_time() < end:\n        pass\n"
+    exec(code + "    done.append(True)\n", inside)
+    with pytest.raises(TimeoutError), time_limit(0.1):
+        inside["compile"]()
+        while True:
+            pass
+    assert inside["done"] == [True]
