@@ -290,8 +290,12 @@ def test_compilation_of_loops_is_not_left_in_its_midst():
     inside = {"__name__": "numba.core.something", "time": time, "done": []}
     code = "def compile():\n    end = time.thread_time() + 0.3\n    while time.thread_time() < end:\n        pass\n"
     exec(code + "    done.append(True)\n", inside)
-    with pytest.raises(TimeoutError), time_limit(0.1):
+
+    def work():
         inside["compile"]()
         while True:
             pass
+
+    with pytest.raises(TimeoutError), time_limit(0.1):
+        work()
     assert inside["done"] == [True]
