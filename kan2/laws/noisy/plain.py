@@ -32,6 +32,7 @@ MOST_COLUMNS = 3
 OF_ARGUMENT, OF_FACTOR = 2, 3  # degrees of the monomials, one more for a single column
 BEST = 8  # that are handed on
 DEVIATIONS = 3.0  # standard errors of a factor within which it is one
+ROUNDING = 1e-12
 NODE, NUMBER = 2.5, 6.0  # nats, see `kan2.laws.front.complexity`
 NODES = [complexity(function) for function in FUNCTIONS]
 _CODE = sympy.lambdify(U, FUNCTIONS, modules="numpy")
@@ -72,7 +73,7 @@ def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> 
                 c = (root * y) @ G / size
                 left = (((root * y)[:, None] - c * G) ** 2).mean(0)
                 # Where it may be one, it is no number.
-                is_one = np.abs(np.abs(c) - 1) <= DEVIATIONS * np.sqrt(left / size)
+                is_one = np.abs(np.abs(c) - 1) <= DEVIATIONS * np.sqrt(left / size) + ROUNDING
                 nodes = NODES[j] + of_argument + nodes_of_factors
                 length = n / 2 * np.log(left) + NODE * nodes + np.where(is_one, 0.0, NUMBER)
                 k = int(np.argmin(np.where(np.isfinite(length), length, np.inf)))
