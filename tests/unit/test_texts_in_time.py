@@ -53,7 +53,7 @@ ENDLESS = {
 @pytest.fixture(autouse=True, scope="module")
 def loops():
     """Has what the first network needs compiled, which no limit is about."""
-    kanpiler.compile("Max(x, y)*sin(x)")
+    kanpiler.compile(HARD["maximum"][0], seconds=60)
 
 
 @pytest.mark.parametrize("name", HARD)
