@@ -51,7 +51,7 @@ OF_CIRCLES: frozenset[sympy.Expr] = frozenset(
     1 / sympy.sqrt(sympy.pi), sympy.sqrt(2 * sympy.pi), 1 / sympy.sqrt(2 * sympy.pi), sympy.sqrt(sympy.pi) / 2,
     2 / sympy.sqrt(sympy.pi),
 }  # fmt: skip
-RIVALS_OF_CIRCLES = 3.0  # half of them lie within two decades
+RIVALS_OF_CIRCLES = 3.0  # about so many lie within a factor of e
 
 
 @dataclass(frozen=True)

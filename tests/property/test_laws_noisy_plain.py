@@ -33,3 +33,17 @@ def test_with_errors_of_a_tenth_it_is_among_the_first(expression):
 def test_columns_without_room_give_none():
     assert list(plain_products((), np.ones(3), np.ones(3))) == []
     assert list(plain_products(COLUMNS * 2, np.ones(300), np.ones(300))) == []
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
+def test_columns_with_units_are_scaled_together_without_another_answer(size):
+    columns = tuple(Column(size * c.values, c.expression) for c in COLUMNS)
+    ratio = columns[0].values / columns[1].values
+    found = next(plain_products(columns, 1 / np.sqrt(1 - ratio**2), np.ones(300), have_units=True))
+    assert found == 1 / sympy.sqrt(1 - A**2 / B**2)
+    for other in plain_products(columns, np.exp(-COLUMNS[0].values), np.ones(300), have_units=True):
+        assert not any(argument.has(A) and not argument.has(B) for argument in other.atoms(sympy.exp))
+
+
+def test_one_column_with_a_unit_has_none():
+    assert list(plain_products(COLUMNS[:1], np.ones(300), np.ones(300), have_units=True)) == []

@@ -1,8 +1,7 @@
 """The values of an expression at rows, without code made for it first.
 
-SymPy's `lambdify` takes some 15 ms for an expression, as long as two thousand evaluations at 500 rows. What is
-evaluated once, as the candidates of a search are, is walked through as the tree that it is; each function of SymPy is
-made code of once.
+SymPy's `lambdify` takes some 15 ms for an expression. What is evaluated once, as the candidates of a search are, is
+walked through as the tree that it is; code is made once for each function of SymPy.
 """
 
 from functools import lru_cache

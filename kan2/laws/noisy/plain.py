@@ -5,8 +5,10 @@ m0/sqrt(1 - v^2/c^2), hbar omega/(exp(hbar omega/(k T)) - 1). Where errors are l
 other functions as well; without them there are so few candidates that the right one shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import sympy
@@ -34,17 +36,25 @@ BEST = 8  # that are handed on
 DEVIATIONS = 3.0  # standard errors of a factor within which it is one
 ROUNDING = 1e-12
 NODE, NUMBER = 2.5, 6.0  # nats, see `kan2.laws.front.complexity`
-NODES = [complexity(function) for function in FUNCTIONS]
-_CODE = sympy.lambdify(U, FUNCTIONS, modules="numpy")
 
 
-def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> Iterator[sympy.Expr]:
+@cache
+def _code() -> tuple[Callable[[ndarray], list[ndarray]], list[int]]:
+    # Code for all functions, and their nodes.
+    return sympy.lambdify(U, FUNCTIONS, modules="numpy"), [complexity(function) for function in FUNCTIONS]
+
+
+def plain_products(
+    columns: tuple[Column, ...], y: ndarray, weight: ndarray, have_units: bool = False
+) -> Iterator[sympy.Expr]:
     """Yields the products that describe a target best, the best first; their factors are fitted, or one.
 
     Args:
-        columns: of numbers without units, at the same rows as the target.
+        columns: at the same rows as the target.
         y: (row,) the target.
         weight: (row,) of squares of errors of the target.
+        have_units: whether columns may have units of measure; functions are then of ratios alone, which are the same
+            when all columns are scaled.
 
     Example:
         >>> b = np.random.default_rng(0).uniform(0.1, 0.8, 200)
@@ -55,9 +65,16 @@ def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> 
     if not columns or len(columns) > MOST_COLUMNS:
         return
     more = int(len(columns) == 1)
-    arguments = monomials(columns, exponents(len(columns), OF_ARGUMENT + more, len(columns)))
+    of_arguments = exponents(len(columns), OF_ARGUMENT + more, len(columns))
+    if have_units:
+        degrees = [_degree(column.expression) for column in columns]
+        of_arguments = tuple(p for p in of_arguments if sum(a * d for a, d in zip(p, degrees) if a) == 0)
+    if not of_arguments:
+        return
+    arguments = monomials(columns, of_arguments)
     factors = monomials(columns, exponents(len(columns), OF_FACTOR + more, len(columns)))
     F = np.column_stack([np.ones(len(y)), factors.values])
+    code, nodes_of_functions = _code()
     nodes_of_factors = np.r_[0, [_n_nodes(write()) for write in factors.write]]
     root, n = np.sqrt(weight), len(y)
     found: list[tuple[float, float, int, int, int]] = []
@@ -65,7 +82,7 @@ def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> 
         for i, u in enumerate(arguments.values.T):
             spend(n * len(FUNCTIONS), 2)
             of_argument = _n_nodes(arguments.write[i]())
-            for j, g in enumerate(_CODE(u)):
+            for j, g in enumerate(code(u)):
                 if not np.isfinite(g).all() or np.ptp(g) == 0:
                     continue
                 G = root[:, None] * g[:, None] * F
@@ -74,7 +91,7 @@ def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> 
                 left = (((root * y)[:, None] - c * G) ** 2).mean(0)
                 # Where it may be one, it is no number.
                 is_one = np.abs(np.abs(c) - 1) <= DEVIATIONS * np.sqrt(left / size) + ROUNDING
-                nodes = NODES[j] + of_argument + nodes_of_factors
+                nodes = nodes_of_functions[j] + of_argument + nodes_of_factors
                 length = n / 2 * np.log(left) + NODE * nodes + np.where(is_one, 0.0, NUMBER)
                 k = int(np.argmin(np.where(np.isfinite(length), length, np.inf)))
                 if np.isfinite(length[k]):
@@ -83,6 +100,12 @@ def plain_products(columns: tuple[Column, ...], y: ndarray, weight: ndarray) -> 
         factor = factors.write[k - 1]() if k else sympy.Integer(1)
         size = sympy.Integer(int(c)) if abs(c) == 1 else sympy.Float(c, 17)
         yield size * factor * FUNCTIONS[j].xreplace({U: arguments.write[i]()})
+
+
+def _degree(expression: Any) -> float:
+    """Returns the degree of a product of powers; nan of what is none."""
+    powers = expression.as_powers_dict()
+    return sum((float(p) if base.is_Symbol else np.nan) for base, p in powers.items() if not base.is_number)
 
 
 def _n_nodes(monomial: sympy.Expr) -> int:

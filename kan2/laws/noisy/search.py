@@ -106,8 +106,10 @@ class NoisySearch:
         whole = Noisy(tuple(c for c in columns if np.ptp(c.values) > 0), part.y, part.weights(part.y))
         tables = [whole]
         self._smaller: list[list[Trial]] = []
+        self._n_groups = 0  # tables of columns without units, the first ones
         with suppress(Exhausted), np.errstate(all="ignore"):
             tables = [*(self._reduced(whole, start) for start in starts), whole]
+            self._n_groups = len(tables) - 1
             self._smaller += (smaller_tables(start, tell) for start in tables)
         self.is_noisy = any(leaves_noise(min(trials, key=_error).table) for trials in self._smaller)
         self._found: dict[sympy.Expr, _Scored] = {}
@@ -132,13 +134,15 @@ class NoisySearch:
         noise = np.inf
         try:
             with np.errstate(all="ignore"):
-                for trials in self._smaller:
+                for i, trials in enumerate(self._smaller):
+                    have_units = i >= self._n_groups
                     noise, whole = min(noise, min(map(_error, trials))), trials[-1].table
                     if not whole.sign and whole.main_sign:
                         # A target over decades: few rows count, so that smaller tables are found by chance.
                         yield from self._formulas(whole, noise, [_products(_fewer(whole), noise)])
                     for trial in [*trials[: MOST_TABLES - 1], trials[-1]]:
-                        yield from self._formulas(trial.table, noise, _stages(trial.table, self._outers, noise))
+                        stages = _stages(trial.table, self._outers, noise, have_units)
+                        yield from self._formulas(trial.table, noise, stages)
                     yield self._best()
         except Exhausted:
             yield self._best()
@@ -197,7 +201,7 @@ def smaller_tables(start: Noisy, tell: Callable[[str], object] | None = None) ->
     return found[::-1]
 
 
-def _stages(table: Noisy, outers: Sequence[_Outer], noise: float) -> Iterator[Ways]:
+def _stages(table: Noisy, outers: Sequence[_Outer], noise: float, have_units: bool) -> Iterator[Ways]:
     """Yields the ways to a formula of a table, the quick ones first."""
     if not table.columns:
         yield iter([(sympy.Float(float(np.average(table.y, weights=table.weight)), 17), "a product of powers")])
@@ -207,7 +211,7 @@ def _stages(table: Noisy, outers: Sequence[_Outer], noise: float) -> Iterator[Wa
     short = next(groups)
     # Together, so that the shortest of all is taken: with their shape numbers curves come near to many others.
     curves = _curves(fewer) if len(table.columns) == 1 else ()
-    yield chain(_sums(short, fewer, outers, False), _products(fewer, noise), _plain(fewer), curves)
+    yield chain(_sums(short, fewer, outers, False), _products(fewer, noise), _plain(fewer, have_units), curves)
     yield _sums(short, fewer, outers, True)
     for group in groups:
         yield _sums(group, fewer, outers[:USUAL], False)
@@ -229,8 +233,8 @@ def _curves(table: Noisy) -> Ways:
         yield curve.of(column.expression, table.sign or 1), f"{curve.name} of {column.expression}"
 
 
-def _plain(table: Noisy) -> Ways:
-    for expression in plain_products(table.columns, table.y, table.weight):
+def _plain(table: Noisy, have_units: bool) -> Ways:
+    for expression in plain_products(table.columns, table.y, table.weight, have_units):
         yield expression, "a product of a monomial and a function of one"
 
 
