@@ -152,6 +152,8 @@ def _calls() -> dict[str, tuple[Callable[[], Callable[..., Any]], dict[str, Any]
         "datasets.names": (lambda: kan2.datasets.names, {}),
         "datasets.describe": (lambda: kan2.datasets.describe, {}),
         "datasets.table": (lambda: kan2.datasets.table, {}),
+        "datasets.nist": (lambda: kan2.datasets.nist, {}),
+        "datasets.nist_names": (lambda: kan2.datasets.nist_names, {}),
     }
     row = {"name": "new", "torch": torch.sin, "sympy": lambda u: u, "complexity": 3}
     calls["functions.SymbolicFunction"] = (lambda: kan2.SymbolicFunction, row)

@@ -18,7 +18,7 @@ def _complete(incomplete: str) -> list[str]:
 def datasets(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One of them, or a group of formulas.", autocompletion=_complete),
+        typer.Argument(metavar="[NAME]", help="One of them, or a group.", autocompletion=_complete),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write it, as .csv, .tsv or .txt.")
@@ -50,19 +50,19 @@ def _list(group: str | None, json: bool) -> None:
     from kan2.datasets.catalogue import GROUPS
 
     known = [describe(name) for name in names(group or "measured")]
-    formulas = {} if group else {key: text for key, text in GROUPS.items() if key != "measured"}
+    groups = {} if group else {key: text for key, text in GROUPS.items() if key != "measured"}
     if json:
         found = [{"name": about.name, "title": about.title, "law": about.law, "rows": about.rows} for about in known]
-        echo_json({"datasets": found, "groups": formulas})
+        echo_json({"datasets": found, "groups": groups})
         return
-    if group in (None, "measured"):
+    if all(about.rows is not None for about in known):
         rows = [[about.name, str(about.rows), about.title] for about in known]
         screen.show(["name", "rows", "what it is"], rows, right=("rows",))
     else:
         screen.show(["name", "formula"], [[about.name, about.law] for about in known])
-    if formulas:
+    if groups:
         typer.echo()
-        screen.show(["group", "what its formulas are"], [[key, text] for key, text in formulas.items()])
+        screen.show(["group", "what is in it"], [[key, text] for key, text in groups.items()])
 
 
 def _describe(name: str, output: Path | None, json: bool) -> None:

@@ -1,13 +1,13 @@
 """What data sets there are, and how each is had: measurements whole, formulas sampled.
 
-A name with a stroke is a formula: `feynman/I.12.1` and `dimensionless/I.18.4` are equations of Feynman's lectures,
-`kan1/...` and `kan2/...` functions of the papers. All others are tables of measurements.
+`nist/Misra1a` is the table of a problem of NIST's. Other names with a stroke are formulas: `feynman/I.12.1` and
+`dimensionless/I.18.4` are equations of Feynman's lectures, `kan1/...` and `kan2/...` functions of the papers. All
+others are tables of measurements.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from html import escape
 
 import numpy as np
 import torch
@@ -16,14 +16,17 @@ from kan2 import options
 from kan2.core.data import Dataset
 from kan2.core.samples import sample_function
 from kan2.datasets import feynman, knots
+from kan2.datasets.description import Description
 from kan2.datasets.functions import FUNCTIONS, Function
 from kan2.datasets.measured import MEASURED, read_measured
+from kan2.datasets.nist import describe_problem, nist, nist_names, read_columns
 from kan2.errors import DataError, UnknownNameError, named_options
 from kan2.tables.read import read
 from kan2.tables.table import Table
 
 GROUPS = {
     "measured": "tables of measurements, and knots",
+    "nist": "the 27 problems of nonlinear regression of NIST, with their tables",
     "feynman": "the 120 equations of AI Feynman, in which every variable has a unit",
     "dimensionless": "the 27 equations without units of KAN 1.0, table 2",
     "kan1": "functions of KAN 1.0",
@@ -33,54 +36,12 @@ _EQUATIONS = "R. P. Feynman, R. B. Leighton, M. Sands, The Feynman Lectures on P
 _N = 1000
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a data set is.
-
-    Attributes:
-        name: by which it is loaded.
-        title: one sentence.
-        source: where it was published.
-        law: what is accepted to hold, as text.
-        inputs: names of the columns that are given.
-        outputs: names of those that are asked for.
-        units: (name, unit of measure), where they are known.
-        rows: number of rows; None for a formula, which has as many as one asks for.
-        ranges: (name, low, high) of the inputs of a formula.
-        columns: names of all columns of the table.
-    """
-
-    name: str
-    title: str
-    source: str
-    law: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    units: tuple[tuple[str, str], ...] = ()
-    rows: int | None = None
-    ranges: tuple[tuple[str, float, float], ...] = ()
-    columns: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        units = dict(self.units)
-        given, asked = ([f"{n} [{units[n]}]" if n in units else n for n in ns] for ns in (self.inputs, self.outputs))
-        ranges = ", ".join(f"{name} in [{low:g}, {high:g}]" for name, low, high in self.ranges)
-        rows = f"Rows: {self.rows}" if self.rows is not None else f"Ranges: {ranges}"
-        return (
-            f"{self.name}: {self.title}\nColumns: {', '.join(given)} -> {', '.join(asked)}\n{rows}\n"
-            f"Accepted law: {self.law}\nSource: {self.source}"
-        )
-
-    def _repr_html_(self) -> str:
-        return "".join(f"<div>{escape(line)}</div>" for line in str(self).splitlines())
-
-
 @named_options
 def names(group: str | None = None) -> tuple[str, ...]:
     """Returns the names of all data sets, or of those of a group.
 
     Args:
-        group: one of "measured", "feynman", "dimensionless", "kan1", "kan2".
+        group: one of "measured", "nist", "feynman", "dimensionless", "kan1", "kan2".
 
     Raises:
         UnknownNameError: there is no such group.
@@ -89,7 +50,8 @@ def names(group: str | None = None) -> tuple[str, ...]:
         >>> names()[:3], len(names("feynman"))
         (('planets', 'planet_bodies', 'balmer'), 120)
     """
-    everything = [*MEASURED, "knots", *(f"feynman/{e.name}" for e in feynman.with_units())]
+    everything = [*MEASURED, "knots", *(f"nist/{name}" for name in nist_names())]
+    everything += [*(f"feynman/{e.name}" for e in feynman.with_units())]
     everything += [*(f"dimensionless/{e.name}" for e in feynman.EQUATIONS), *FUNCTIONS]
     if group is None:
         return tuple(everything)
@@ -166,6 +128,8 @@ def table(name: str) -> Table:
     name = _known(name, "table")
     if _function(name) is not None:
         raise DataError(f"table: expected measurements, got the formula {name}. Sample it: load({name!r}, n=...).")
+    if name.startswith("nist/"):
+        return read(read_columns(_short(name)), units=False)
     return read(knots.read_knots(), units=False) if name == "knots" else read_measured(name)[0]
 
 
@@ -190,6 +154,8 @@ def describe(name: str) -> Description:
             name, title, function.source, f"{output} = {function.formula}", inputs, (output,), ranges=ranges,
             columns=(*inputs, output),
         )  # fmt: skip
+    if name.startswith("nist/"):
+        return describe_problem(_short(name))
     if name == "knots":
         columns = tuple(table(name).columns)
         return Description(
@@ -210,10 +176,17 @@ def _columns(name: str) -> dict[str, np.ndarray]:
         read_in = knots.read_knots()
         x, _ = knots.features(read_in)
         return dict(zip(knots.FEATURES, x.T)) | {"signature": read_in["signature"]}
+    if name.startswith("nist/"):
+        data = nist(_short(name)).data
+        return dict(zip((*data.inputs, *data.outputs), (*data.X.numpy().T, *data.y.numpy().T)))
     entry, (found, _) = MEASURED[name], read_measured(name)
     if entry.derive is not None:
         return entry.derive(found)
     return {column: found[column] for column in (*entry.inputs, *entry.outputs)}
+
+
+def _short(name: str) -> str:
+    return name.partition("/")[2]
 
 
 def _function(name: str) -> Function | None:
@@ -267,4 +240,4 @@ def _hint(name: str, everything: Sequence[str]) -> str:
 
 def _choice() -> str:
     groups = ", ".join(f"names({group!r})" for group in GROUPS if group != "measured")
-    return f"Known: {', '.join(names('measured'))}; and formulas: {groups}."
+    return f"Known: {', '.join(names('measured'))}; and in groups: {groups}."

@@ -378,6 +378,7 @@ def test_info_of_a_table(t):
 def test_datasets(tmp_path):
     assert "planets" in kan2("datasets").stdout
     assert "sin" in kan2("datasets", "kan1").stdout
+    assert "copper" in kan2("datasets", "nist").stdout
     assert "a**(3/2)" in kan2("datasets", "planets").stdout
     out = tmp_path / "planets.csv"
     assert kan2("datasets", "planets", "-o", str(out)).exit_code == 0
@@ -388,10 +389,10 @@ def test_datasets(tmp_path):
     refused(kan2("info", "datasets:plantes"), 2, "'planets'")
 
 
-@pytest.mark.parametrize("name", ["planets", "hudson_bay", "feynman/I.12.1"])
+@pytest.mark.parametrize("name", ["planets", "hudson_bay", "nist/Nelson", "feynman/I.12.1"])
 def test_data_sets_stand_for_tables(name, tmp_path):
     words = ["fit", f"datasets:{name}", "--steps", "1", "--grid", "1", "-o", str(tmp_path / "m.kan"), "--json", "-q"]
     result = kan2(*words)
     assert result.exit_code == 0, result.output
-    expected = {"planets": "T", "hudson_bay": ["hare_rate", "lynx_rate"], "feynman/I.12.1": "F"}
+    expected = {"planets": "T", "hudson_bay": ["hare_rate", "lynx_rate"], "nist/Nelson": "log_y", "feynman/I.12.1": "F"}
     assert json.loads(result.stdout)["target"] == expected[name]

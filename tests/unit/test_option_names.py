@@ -14,7 +14,7 @@ from kan2.multkan import _VERBS
 
 # Records that the library hands out, and what takes the options of another function.
 RECORDS = {"Edge", "History", "Jet", "LayerValues", "Table", "Description", "Explanation", "Report", "Anatomy",
-           "Diagram", "Evidence", "Tree"}  # fmt: skip
+           "Diagram", "Evidence", "Tree", "NistProblem"}  # fmt: skip
 OPEN = {"KANConv2d", "discover", "tree", "report", "_tree_of_data", "prune_irrelevant"}
 
 
