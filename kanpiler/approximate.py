@@ -17,6 +17,7 @@ import torch
 from kan2.core.layer import KANLayer
 from kan2.core.spec import LayerSpec, NetworkSpec, SymbolicTerm
 from kan2.errors import warn
+from kan2.expressions.complex_parts import is_complex_part
 from kan2.expressions.reference_values import reference_values
 from kan2.interrupts import Interruptible
 from kan2.multkan import MultKAN
@@ -62,7 +63,7 @@ def cut(expressions: Sequence[sympy.Expr]) -> tuple[tuple[sympy.Expr, ...], tupl
             return node
         if isinstance(node, sympy.Derivative | sympy.Integral | sympy.Sum | sympy.Product | sympy.Subs | sympy.Limit):
             raise UnsupportedExpression(f"compile: {node} has no closed form.")
-        if isinstance(node, sympy.Function) and not _has_network(node):
+        if isinstance(node, sympy.Function) and (is_complex_part(node) or not _has_network(node)):
             if node not in parts:
                 parts[node] = Part(sympy.Symbol(f"part{len(parts) + 1}"), node)
             return parts[node].symbol

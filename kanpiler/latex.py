@@ -4,8 +4,8 @@ The text is rewritten as a calculator-style formula, which `kan2.expressions.par
 errors look is decided in one place. Understood are \frac, \sqrt[n]{}, powers, \left \right and |...|, functions with
 and without parentheses (`\sin 2x`, `\sin^2 x`, `\log_2 x`), Greek letters, \operatorname, subscripts (`x_1`,
 `E_{kin}`, `k_\mathrm{B}`), \text and names in backquotes, \frac{d}{dx}, \sum and \prod with whole-number limits, \int
-with limits and `\,dx`, \exp, `e^{...}`, \pi, \cdot, \times. What could be read in two ways is refused: `3\frac12`,
-`|x|y|z|`, `\gamma(x)`, \phi beside \varphi.
+with limits and `\,dx`, \exp, `e^{...}`, `x!`, \pi, \cdot, \times, and \Re, \Im, \arg, \overline of complex values. What
+could be read in two ways is refused: `3\frac12`, `|x|y|z|`, `x^2!`, `\gamma(x)`, `\overline{x}`, \phi beside \varphi.
 
 Reference: https://www.latex-project.org/help/documentation/
 """
@@ -25,6 +25,8 @@ from kanpiler.latex_names import TWO_READINGS, NameReader
 from kanpiler.latex_tokens import (
     BRACKETS,
     CLOSING,
+    COMPLEX,
+    CONJUGATES,
     FRACTIONS,
     FUNCTIONS,
     GREEK,
@@ -43,6 +45,7 @@ _INVERSE = {name: f"a{name}" for name in _INVERTIBLE.split()}
 # Letters that are the names of functions too, in front of parentheses.
 _LETTERS = {"Gamma": "gamma", "zeta": "zeta", "beta": "beta", "gamma": ""}
 _PARENTHESES = {"(", "[", "{", r"\{"}
+_PREFIXES = FUNCTIONS | {"Re", "Im", "arg"}
 _AROUND = {"|": "abs", r"\lvert": "abs", r"\lfloor": "floor", r"\lceil": "ceil"}
 
 
@@ -52,8 +55,9 @@ def parse_latex(text: str, names: Sequence[str] | None = None) -> sympy.Expr:
     Letters next to each other are a product, as LaTeX prints them: `xy` is x times y, unless `xy` is a declared name.
     Letters that spell a function, such as `cos x` without a backslash, are refused. `e^{...}` is the exponential
     function, as papers and SymPy print it, and so `e`, `E` and `\mathrm{e}` are Euler's number unless they are
-    declared; `i` is refused. `\sqrt[3]{x}` is real for negative x. `\frac{d}{dx}` differentiates the parentheses or the
-    one factor after it. `\Gamma(x)`, `\zeta(x)` and `\beta(x, y)` are functions where the letter is not declared.
+    declared; `i` is the imaginary unit within `\Re`, `\Im`, `\arg`, `|...|` and `\overline` unless it is declared, and
+    refused elsewhere. `\sqrt[3]{x}` is real for negative x. `\frac{d}{dx}` differentiates the parentheses or the one
+    factor after it. `\Gamma(x)`, `\zeta(x)` and `\beta(x, y)` are functions where the letter is not declared.
 
     Args:
         text: the formula, with or without dollar signs.
@@ -143,14 +147,22 @@ class _Reader(NameReader):
             return f"({self.take()}{self.power(end)})"
         letter = self.token
         base = self.atom()
+        if self.token == "!":
+            self.take()
+            base = f"factorial({base})"
         while self.token == "^":
             self.take()
             base = f"({base})**({self.argument('^')})"
             if letter == r"\Gamma" and self.token == "(" and "Gamma" not in self.names:
                 self._refuse_letter("Gamma")
         if self.token == "!":
-            self.take()
-            base = f"factorial({base})"
+            is_double = self.tokens[self.position - 1] == "!"
+            raise ParseError(
+                "compile: expected one !, got a double factorial, which is not supported. Write (x!)! for the factorial"
+                " of a factorial."
+                if is_double
+                else "compile: a ! after a power can be read in two ways. Write (x^2)! or x^{(2!)}."
+            )
         return base
 
     def argument(self, command: str = "") -> str:
@@ -197,15 +209,18 @@ class _Reader(NameReader):
             word = self.word()
             if token == r"\mathrm" and word == "e" and word not in self.names:
                 return "ℯ"
-            return self.function(word) if word in FUNCTIONS or self.token == "(" else self.name(word)
+            is_function = self.token == "(" or (word in COMPLEX and self.token in _PARENTHESES)
+            return self.function(word) if word in FUNCTIONS or is_function else self.name(word)
         if token in (r"\sum", r"\prod"):
             return self.finite_sum("Sum" if token == r"\sum" else "Product")
         if token == r"\int":
             return self.integral()
         if token.startswith("\\"):
             word = token[1:]
-            if word in FUNCTIONS:
+            if word in _PREFIXES:
                 return self.function(word)
+            if token in CONJUGATES:
+                return self.conjugate(token)
             if word == "pi":
                 return "pi"
             if word == "infty":
@@ -219,6 +234,16 @@ class _Reader(NameReader):
                 self.check_spelling(token)
             return self.name(word)
         raise ParseError(f"compile: expected a formula, got {token!r}.")
+
+    def conjugate(self, command: str) -> str:
+        r"""Reads \overline{...} of a complex value; of a real one it is a mean, or a name."""
+        inner = self.argument()
+        if "ⅈ" not in inner:
+            raise ParseError(
+                rf"compile: {command}{{{inner}}} can be read in two ways. Write \operatorname{{conjugate}}({inner}) "
+                "for the complex conjugate, a name with a subscript for a mean."
+            )
+        return f"conjugate({inner})"
 
     def letter(self, word: str) -> str:
         """Reads a Greek letter, or the function that it is the name of."""
@@ -305,7 +330,8 @@ class _Reader(NameReader):
 
     def function(self, word: str) -> str:
         """Reads a function: with parentheses, or everything up to the next sum sign, as in `\\sin 2 x`."""
-        name, power, base = {"sgn": "sign"}.get(word, word), None, None
+        known = {} if word in self.names else {"sgn": "sign", **COMPLEX}
+        name, power, base = known.get(word, word), None, None
         while self.token in ("^", "_"):
             if self.take() == "^":
                 power = self.argument()
@@ -330,7 +356,7 @@ class _Reader(NameReader):
     def _bare_argument(self) -> str:
         factors = [self.power(None)]
         stops = {"+", "-", ",", "=", "/", r"\div", "(", "|", *CLOSING, *TIMES}
-        while self.token is not None and self.token not in stops and self.token[1:] not in FUNCTIONS:
+        while self.token is not None and self.token not in stops and self.token[1:] not in _PREFIXES:
             if self._is_differential():
                 break
             self._check_numbers()

@@ -84,7 +84,7 @@ class NameReader:
         elif word == "e" and word not in self.names:
             return "ℯ"
         elif word == "i" and word not in self.names and word not in self.bound:
-            raise ParseError("compile: 'i' is not a real number. Declare it as an input to use it as a variable.")
+            return "ⅈ"  # the imaginary unit, which is refused where values are real
         return word
 
     def _subscript(self) -> str:

@@ -25,6 +25,8 @@ BRACKETS = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", "|": "|", r"\lfloor": r"
 CLOSING = {")", "]", "}", r"\}", r"\rfloor", r"\rceil", r"\rvert"}
 _SPACE = {r"\,", r"\;", r"\!", r"\:", r"\ ", r"\quad", r"\qquad", "~", "&", r"\displaystyle", r"\limits", "$"}
 TIMES = {r"\cdot", r"\times", "*", r"\ast"}
+COMPLEX = {"Re": "re", "Im": "im", "re": "re", "im": "im", "arg": "arg", "conjugate": "conjugate"}
+CONJUGATES = {r"\overline", r"\bar"}
 FRACTIONS = {r"\frac", r"\dfrac", r"\tfrac"}
 UPRIGHT = {r"\operatorname", r"\mathrm", r"\text", r"\mathit"}
 _SIZES = {r"\left", r"\right", r"\big", r"\Big", r"\bigg"}
@@ -76,7 +78,7 @@ def kind_of(token: str) -> str:
     if token in BRACKETS:
         return "("
     if token in OPERATIONS:
-        return "operator"
+        return "postfix" if token == "!" else "operator"
     is_command = token.startswith("\\") and token[1:] not in ("pi", *GREEK) and "{" not in token
     return "sign" if token in ("+", "-") else "prefix" if is_command else "value"
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.matrices.expressions.matexpr import MatrixElement
 
+from kan2.expressions.complex_parts import complex_parts, is_to_write_out, real_form
 from kan2.expressions.reference_values import reference_values
 from kanpiler import rewrite
 from kanpiler.catalog import row_of
@@ -27,6 +29,9 @@ MAX_TERMS = 1000
 def carry_out(expression: sympy.Expr) -> sympy.Expr:
     """Carries out derivatives, integrals, sums and products, as far as SymPy can in about a second.
 
+    Real and imaginary parts, conjugates and angles of complex values are written out as well, all variables being real;
+    those without a closed form are left. So are elements, traces and determinants of matrices.
+
     Raises:
         UnsupportedExpression: something has no closed form, a symbolic or infinite range, or takes too long.
 
@@ -35,7 +40,7 @@ def carry_out(expression: sympy.Expr) -> sympy.Expr:
         >>> carry_out(sympy.Sum(k * x, (k, 1, 3)))
         6*x
     """
-    if not expression.has(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit):
+    if not expression.has(*_CARRIED_OUT) and not is_to_write_out(expression):
         return expression
 
     def expand(node: Any) -> Any:
@@ -54,8 +59,13 @@ def carry_out(expression: sympy.Expr) -> sympy.Expr:
 
     try:
         with time_limit(share_of_time(EVALUATION)):
-            finite: Any = expression.replace(lambda e: isinstance(e, sympy.Sum | sympy.Product), expand)
-            expression = finite.replace(lambda e: isinstance(e, sympy.Integral), _integrate).doit()
+            # First, so that what is integrated is real; last, for what a closed form brings.
+            whole = real_form(expression)
+            if whole.has(*_CARRIED_OUT):
+                finite: Any = whole.replace(lambda e: isinstance(e, sympy.Sum | sympy.Product), expand)
+                whole = finite.replace(lambda e: isinstance(e, sympy.Integral), _integrate).doit()
+                whole = real_form(_without_bounds_at_infinity(whole))
+            expression = whole
     except TimeoutError as error:
         raise UnsupportedExpression(f"compile: {expression} {error}. Carry it out first.") from None
     except (CompileError, RecursionError):
@@ -63,10 +73,32 @@ def carry_out(expression: sympy.Expr) -> sympy.Expr:
     except Exception as error:  # SymPy fails in ways as many as it has integrals
         said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UnsupportedExpression(f"compile: SymPy cannot carry out {expression}: {said}.") from None
-    left = expression.atoms(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit)
+    left: Any = expression.atoms(*_CARRIED_OUT)
+    if elements := expression.atoms(MatrixElement):
+        raise UnsupportedExpression(
+            f"compile: expected whole numbers as indices, got {_in_line(min(elements, key=str))}."
+        )
     if left:
         raise UnsupportedExpression(f"compile: SymPy finds no closed form of {min(left, key=str)}.")
     return expression
+
+
+_CARRIED_OUT = (
+    *(sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs, sympy.Limit),
+    *(MatrixElement, sympy.Trace, sympy.Determinant),
+)
+
+
+def _in_line(expression: Any) -> str:
+    # A matrix is printed on several lines.
+    return " ".join(str(expression).split())
+
+
+def _without_bounds_at_infinity(expression: Any) -> Any:
+    # Integrals of functions of real variables hold under conditions such as x > -oo.
+    relations: Any = expression.atoms(sympy.Gt, sympy.Ge, sympy.Lt, sympy.Le)
+    true: Any = {relation: sympy.true for relation in relations if sympy.oo in (relation.gts, -relation.lts)}
+    return expression.xreplace(true)
 
 
 def _integrate(integral: Any) -> Any:
@@ -104,6 +136,7 @@ def normalize(expression: sympy.Expr, inputs: Sequence[str], domain: Domain) -> 
     """
     if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
         raise UnsupportedExpression(f"compile: {expression} is not finite: a part of it is infinite or undefined.")
+    _check_parts(expression)
     reals = {sympy.Symbol(name): sympy.Symbol(name, real=True) for name in inputs}
     memo: dict[Any, Any] = {}
 
@@ -174,6 +207,15 @@ def _check(expression: Any) -> None:
         elif not (node.is_Atom or node.is_Add or node.is_Mul) and row_of(node) is None:
             kind = "a function of several variables" if sum(not a.is_number for a in node.args) > 1 else "unknown"
             raise UnsupportedExpression(f"compile: {node} is {kind} and has no exact network.")
+
+
+def _check_parts(expression: Any) -> None:
+    """Refuses parts of complex values that have not been written out."""
+    if parts := complex_parts(expression):
+        raise UnsupportedExpression(
+            f"compile: {parts[-1]} of real variables has no closed form in functions of real values. Write it with "
+            "such, or pass approximate=True and a domain."
+        )
 
 
 def _safe_point(expression: Any, inputs: Sequence[str], domain: Domain, is_pointed: bool) -> dict[Any, Any]:

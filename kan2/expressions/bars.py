@@ -12,6 +12,13 @@ from collections.abc import Iterable, Sequence
 from kan2.expressions.token import ExpressionError, Token, complain
 
 _SIGNS = {"+", "-"}
+_BRACKETS = {"(": "(", ")": ")", "|": "|", "[": "(", "]": ")"}
+
+
+# What may not stand behind an opening bar.
+_NOT_AFTER = {
+    "operator": ("bar", "bar after value"), "postfix": ("bar", "bar after value"), "sign": ("bar after value",)
+}  # fmt: skip
 
 
 def absolute_values(tokens: Sequence[Token], text: str) -> list[Token]:
@@ -26,9 +33,9 @@ def absolute_values(tokens: Sequence[Token], text: str) -> list[Token]:
     result: list[Token] = []
     levels: list[str] = []
     for i, token in enumerate(tokens):
-        if token.text == "(":
+        if token.text in ("(", "["):
             levels.append("(")
-        elif token.text == ")" and levels:
+        elif token.text in (")", "]") and levels:
             if levels.pop() == "|":
                 raise complain(text, token.start, 1, "expected the closing | of an absolute value first.")
         elif token.text == "|":
@@ -49,8 +56,10 @@ def absolute_values(tokens: Sequence[Token], text: str) -> list[Token]:
 
 
 def _kind(token: Token) -> str:
-    if token.text in ("(", ")", "|"):
-        return token.text
+    if token.text in _BRACKETS:
+        return _BRACKETS[token.text]
+    if token.text == "!":
+        return "postfix"
     if token.ends_value:
         return "value"
     return "sign" if token.text in _SIGNS else "prefix" if token.starts_value else "operator"
@@ -62,7 +71,7 @@ def readings(kinds: Iterable[str]) -> int:
     Args:
         kinds: "|", "(" and ")" for every kind of brackets, "value" for what may stand before a closing bar, "prefix"
             for what a value may begin with but not end, "sign" for + and -, of two values wherever they can be,
-            "operator" for what stands between values.
+            "operator" for what stands between values, "postfix" for the ! after one.
 
     Example:
         >>> readings("| value | value | value |".split()), readings("| value | operator | value |".split())
@@ -90,8 +99,8 @@ def readings(kinds: Iterable[str]) -> int:
         else:
             after = Counter()
             for (depth, before), number in ways.items():
-                if before not in {"operator": ("bar", "bar after value"), "sign": ("bar after value",)}.get(kind, ()):
-                    after[depth, "value" if kind == "value" else "operator"] += number
+                if before not in _NOT_AFTER.get(kind, ()):
+                    after[depth, "value" if kind in ("value", "postfix") else "operator"] += number
             ways = after
     while outer:
         outer.pop()

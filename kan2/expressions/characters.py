@@ -22,7 +22,6 @@ SAME = {
 }
 REMEDIES = {
     "=": "Use == to compare, or give the right-hand side only",
-    "!": "Write factorial(...), or != to compare",
     "±": "Write two formulas, one with + and one with -",
     "∓": "Write two formulas, one with + and one with -",
     "°": "Write *pi/180 for degrees",
@@ -37,8 +36,8 @@ REMEDIES = {
     "⌋": "Write floor(...)",
     "⌈": "Write ceil(...)",
     "⌉": "Write ceil(...)",
-    "[": "Use ( and )",
-    "]": "Use ( and )",
+    "[": "Use ( and ), or Matrix([x, y])[0] for an element of a matrix",
+    "]": "Use ( and ), or Matrix([x, y])[0] for an element of a matrix",
     "{": "Use ( and )",
     "}": "Use ( and )",
     ";": "Give one formula",

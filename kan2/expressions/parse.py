@@ -18,11 +18,13 @@ from typing import Any
 
 import sympy
 
+from kan2.expressions.complex_parts import real_form
 from kan2.expressions.limits import time_left, time_limit
+from kan2.expressions.matrices import element
 from kan2.expressions.symbols import quoted, symbol, with_backquotes
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
 from kan2.expressions.tokens import MAX_DEPTH, tokenize
-from kan2.expressions.vocabulary import ARITIES, BINDERS, CONSTANTS, FUNCTIONS, GREEK, ORDERED
+from kan2.expressions.vocabulary import ARITIES, BINDERS, COMPLEX, CONSTANTS, FUNCTIONS, GREEK, IMAGINARY, ORDERED
 
 __all__ = ["MAX_DEPTH", "MAX_TEXT", "ExpressionError", "parse_expression"]
 
@@ -47,9 +49,13 @@ def parse_expression(text: str, names: Sequence[str] | None = None, functions: C
     `cbrt(x)`, `root(x, n)` with an odd whole n, `∛x` and `³√x` are real for negative x. Powers, such as `x**(1/3)`, are
     principal values: not real, hence not a number, for negative x.
 
-    What could be read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1/2x`, `sinx`, `|x|y|z|`, a
-    `%` for percent, names that look the same, invisible characters; so are conditions among numbers, as in `(x > 0)*x`,
-    arguments that a function does not take, and a base of a logarithm that is none.
+    Variables are real: re(x) is x. Within `re`, `im`, `arg`, `abs` and `conjugate`, `I` is the imaginary unit where it
+    is not declared, and what is real comes back in real form: re(exp(I*w*t)) as cos(t*w). `x!` is the factorial,
+    `Matrix([x, y])[0]` an element.
+
+    What could be read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1/2x`, `sinx`, `|x|y|z|`,
+    `x^2!`, a `%` for percent, names that look the same, invisible characters; so are conditions among numbers, as in
+    `(x > 0)*x`, arguments that a function does not take, and a base of a logarithm that is none.
 
     Args:
         text: the formula, in Python or calculator style, at most 20,000 characters.
@@ -88,6 +94,7 @@ class _Builder:
         self.text, self.functions = text, functions
         self.names = None if names is None else set(names)
         self.bound: list[str] = []
+        self.complex = 0  # how many functions of complex values stand around
         self.tokens = tokenize(text, self.names, functions)
 
     def fail(self, token: Token, message: str) -> ExpressionError:
@@ -132,7 +139,10 @@ class _Builder:
             raise self.fail(self.tokens[0], "undefined: a division by zero or an infinite value.")
         if value in (sympy.oo, -sympy.oo):
             raise self.fail(self.tokens[0], "undefined: an infinite value.")
-        return value
+        try:
+            return real_form(value)
+        except Exception as error:  # SymPy fails in ways as many as it has functions
+            raise self.fail(self.tokens[0], _not_a_formula(error)) from None
 
     def build(self, node: ast.expr, depth: int) -> Any:
         token = self.at.get(node.col_offset, self.tokens[0])
@@ -146,8 +156,7 @@ class _Builder:
         except (ExpressionError, RecursionError):
             raise
         except Exception as error:  # SymPy fails in ways as many as it has functions
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise self.fail(token, f"not a formula: {said}".rstrip(".") + ".") from None
+            raise self.fail(token, _not_a_formula(error)) from None
         if value is sympy.zoo or value is sympy.nan:
             raise self.fail(token, "undefined: a division by zero or an infinite value.")
         return value
@@ -169,8 +178,15 @@ class _Builder:
             return CONSTANTS[name]
         if name == "oo" and self.bound:
             return sympy.oo
-        if name in ("I", "oo"):
-            raise self.fail(token, f"{name!r} is not a real number. Declare it as an input to use it as a variable.")
+        if name in IMAGINARY and self.complex:
+            return sympy.I
+        if name == "oo" or name in IMAGINARY:
+            shown, where = ("i", "") if name == "ⅈ" else (name, "")
+            if name in IMAGINARY:
+                where = " The imaginary unit may stand within re, im, abs, arg and conjugate."
+            raise self.fail(
+                token, f"{shown!r} is not a real number. Declare it as an input to use it as a variable.{where}"
+            )
         if self.names is not None:
             odd = [quoted(other) for other in sorted(self.names) if quoted(other) != other]
             hint = f" In formulas, other names than words are written in backquotes: {', '.join(odd)}." if odd else ""
@@ -227,7 +243,9 @@ class _Builder:
             for limit in node.args[1:]:
                 name = limit.elts[0] if isinstance(limit, ast.Tuple) and limit.elts else limit
                 self.bound.append(self.at[name.col_offset].text)
+        self.complex += token.text in COMPLEX
         arguments = [self.build(argument, depth) for argument in node.args]
+        self.complex -= token.text in COMPLEX
         del self.bound[n_bound:]
         for limit in arguments[1:] if binds else ():
             parts = limit if isinstance(limit, tuple) else (limit,)
@@ -239,6 +257,15 @@ class _Builder:
             if token.text in ORDERED and getattr(value, "is_number", False) and not abs(value) <= MAX_ORDER:
                 raise self.fail(token, f"expected numbers of size at most {MAX_ORDER} in {token.text}, got {value}.")
         return FUNCTIONS[token.text](*arguments)
+
+    def _build_List(self, node: ast.List, token: Token, depth: int) -> Any:
+        return [self.build(item, depth) for item in node.elts]
+
+    def _build_Subscript(self, node: ast.Subscript, token: Token, depth: int) -> Any:
+        matrix, index = self.build(node.value, depth), self.build(node.slice, depth)
+        if not isinstance(matrix, sympy.MatrixBase):
+            raise self.fail(token, f"expected a matrix before an index, got {matrix}.")  # as in Matrix([x, y])[0][0]
+        return element(matrix, index if isinstance(index, tuple) else (index,), [*map(symbol, self.bound)])
 
     def _build_Tuple(self, node: ast.Tuple, token: Token, depth: int) -> Any:
         return tuple(self.build(item, depth) for item in node.elts)
@@ -263,11 +290,20 @@ _RELATIONS: dict[type, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+def _not_a_formula(error: Exception) -> str:
+    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"not a formula: {said}".rstrip(".") + "."
+
+
 def _near(token: Token) -> str:
     return " An operation or a value is missing." if token.text in _SIGNS else ""
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, sympy.MatrixBase):
+        return "a matrix. Take an element, as in Matrix([x, y])[0]; several outputs are a list of formulas"
+    if isinstance(value, list):
+        return "a list. Matrix([x, y])[0] is an element of a matrix"
     if isinstance(value, tuple):
         return "values separated by commas (a tuple). Write numbers with a point, 3.5, and thousands as 1000"
     return f"the condition {value}. Write Piecewise((a, condition), (b, True)), or a - b to compare"
@@ -291,11 +327,14 @@ def _check_arguments(builder: _Builder, token: Token, arguments: Sequence[Any]) 
         wanted = f"at least {least}" if most is None else str(least) if least == most else f"{least} to {most}"
         plural = "s" * ((most or least) > 1)
         raise builder.fail(token, f"expected {wanted} argument{plural} in {name}, got {n}.")
+    if name == "Matrix":
+        for value in sympy.flatten(arguments):
+            builder.check_number(value, token)
     is_special = name in BINDERS or name in ("Derivative", "diff")
     for value in arguments[:1] if is_special else arguments:
         if name == "Piecewise":
             value = value[0] if isinstance(value, tuple) and value else value
-        elif isinstance(value, tuple):
+        elif name == "Matrix":
             continue
         builder.check_number(value, token)
     base = arguments[1] if name == "log" and n == 2 else None
@@ -336,7 +375,9 @@ def _power(builder: _Builder, token: Token, base: Any, exponent: Any) -> Any:
         if bits > MAX_BITS:
             raise builder.fail(token, "expected constants within the range of float64.")
     elif exponent.is_number and base.is_number:
-        size = float(exponent.evalf(15)) * math.log2(max(abs(complex(base.evalf(15))), 2**-MAX_BITS))
+        power = complex(exponent.evalf(15))
+        # The size of z^(a + i b) is at most |z|^a exp(|b| pi).
+        size = abs(power.real * math.log2(max(abs(complex(base.evalf(15))), 2**-MAX_BITS))) + abs(power.imag) * 5
         if abs(size) > MAX_BITS and base != sympy.E:
             raise builder.fail(token, "expected constants within the range of float64.")
     return base**exponent

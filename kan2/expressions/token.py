@@ -38,7 +38,7 @@ class Token:
     def ends_value(self) -> bool:
         """Whether a value may end with this token."""
         is_name = self.kind == "name" and not self.is_call and self.text not in WORDS
-        return self.kind in ("number", "quoted") or self.text == ")" or is_name
+        return self.kind in ("number", "quoted") or self.text in (")", "]", "!") or is_name
 
     @property
     def starts_value(self) -> bool:

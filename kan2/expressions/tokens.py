@@ -1,7 +1,7 @@
 """Text cut into tokens, each as Python spells it, with what calculator users leave out written out.
 
-What people mean beyond doubt is read: `2x`, `x²`, `|x|`, `½x`, `√x`, digits and signs of other scripts. What could be
-read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1.2.3`, `5% + x`, `sinx`, `e^x`.
+What people mean beyond doubt is read: `2x`, `x²`, `|x|`, `½x`, `√x`, `x!`, digits and signs of other scripts. What
+could be read in two ways is refused with a remedy: `x mod 2`, `1 000`, `0x10`, `1.2.3`, `5% + x`, `sinx`, `e^x`.
 
 References:
     https://www.unicode.org/reports/tr36/ for characters that look alike or are not seen,
@@ -24,9 +24,10 @@ from kan2.expressions.characters import (
     plain_characters,
     unknown_character,
 )
+from kan2.expressions.postfix import brackets, factorials
 from kan2.expressions.symbols import NAME
 from kan2.expressions.token import WORDS, ExpressionError, Token, complain
-from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, GREEK
+from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, GREEK, IMAGINARY
 from kan2.expressions.words import BETWEEN, GLUED, NOT_NUMBERS, strange_character, suggest
 
 MAX_DEPTH = 100
@@ -35,7 +36,7 @@ MAX_DEPTH = 100
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<quoted>`(?:[^`]|``)+`)|(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     rf"|(?P<raised>[{RAISED}]+)|(?P<name>{NAME})"
-    r"|(?P<op>\*\*|<=|>=|==|!=|//|[-+*/^(),|<>%])|(?P<root>[√∛∜])"
+    r"|(?P<op>\*\*|<=|>=|==|!=|//|[-+*/^(),|<>%!\[\]])|(?P<root>[√∛∜])"
 )
 _BASED = re.compile(r"0(?:[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])[0-9a-fA-F_]*(?!\w)")
 
@@ -66,7 +67,10 @@ class _Tokenizer:
         self.line_ends = {i for i, character in enumerate(self.text) if character in LINE_ENDS}
 
     def tokens(self) -> list[Token]:
-        return self.multiply(absolute_values(self.roots(self.cut()), self.original))
+        tokens = self.cut()
+        brackets(tokens, self.original, has_matrices="Matrix" not in self.names)
+        tokens = self.multiply(absolute_values(self.roots(tokens), self.original))
+        return factorials(tokens, self.original)
 
     def fail(self, token: Token, message: str) -> ExpressionError:
         return complain(self.original, token.start, len(token.text), message)
@@ -108,7 +112,7 @@ class _Tokenizer:
                 self.refuse(start, 2, "expected a formula, got //. Write floor(a/b).")
             elif word == "%":
                 self.check_percent(start)
-            depth += (word == "(") - (word == ")")
+            depth += (word in "([") - (word in ")]")
             if depth > MAX_DEPTH:
                 self.refuse(start, 1, f"expected at most {MAX_DEPTH} nested parentheses.")
             tokens.append(Token(kind, "**" if word == "^" else word, start))
@@ -155,7 +159,7 @@ class _Tokenizer:
             self.refuse(start, len(word) + 1, "expected digits on both sides of _ in a number. Write * for a product.")
         if re.match(r"[jJ](?!\w)", rest) and rest[0] not in self.names:
             self.refuse(start, len(word) + 1, f"{word}{rest[0]} is imaginary in Python. Write {word}*{rest[0]} for a"
-                                              " product.")  # fmt: skip
+                                              f" product, {word}*I within re, im, abs, arg, conjugate.")  # fmt: skip
         if re.match(r"[eE](?!\w)", rest) and rest[0] not in self.names:
             self.refuse(start, len(word) + 1, f"expected digits after {word}{rest[0]}, as in {word}{rest[0]}3. For "
                                               f"Euler's number write {word}*exp(1).")  # fmt: skip
@@ -270,7 +274,7 @@ class _Tokenizer:
                 continue
             after = tokens[i + 1] if i + 1 < len(tokens) else None
             is_plain = argument is not None and argument.ends_value and argument.text != ")"
-            if argument is None or not is_plain or (after and (after.starts_value or after.text == "**")):
+            if argument is None or not is_plain or (after and (after.starts_value or after.text in ("**", "!"))):
                 raise self.fail(token, "expected a root of one number or name, or of parentheses. Write √(...).")
             result += [*opened, argument, *closed]
             i += 1
@@ -335,7 +339,7 @@ def _is_divided(tokens: list[Token]) -> bool:
     """Says whether the factor that ends here stands under a division bar, as b does in a/b."""
     depth = 0
     for token in reversed(tokens):
-        depth += (token.text == ")") - (token.text == "(")
+        depth += (token.text in (")", "]")) - (token.text in ("(", "["))
         if depth < 0 or (depth == 0 and token.text in ("+", "-", "*", ",", "%")):
             return False
         if depth == 0 and token.text == "/":
@@ -355,8 +359,9 @@ def _check_lookalikes(tokenizer: "_Tokenizer", tokens: Sequence[Token]) -> None:
     seen: dict[str, str] = {look: name for name in tokenizer.names for look in looks_of(name)}
     seen |= {name: name for name in tokenizer.names}
     constants = {} if tokenizer.names else {name: name for name in FUNCTIONS if name not in ALSO_VARIABLES}
+    own = {*tokenizer.names, *CONSTANTS, *IMAGINARY}
     for token in tokens:
-        if token.text in tokenizer.names or GREEK.get(token.text) in tokenizer.names or token.text in CONSTANTS:
+        if token.text in own or GREEK.get(token.text) in tokenizer.names:
             continue
         for look in looks_of(token.text):
             other = seen.get(look, constants.get(look, token.text))

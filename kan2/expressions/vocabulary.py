@@ -12,6 +12,8 @@ from typing import Any
 
 import sympy
 
+from kan2.expressions.matrices import matrix
+
 _SYMPY_NAMES = """
 sin cos tan sec csc cot asin acos atan asec acsc acot sinh cosh tanh sech csch coth asinh acosh atanh asech acsch acoth
 exp log sqrt cbrt Abs sign floor ceiling Max Min Mod Heaviside atan2 erf erfc erfi gamma loggamma digamma polygamma beta
@@ -31,6 +33,8 @@ psi omega
 
 def _root(x: sympy.Expr, n: sympy.Expr) -> sympy.Expr:
     """The real root: of negative numbers too, where n is an odd whole number."""
+    if x.has(sympy.I):
+        raise ValueError(f"expected a real value in a real root, got {x}. Write **(1/{n}) for the principal one")
     if n.is_Integer and n.is_odd and x.is_nonnegative is not True:
         return sympy.sign(x) * sympy.Abs(x) ** (1 / n)
     return sympy.Pow(x, 1 / n)
@@ -50,6 +54,11 @@ def _extreme(function: Any) -> Callable[..., Any]:
     return of
 
 
+def _part(function: Any) -> Callable[[sympy.Expr], sympy.Expr]:
+    """Makes a part of a complex value as it is: `real_form` is quicker, knowing that variables are real."""
+    return lambda z: function(z, evaluate=function is sympy.Abs and not z.has(sympy.I))
+
+
 MAX_COMPARED = 8
 
 
@@ -58,7 +67,8 @@ FUNCTIONS |= {f"arc{name[1:]}": f for name, f in FUNCTIONS.items() if name[0] ==
 FUNCTIONS |= {f"ar{name[1:]}": f for name, f in FUNCTIONS.items() if re.fullmatch("a[a-z]{3}h", name)}
 FUNCTIONS |= {
     "Piecewise": sympy.Piecewise,
-    "abs": sympy.Abs,
+    **dict.fromkeys(("abs", "Abs"), _part(sympy.Abs)),
+    **{name: _part(getattr(sympy, name)) for name in ("re", "im", "conjugate", "arg")},
     "arctan2": sympy.atan2,
     "cbrt": lambda x: _root(x, sympy.Integer(3)),
     "ceil": sympy.ceiling,
@@ -80,6 +90,7 @@ FUNCTIONS |= {
     "log2": lambda x: sympy.log(x, 2),
     **dict.fromkeys(("max", "Max"), _extreme(sympy.Max)),
     **dict.fromkeys(("min", "Min"), _extreme(sympy.Min)),
+    "Matrix": matrix,
     "mod": sympy.Mod,
     "prod": sympy.Product,
     "root": _root,
@@ -116,10 +127,17 @@ BINDERS = {"Integral", "integrate", "Sum", "sum", "Product", "prod"}
 ORDERED = set(_ORDERED_NAMES.split())
 """Functions that SymPy expands at once for whole numbers, so their numbers must stay small."""
 
-ALSO_VARIABLES = {"gamma", "beta", "zeta", "li", "root", "mod", "sum", "prod", "diff", "J0", "J1", "Y0", "Y1"}
+_ALSO_VARIABLES_NAMES = "gamma beta zeta li root mod sum prod diff J0 J1 Y0 Y1 re im conjugate arg Matrix"
+ALSO_VARIABLES = set(_ALSO_VARIABLES_NAMES.split())
 """Function names that are common variables too: they are functions only in front of a parenthesis."""
 
 CONSTANTS = {"pi": sympy.pi, "π": sympy.pi, "E": sympy.E, "ℯ": sympy.E}
 """Names of constants; `E` only in what SymPy has printed."""
+
+IMAGINARY = {"I", "ⅈ"}
+"""Names of the imaginary unit within `COMPLEX`, where they are not declared; elsewhere they are refused."""
+
+COMPLEX = {"re", "im", "conjugate", "arg", "Abs", "abs"}
+"""Functions whose arguments may be complex; what comes out is real, but for conjugates."""
 
 GREEK = dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", _GREEK_NAMES.split(), strict=True))

@@ -8,7 +8,7 @@ import unicodedata
 from difflib import get_close_matches
 
 from kan2.expressions.characters import looks_of, plain_characters
-from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS
+from kan2.expressions.vocabulary import ALSO_VARIABLES, CONSTANTS, FUNCTIONS, IMAGINARY
 
 BETWEEN = {
     "mod": "Write mod(a, b) or a % b",
@@ -35,6 +35,7 @@ MEANT = {
     "lg": "log10 or log2", "log_2": "log2", "log_10": "log10", "arctg": "atan", "fabs": "abs", "pow": "**",
     "round": "floor(x + 1/2)", "int": "floor or sign(x)*floor(abs(x))", "trunc": "sign(x)*floor(abs(x))",
     "rem": "mod", "fmod": "mod", "arcsinh": "asinh", "expm1": "exp(x) - 1", "log1p": "log(1 + x)", "deg": "180/pi*x",
+    "real": "re", "imag": "im", "conj": "conjugate", "angle": "arg",
 }  # fmt: skip
 GLUED = re.compile(
     r"(?:a?(?:sin|cos|tan)h?|arc(?:sin|cos|tan)|exp|log|ln|sqrt|cbrt|abs)(?=[0-9xyz])([0-9]*[A-Za-z]?)", re.ASCII
@@ -54,7 +55,7 @@ def means_else(name: str) -> bool:
         >>> [name for name in ("pi", "E", "sin", "gamma", "nan", "e", "ｘ") if means_else(name)]
         ['pi', 'E', 'sin', 'nan', 'ｘ']
     """
-    if name in CONSTANTS or name == "I":
+    if name in CONSTANTS or name in IMAGINARY:
         return True
     if name in FUNCTIONS:
         return name not in ALSO_VARIABLES

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import sympy
 import torch
 
@@ -30,15 +31,17 @@ NAMES = ["x", "y", "z", "x1", "T", "lambda", "μ", "k_B", "e", "E", "i", "mod", 
 UNARY = [
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "abs", "cbrt", "sign"),
     *("floor", "ceil", "erf", "gamma", "loggamma", "factorial", "ln", "log10", "besselj", "Si", "zeta", "LambertW"),
-    *("sigmoid", "heaviside", "digamma", "frac", "sec", "acosh", "atanh"),
+    *("sigmoid", "heaviside", "digamma", "frac", "sec", "acosh", "atanh", "re", "im", "conjugate", "arg"),
 ]
 BINARY = ["max", "min", "mod", "atan2", "hypot", "log", "root", "binomial", "beta", "besselj", "polygamma"]
 CALCULUS = [
     "Integral({},(t,0,{}))", "Sum({}*k,(k,1,{}))", "Product({}+k,(k,1,{}))", "diff({},x)", "diff({},x,{})",
     "Piecewise(({},x>0),({},True))", "{} if x < y else {}", "Integral({}*t,(t,x>0,{}))",
+    "re({}+I*({}))", "im(({})*exp(I*({})))", "|{}-I*({})|", "arg({}+I*({}))", "abs(1/({}+I*({})))",
+    "({})!+{}", "{}!*{}", "Matrix([{},{}])[1]", "Sum(Matrix([{},{}])[k]*k,(k,0,1))",
 ]  # fmt: skip
 INSERTED = [
-    *"()|+-*/^.,%!=<>;:#'²³½√π∞×−·_ \t\n\0",
+    *"()[]I|+-*/^.,%!=<>;:#'²³½√π∞×−·_ \t\n\0",
     "\u200b",
     "\u202e",
     "**",
@@ -72,6 +75,15 @@ HOSTILE = [
     "expint(1000,x)", "lowergamma(1500,x)", "*".join(f"Max(x{i},y{i})" for i in range(60)), "Max(True, x)",
     "max(x>0,1)",
     "mod(" * 20 + "x" + ",3)" * 20, "zeta(zeta(x))", "Rational(x, 2)", "Rational(1, 0)*x", "Mod(x, 0)", "log(x, 1)",
+    "re((x+I*y)**60)", "abs((x+I*y)**(x+I*y)**(x+I*y))", "re(exp(" * 20 + "I*x" + "))" * 20, "re(I*9**9**9)",
+    "re(log(" * 20 + "I*x" + "))" * 20, "+".join(f"re(exp(I*{i}*x))" for i in range(300)),
+    "|x+I*" * 20 + "y" + "|" * 20, "re(" * 90 + "x" + ")" * 90, "arg(" * 20 + "x+I" + ")" * 20, "re(gamma(x+I)**20)",
+    "re(sin(sin(sin(sin(x+I*y)))))",
+    "re(1/(" * 20 + "x+I*y" + "))" * 20, "Product(re(x+I*k),(k,1,99))", "re(Product(x+I*k,(k,1,99)))", "re(x**10**6+I)",
+    "re(Integral(exp(I*t*x)/(1+t**2),(t,0,1)))", "x" + "!" * 99, "(" * 90 + "x" + ")!" * 90, "170!*x",
+    "171!*x", "x!" * 999,
+    f"Matrix([{','.join(['x'] * 4000)}])[9]", "Matrix([" * 60 + "x" + "])[0]" * 60, "Matrix([x])[10**9]", "[" * 5000,
+    r"\Re(" * 60 + r"\alpha" + ")" * 60, r"\alpha" + "!" * 60,
     r"\frac{" * 60 + "x" + "}{2}" * 60, r"\sqrt[" * 30 + "3" + "]{x}" * 30, "{" * 3000, r"\sum_{k=1}^{999} \sin k x",
 ]  # fmt: skip
 
@@ -129,7 +141,9 @@ def is_right(text: str, network: MultKAN) -> bool:
     sides = [step.args[0] for step in plain.atoms(sympy.Heaviside)]
     relations: Any = plain.atoms(sympy.core.relational.Relational)
     sides += [r.lhs - r.rhs for r in relations]
-    functions = [sympy.lambdify(symbols, part, ["scipy", "numpy"]) for part in (plain, *sides)]
+    # SciPy takes the factorial of a negative number as 0.
+    modules = [{"factorial": lambda n: scipy.special.gamma(n + 1)}, "scipy", "numpy"]
+    functions = [sympy.lambdify(symbols, part, modules) for part in (plain, *sides)]
 
     def values(at: np.ndarray) -> np.ndarray:
         found = []
