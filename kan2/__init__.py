@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kan2 import plotting as plotting
     from kan2 import tables as tables
     from kan2._discover import discover as discover
+    from kan2._load import load as load
     from kan2.core.conv import KANConv2d as KANConv2d
     from kan2.core.data import Dataset as Dataset
     from kan2.core.jets import Jet as Jet
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from kan2.functions import SymbolicFunction as SymbolicFunction
     from kan2.multkan import MultKAN as MultKAN
     from kan2.multkan import from_tree as from_tree
-    from kan2.multkan import load as load
     from kan2.multkan import tree as tree
     from kan2.symbolic.snap import uncertainties as uncertainties
     from kan2.training.fit import fit as fit
@@ -64,6 +64,7 @@ getLogger(__name__).addHandler(NullHandler())
 # What type checkers read above, for the interpreter; a test holds the two together.
 _NAMES = {
     "kan2._discover": "discover",
+    "kan2._load": "load",
     "kan2.core.conv": "KANConv2d",
     "kan2.core.data": "Dataset",
     "kan2.core.jets": "Jet directional jet laplacian",
@@ -73,7 +74,7 @@ _NAMES = {
     "kan2.core.spec": "BasisSpec Edge LayerSpec NetworkSpec SymbolicTerm",
     "kan2.errors": "Kan2Error",
     "kan2.functions": "SymbolicFunction",
-    "kan2.multkan": "MultKAN from_tree load tree",
+    "kan2.multkan": "MultKAN from_tree tree",
     "kan2.symbolic.snap": "uncertainties",
     "kan2.training.fit": "fit",
     "kan2.training.history": "History",

@@ -8,8 +8,10 @@
 
 from logging import NullHandler, getLogger
 
-from kanpiler.compiler import compile as compile
+from kan2.core.theory import Parameter as Parameter
+from kan2.core.theory import Unknown as Unknown
 from kanpiler.decompile import decompile as decompile
+from kanpiler.door import compile as compile
 from kanpiler.errors import ApproximationWarning as ApproximationWarning
 from kanpiler.errors import CompileError as CompileError
 from kanpiler.errors import DomainWarning as DomainWarning
@@ -20,5 +22,6 @@ from kanpiler.explain import Explanation as Explanation
 from kanpiler.explain import explain as explain
 from kanpiler.report import Report as Report
 from kanpiler.report import report as report
+from kanpiler.theory.theory import Theory as Theory
 
 getLogger(__name__).addHandler(NullHandler())

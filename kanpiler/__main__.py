@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from kan2.errors import Kan2Error
-from kanpiler.compiler import compile
+from kanpiler.compiler import compile_formula
 from kanpiler.explain import explain
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         domain = dict(_interval(text) for text in options.domain)
         explanation = explain(source, inputs, domain, options.optimize)
-        network = compile(source, inputs, domain, optimize=options.optimize)
+        network = compile_formula(source, inputs, domain, optimize=options.optimize)
     except (Kan2Error, argparse.ArgumentTypeError) as error:
         print(error, file=sys.stderr)
         return 2

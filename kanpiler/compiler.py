@@ -131,7 +131,7 @@ def _stages(source: Any, inputs: Any, domain: Mapping[Any, Any] | None, optimize
 
 
 @named_options
-def compile(
+def compile_formula(
     expr: Any,
     inputs: Iterable[str | sympy.Symbol] | None = None,
     domain: Mapping[Any, tuple[float, float]] | None = None,
@@ -143,42 +143,7 @@ def compile(
     grid: int | None = None,
     seconds: float = SECONDS,
 ) -> MultKAN:
-    """Compiles a formula into a network that computes it exactly.
-
-    Args:
-        expr: text (Python, calculator style, LaTeX), a SymPy expression, `Eq(y, ...)`, or a list, matrix or dictionary
-            name -> expression of these for several outputs.
-        inputs: ordered input names; None takes the free symbols, sorted. A name that does not occur is allowed.
-        domain: maps names to (low, high); where verification looks and what domain warnings are about.
-        edges: "symbolic", or "spline" for splines that follow the same functions on the domain.
-        approximate: train a small spline network for every function that has no exact one, on the declared domain;
-            an `ApproximationWarning` says how well each is followed.
-        verify: compare the network with NumPy on samples of the domain.
-        trainable: whether training may change the numbers of the symbolic edges.
-        optimize: "depth", "width" or "edges" tries equal formulas and keeps the smallest network; None compiles the
-            formula as it is written.
-        grid: grid intervals of the splines, >= 1, where edges="spline"; None takes as many as a relative RMSE of 1e-6
-            needs, at most 320.
-        seconds: processor time for all stages together, verification included, > 0; training of parts and of splines
-            does not count.
-
-    Returns:
-        A float64 network; `net(x)` takes (batch, input) and gives (batch, output).
-
-    Raises:
-        CompileError: the formula cannot be read, names an undeclared symbol, has no exact network, or takes longer than
-            `seconds`; or an option has no effect beside the others.
-
-    Warns:
-        ApproximationWarning: a part of the formula is trained.
-        DomainWarning: the formula is not finite and real somewhere on the declared domain, or nowhere at all.
-
-    Example:
-        >>> import torch
-        >>> net = compile("x*sin(y) + z^2.5", inputs=["x", "y", "z"])
-        >>> net(torch.tensor([[2.0, 0.0, 4.0]])).tolist()
-        [[32.0]]
-    """
+    """Compiles a formula without unknown parts into a network that computes it exactly; see `kanpiler.compile`."""
     _check_options(inputs, edges, approximate, verify, trainable, grid)
     _check_seconds(seconds)
     if approximate:
@@ -196,8 +161,8 @@ def compile(
             trained = [train(part, intervals) for part in parts]
             outer = dict(zip(program.outputs, expressions))
             names = [*program.inputs, *(part.symbol.name for part in parts)]
-            rest = compile(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize,
-                           seconds=seconds)  # fmt: skip
+            rest = compile_formula(outer, names, domain, verify=verify, trainable=trainable, optimize=optimize,
+                                   seconds=seconds)  # fmt: skip
             return join(program.inputs, parts, trained, rest, trainable)
     with _budget(seconds):
         stages = _stages(expr, inputs, domain, optimize)

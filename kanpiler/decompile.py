@@ -11,11 +11,14 @@ from kan2.errors import named_options
 from kan2.multkan import MultKAN
 from kan2.symbolic.formula import symbolic_formula
 from kanpiler.errors import CompileError
+from kanpiler.theory.theory import Theory
 
 
 @named_options
 def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
     """Returns the formula that a symbolic network computes, in the names of its inputs.
+
+    That of a theory has parameters by name, and f(x) where f is still unknown.
 
     Numbers that equal an integer, a simple fraction or a simple multiple of pi up to rounding are written exactly.
 
@@ -35,6 +38,9 @@ def decompile(network: MultKAN) -> sympy.Expr | list[sympy.Expr]:
     """
     if not isinstance(network, Network):
         raise CompileError(f"decompile: expected a network, got {type(network).__name__}. `compile` makes one.")
+    if isinstance(network, Theory):
+        formulas = network.written()
+        return formulas[0] if len(formulas) == 1 else formulas
     # The check of the formula looks at several boxes, in some of which it may be infinite.
     with np.errstate(invalid="ignore"):
         return symbolic_formula(network)

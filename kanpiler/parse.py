@@ -56,7 +56,7 @@ def parse(source: Any, inputs: Iterable[str | sympy.Symbol] | None = None) -> Pr
         Program(expressions=(x*sin(y),), inputs=('x', 'y'), outputs=('f',))
     """
     names = None if inputs is None else _input_names(inputs)
-    items = _items(source)
+    items = items_of(source)
     pairs = [_read(name, item, names) for name, item in items]
     expressions = tuple(_plain(expression) for _, expression in pairs)
     found = sorted({symbol.name for expression in expressions for symbol in expression.free_symbols})  # type: ignore[attr-defined]
@@ -92,7 +92,7 @@ def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
     return names
 
 
-def _items(source: Any) -> list[tuple[str | None, Any]]:
+def items_of(source: Any) -> list[tuple[str | None, Any]]:
     items: list[tuple[str | None, Any]]
     if isinstance(source, Mapping):
         items = [(getattr(key, "name", key), value) for key, value in source.items()]
@@ -100,6 +100,8 @@ def _items(source: Any) -> list[tuple[str | None, Any]]:
             raise ParseError(f"compile: expected names as dictionary keys, got {list(source)!r}.")
     elif isinstance(source, sympy.MatrixBase | sympy.NDimArray):
         items = [(None, value) for value in sympy.flatten(source)]
+    elif isinstance(source, sympy.MatrixExpr) and all(sympy.sympify(n).is_Integer for n in source.shape):
+        items = [(None, value) for value in sympy.flatten(source.as_explicit())]
     elif isinstance(source, Sequence | sympy.Tuple) and not isinstance(source, str):
         items = [(None, value) for value in source]
     else:
@@ -112,10 +114,10 @@ def _items(source: Any) -> list[tuple[str | None, Any]]:
 def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[str | None, sympy.Expr]:
     """Reads one output."""
     if isinstance(item, str):
-        left, equals, right = _split_equation(item)
+        left, equals, right = split_equation(item)
         if equals:
             name, item = left, right
-        return name, _read_text(item, names)
+        return name, read_text(item, names)
     if isinstance(item, bool) or item is sympy.true or item is sympy.false:
         raise ParseError(f"compile: expected a formula, got {item}.")
     if isinstance(item, Real) and not isinstance(item, sympy.Basic):
@@ -126,6 +128,11 @@ def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[s
                 f"compile: expected Eq(name, formula), got {item}. Solve it for one symbol first, or compile lhs - rhs."
             )
         return item.lhs.name, _read(None, item.rhs, names)[1]
+    if isinstance(item, sympy.MatrixBase | sympy.MatrixExpr):
+        raise UnsupportedExpression(
+            f"compile: expected a formula with one value, got the matrix {' '.join(str(item).split())}. Pass its "
+            "elements, or the matrix alone."
+        )
     if not isinstance(item, sympy.Expr):
         if isinstance(item, sympy.Basic):
             raise UnsupportedExpression(f"compile: expected a formula with real values, got {item}.")
@@ -133,7 +140,7 @@ def _read(name: str | None, item: Any, names: tuple[str, ...] | None) -> tuple[s
     return name, item
 
 
-def _split_equation(text: str) -> tuple[str, bool, str]:
+def split_equation(text: str) -> tuple[str, bool, str]:
     """Splits `y = formula`; comparisons inside a formula are left alone."""
     if odd := _QUOTED_EQUATION.match(text):
         name = odd[1] if odd[1][0] == "`" else name_of_latex(odd[1])
@@ -145,7 +152,7 @@ def _split_equation(text: str) -> tuple[str, bool, str]:
     return f"{name}_{subscript}" if subscript else name, True, right
 
 
-def _read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
+def read_text(text: str, names: tuple[str, ...] | None) -> sympy.Expr:
     try:
         if re.search(r"[\\{]", re.sub(QUOTED, "", text)):
             from kanpiler.latex import parse_latex
@@ -164,7 +171,9 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
         raise UnsupportedExpression(f"compile: unknown function {min(map(str, functions))}. Put in its definition.")
     symbols = expression.free_symbols
     if strange := [s for s in symbols if not isinstance(s, sympy.Symbol)]:
-        raise UnsupportedExpression(f"compile: expected plain symbols, got {strange[0]}.")
+        raise UnsupportedExpression(
+            f"compile: expected plain symbols, got {strange[0]}. Give the elements of a matrix symbols of their own."
+        )
     names = [s.name for s in symbols]  # type: ignore[attr-defined]
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
@@ -172,5 +181,14 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
     plain = {s: symbol(s.name) for s in symbols}  # type: ignore[attr-defined]
     # Without this filter SymPy would build the whole expression anew.
     changed: Any = {s: p for s, p in plain.items() if type(s) is not type(p) or s != p}
-    same: Any = expression.xreplace(changed)
-    return same
+    return _replaced(expression, changed)
+
+
+def _replaced(node: Any, changed: Mapping[Any, Any]) -> Any:
+    """Replaces symbols, as `xreplace` does, but has SymPy not compare all pairs of what stands in Max and Min."""
+    if not node.args:
+        return changed.get(node, node)
+    args = [_replaced(argument, changed) for argument in node.args]
+    if all(new is old for new, old in zip(args, node.args)):
+        return node
+    return node.func(*args, evaluate=False) if isinstance(node, sympy.Max | sympy.Min) else node.func(*args)

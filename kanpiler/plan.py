@@ -115,8 +115,32 @@ class Plan:
         return graph
 
 
-def build_plan(expressions: Sequence[sympy.Expr], inputs: Sequence[str]) -> Plan:
+UNKNOWN = "?"
+"""Before the name of an unknown function on an edge."""
+
+
+@dataclass(frozen=True)
+class PlanCall:
+    """An unknown function at an argument; a symbol stands for its value.
+
+    Attributes:
+        value: the symbol, real.
+        function: its name.
+        argument: in normal form, over inputs and values of calls before this one.
+    """
+
+    value: sympy.Symbol
+    function: str
+    argument: sympy.Expr
+
+
+def build_plan(expressions: Sequence[sympy.Expr], inputs: Sequence[str], calls: Sequence[PlanCall] = ()) -> Plan:
     """Builds the plan of expressions in normal form.
+
+    Args:
+        expressions: one an output.
+        inputs: names of the inputs.
+        calls: of unknown functions in them.
 
     Raises:
         UnsupportedExpression: a constant is not a finite real number in float64.
@@ -127,7 +151,7 @@ def build_plan(expressions: Sequence[sympy.Expr], inputs: Sequence[str]) -> Plan
         >>> plan.nodes[2].kind, plan.n_edges, plan.outputs[0].bias
         ('product', 2, 1.0)
     """
-    builder = _Builder(inputs)
+    builder = _Builder(inputs, calls)
     roots = [builder.sum_node(*builder.linear(expression), expression) for expression in expressions]
     return _fuse_outputs(builder.nodes, roots, tuple(inputs))
 
@@ -153,8 +177,11 @@ Terms = dict[Any, Any]
 class _Builder:
     """Builds nodes bottom-up; every node is known by the expression it stands for."""
 
-    def __init__(self, inputs: Sequence[str]) -> None:
+    def __init__(self, inputs: Sequence[str], calls: Sequence[PlanCall] = ()) -> None:
         self.nodes = [PlanNode(name=name) for name in inputs]
+        self.calls: dict[Any, PlanCall] = {call.value: call for call in calls}
+        self.arguments: dict[tuple[Any, str], int] = {}
+        self.read_by: dict[int, str] = {}
         self.known: dict[Any, int] = {sympy.Symbol(name, real=True): i for i, name in enumerate(inputs)}
         self.sums: dict[Any, tuple[int, Any]] = {}
 
@@ -188,6 +215,9 @@ class _Builder:
         """Builds the edges of a weighted sum of atoms."""
         total, edges = number(bias), []
         for atom, weight in terms.items():
+            if atom in self.calls and weight == 1:
+                edges.append(self.call(self.calls[atom]))
+                continue
             edge, shift = self.edge(atom)
             edges.append(replace(edge, c=edge.c * number(weight)))
             total += shift * number(weight)
@@ -232,13 +262,36 @@ class _Builder:
     def value(self, atom: Any) -> int:
         """Returns the node whose value is an atom."""
         if atom not in self.known:
-            if isinstance(atom, Shared):
+            if atom in self.calls:
+                edge = self.call(self.calls[atom])
+                self.known[atom] = self.add(PlanNode((PlanFactor((edge,)),), expression=atom))
+            elif isinstance(atom, Shared):
                 self.known[atom] = self.sum_node(*self.linear(atom.definition), atom.definition)
             elif atom.is_Mul or _is_square_of_one_edge(atom):
                 self.known[atom] = self.product_node(atom)
             else:
                 self.known[atom] = self.sum_node(0, {atom: 1}, atom)
         return self.known[atom]
+
+    def call(self, call: PlanCall) -> PlanEdge:
+        """Builds the edge of an unknown function, which has no numbers a, b, c: all its edges are one curve."""
+        key = call.argument, call.function
+        if key not in self.arguments:
+            bias, terms = self.linear(call.argument)
+            [(atom, weight), *others] = terms.items() or [(None, 0)]
+            if atom is None:
+                raise UnsupportedExpression(
+                    f"compile: expected an unknown function of something, got {call.function}({call.argument}). Write "
+                    "a parameter in its place."
+                )
+            is_plain = bias == 0 and weight == 1 and not others
+            node = self.value(atom) if is_plain else self.sum_node(bias, terms, call.argument)
+            if self.read_by.setdefault(node, call.function) != call.function:
+                # The knots of a node are those of one function.
+                node = self.add(PlanNode((PlanFactor((PlanEdge(node),)),), expression=call.argument))
+                self.read_by[node] = call.function
+            self.arguments[key] = node
+        return PlanEdge(self.arguments[key], UNKNOWN + call.function)
 
     def product_node(self, atom: Any) -> int:
         factors = []

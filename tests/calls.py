@@ -134,6 +134,8 @@ def _calls() -> dict[str, tuple[Callable[[], Callable[..., Any]], dict[str, Any]
         "estimators.KANClassifier": (lambda: Fitted("KANClassifier"), {"hidden": (), "steps": 1}),
         "estimators.KANRegressor.formula": (lambda: fitted_estimator("KANRegressor").formula, {}),
         "estimators.KANClassifier.formula": (lambda: fitted_estimator("KANClassifier").formula, {}),
+        "kanpiler.Parameter": (lambda: kanpiler.Parameter, {}),
+        "kanpiler.Unknown": (lambda: kanpiler.Unknown, {}),
         "kanpiler.compile": (lambda: kanpiler.compile, {"expr": "x*y", "inputs": ["x", "y"]}),
         "kanpiler.explain": (lambda: kanpiler.explain, {"expr": "x*y"}),
         "kanpiler.decompile": (lambda: kanpiler.decompile, {"network": None}),

@@ -182,6 +182,8 @@ RIGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "BasisSpec": {"kind": ("no such", ""), "base_fun": ("no such", "")},
     "SymbolicTerm": {"free": ("",)},
     "functions.SymbolicFunction": {"name": ("no such",), "inverse": ("no such", "")},
+    "kanpiler.Parameter": {name: ("no such", "") for name in ("per", "unit", "name", "of")},
+    "kanpiler.Unknown": {"name": ("no such", "")},
     "tables.read": {"comment": ("no such", "")},
     # One input is as good as a list of one.
     "treeconv.generalised_symmetry": {"group": (-1, 0)},

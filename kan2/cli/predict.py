@@ -88,9 +88,9 @@ def load(path: Path) -> "MultKAN":
         raise Refusal(f"no such file: {str(path)!r}.{_similar(path)}")
     if path.suffix.lower() in DATA and not is_model(path):
         raise Refusal(f"expected a network, got {str(path)!r}, which is a table. {_ORDER}")
-    from kan2.multkan import MultKAN
+    from kan2._load import load as read
 
-    return MultKAN.load(path)
+    return read(path)
 
 
 _ORDER = "A network is what discover, fit and compile save with -o; it stands before the table."

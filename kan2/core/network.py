@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from kan2.core.building import LayerValues as LayerValues
 from kan2.core.building import assign, check_spec, members
 from kan2.core.data import Columns, Dataset, as_dataset, finite_rows, read_dataset
-from kan2.core.features import compute_features
+from kan2.core.features import compute_features, constant_features, starting_constants
 from kan2.core.jets import Jet, jet, laplacian
 from kan2.core.layer import KANLayer
 from kan2.core.order import as_network
@@ -54,6 +54,7 @@ class Network(nn.Module):
     Attributes:
         spec: what the network is, frozen.
         layers: its layers, inputs first.
+        constants: where there is a theory, the values of its parameters, a tensor (level,) each.
     """
 
     spec: NetworkSpec
@@ -125,6 +126,8 @@ class Network(nn.Module):
             raise SpecError(f"MultKAN: expected grid_range with low < high, got {grid_range!r}.")
         self.spec = spec
         self.layers = LayerList(KANLayer.from_spec(layer, like, grid_range) for layer in spec.layers)
+        if spec.theory is not None:
+            self.constants = starting_constants(spec.theory, like)
 
     @property
     def width(self) -> list[list[int]]:
@@ -278,7 +281,8 @@ class Network(nn.Module):
         x, spec = self.prepare(x), self.spec
         if spec.features == spec.inputs:
             return x
-        return compute_features(x, spec.inputs, spec.auxiliary, spec.features)
+        constants = constant_features(x, spec, self.constants) if spec.theory else {}
+        return compute_features(x, spec.inputs, spec.auxiliary, spec.features, constants)
 
     def forward(self, x: ArrayLike) -> Float[Tensor, "*batch output"]:
         """Evaluates the network on (..., inputs); nothing is stored.

@@ -13,95 +13,25 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from kan2 import functions
+from kan2.core.edge_spec import BasisSpec as BasisSpec
+from kan2.core.edge_spec import Shared
+from kan2.core.edge_spec import SymbolicTerm as SymbolicTerm
 from kan2.core.spec_json import network_fields
 from kan2.core.strict_json import JSONError, read_json
+from kan2.core.theory import TheorySpec
 from kan2.core.widths import default_names as default_names
 from kan2.core.widths import parse_width as parse_width
 from kan2.errors import EdgeError, SpecError, UnknownNameError, named_options
-from kan2.options import LARGEST_LAYER, flag, is_number, is_whole, listed, size, text, whole
+from kan2.options import LARGEST_LAYER, flag, is_whole, listed, size
 from kan2.options import names as checked_names
 from kan2.types import EdgeIndex
 
 
-class _Shared:
-    """What never changes: copies of a network share it."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
 @named_options
 @dataclass(frozen=True)
-class SymbolicTerm(_Shared):
-    """One symbolic function on an edge: c f(a x + b) + d.
-
-    Attributes:
-        target: subnode of the layer that receives the value.
-        source: node of the layer that is read.
-        function: a name in `kan2.functions`.
-        free: which of the numbers a, b, c, d and p (shape) training may change.
-    """
-
-    target: int
-    source: int
-    function: str
-    free: str = "abcdp"
-
-    def __post_init__(self) -> None:
-        functions.get(self.function)
-        for name in ("target", "source"):
-            object.__setattr__(self, name, whole("SymbolicTerm", name, getattr(self, name), 0, error=SpecError))
-        if not isinstance(self.free, str) or not set(self.free) <= set("abcdp"):
-            raise SpecError(f"SymbolicTerm: expected free to hold letters of 'abcdp', got {self.free!r}.")
-
-
-@named_options
-@dataclass(frozen=True)
-class BasisSpec(_Shared):
-    """The numeric activations of a layer: w_b b(x) + sum_i c_i B_i(x).
-
-    Attributes:
-        kind: name of the basis, see `kan2.core.bases`.
-        grid: number of intervals G between the first and the last grid point, >= 1.
-        k: polynomial order of the spline, 0 to 5; 3 is cubic.
-        base_fun: the fixed function b: "silu", "identity", "tanh" or "zero".
-        grid_eps: 1 for uniform grids, 0 for grids at sample quantiles, between for a mixture.
-        margin: how far a grid that follows data reaches beyond them, as a share of their range.
-        outside: what b does outside the grid: "tangent" continues it along the tangent at the nearest end, as the
-            splines are; "base" leaves it as it is.
-    """
-
-    kind: str = "bspline"
-    grid: int = 5
-    k: int = 3
-    base_fun: str = "silu"
-    grid_eps: float = 1.0
-    margin: float = 0.05
-    outside: str = "tangent"
-
-    def __post_init__(self) -> None:
-        for name in ("kind", "base_fun"):
-            # Which there are is known where they are evaluated.
-            text("BasisSpec", name, getattr(self, name), error=SpecError)
-        for name, low, high in (("grid", 1, 100_000), ("k", 0, 5)):
-            value = getattr(self, name)
-            if not is_whole(value, low, high):
-                raise SpecError(f"BasisSpec: expected an integer {name} between {low} and {high}, got {value!r}.")
-            object.__setattr__(self, name, int(value))
-        if not is_number(self.grid_eps) or not 0 <= self.grid_eps <= 1:
-            raise SpecError(f"BasisSpec: expected 0 <= grid_eps <= 1, got {self.grid_eps!r}.")
-        if not is_number(self.margin) or not 0 <= self.margin < 10:
-            raise SpecError(f"BasisSpec: expected 0 <= margin < 10, got {self.margin!r}.")
-        if not isinstance(self.outside, str) or self.outside not in ("tangent", "base"):
-            raise SpecError(f"BasisSpec: expected outside to be 'tangent' or 'base', got {self.outside!r}.")
-
-
-@named_options
-@dataclass(frozen=True)
-class LayerSpec(_Shared):
+class LayerSpec(Shared):
     """One layer: its sizes, its edges, its basis.
 
     Attributes:
@@ -223,7 +153,7 @@ class Edge:
 
 @named_options
 @dataclass(frozen=True)
-class NetworkSpec(_Shared):
+class NetworkSpec(Shared):
     """A whole network: layers, and the names of what goes in and comes out.
 
     Attributes:
@@ -232,6 +162,8 @@ class NetworkSpec(_Shared):
         outputs: names of the columns it gives.
         features: what the nodes of the first layer read: names of inputs or of auxiliary variables.
         auxiliary: (name, definition in terms of inputs) of each auxiliary variable.
+        theory: the formulas with named parameters and unknown functions that the network was compiled from, if any;
+            its parameters are features too.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -239,6 +171,7 @@ class NetworkSpec(_Shared):
     outputs: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     auxiliary: tuple[tuple[str, str], ...] = ()
+    theory: TheorySpec | None = None
 
     def __post_init__(self) -> None:
         layers = listed("NetworkSpec", "layers", self.layers, "LayerSpecs", "(LayerSpec(2, 1),)", error=SpecError)
@@ -272,7 +205,10 @@ class NetworkSpec(_Shared):
         for what, given, n in (("features", self.features, n_in), ("outputs", self.outputs, n_out)):
             if len(given) != n:
                 raise SpecError(f"NetworkSpec: expected {n} {what}, got {len(given)}: {', '.join(given)}.")
-        known = [*self.inputs, *(name for name, _ in self.auxiliary)]
+        if self.theory is not None and not isinstance(self.theory, TheorySpec):
+            raise SpecError(f"NetworkSpec: expected theory as a TheorySpec or None, got {self.theory!r}.")
+        parameters = () if self.theory is None else self.theory.parameters
+        known = [*self.inputs, *(name for name, _ in self.auxiliary), *(one.name for one in parameters)]
         names = set(known)
         if len(names) != len(known):
             raise SpecError(f"NetworkSpec: expected different names, got {', '.join(known)}.")
@@ -333,14 +269,17 @@ class NetworkSpec(_Shared):
 
     def to_json(self) -> str:
         """Returns the spec as JSON text."""
-        return json.dumps({"format": 1, **asdict(self)})
+        fields = asdict(self)
+        if self.theory is None:
+            del fields["theory"]
+        return json.dumps({"format": 1, **fields})
 
     @classmethod
     def from_width(
         cls,
         width: Sequence[int | Sequence[int]],
         mult_arity: int | Sequence[Sequence[int]] = 2,
-        basis: BasisSpec = BasisSpec(),
+        basis: BasisSpec = BasisSpec(),  # noqa: B008
         *,
         affine_trainable: bool = False,
         inputs: Sequence[str] = (),
@@ -380,7 +319,9 @@ class NetworkSpec(_Shared):
         for layer in fields["layers"]:
             terms = tuple(SymbolicTerm(**term) for term in layer["terms"])
             layers.append(LayerSpec(**{**layer, "terms": terms, "basis": BasisSpec(**layer["basis"])}))
-        return cls(**{**fields, "layers": tuple(layers)})
+        theory = fields.get("theory")
+        theory = None if theory is None else TheorySpec.from_fields(theory)
+        return cls(**{**fields, "layers": tuple(layers), "theory": theory})
 
 
 def _pairs(numeric: Any) -> set[tuple[int, int]]:

@@ -19,6 +19,7 @@ from kan2.core.strict_json import (
     string,
     wrong,
 )
+from kan2.core.theory import theory_fields
 from kan2.options import LARGEST_LAYER
 
 FORMAT = 1
@@ -59,7 +60,7 @@ _layer = record(
 )
 _network = record(
     {"format": integer(FORMAT, FORMAT), "layers": list_of(_layer), "auxiliary": list_of(list_of(string, length=2))},
-    {"inputs": list_of(string), "outputs": list_of(string), "features": list_of(string)},
+    {"inputs": list_of(string), "outputs": list_of(string), "features": list_of(string), "theory": theory_fields},
 )
 
 

@@ -27,11 +27,13 @@ def expected_shapes(fields: Mapping[str, Any]) -> dict[str, Shapes]:
     Raises:
         UnknownNameError: a basis or a base function is not known.
     """
-    return {
+    layers = {
         f"layers.{i}.{name}": shapes
         for i, layer in enumerate(fields["layers"])
         for name, shapes in _of_layer(layer).items()
     }
+    parameters = (fields.get("theory") or {}).get("parameters", ())
+    return layers | {f"constants.{i}": ((max(1, len(one["levels"])),),) for i, one in enumerate(parameters)}
 
 
 def _of_layer(layer: Mapping[str, Any]) -> dict[str, Shapes]:
@@ -89,7 +91,8 @@ def check_types(entries: Mapping[str, Entry]) -> None:
         SerializationError: they have not.
     """
     for name, entry in entries.items():
-        wanted = entries[".".join((*name.split(".")[:2], "node_scale"))].dtype
+        layer = name.split(".")[:2] if name.startswith("layers.") else ("layers", "0")
+        wanted = entries[".".join((*layer, "node_scale"))].dtype
         if entry.dtype not in DTYPES or entry.dtype != wanted:
             raise SerializationError(
                 f"{name} of type {entry.dtype}. A layer has one type, here {wanted}, of {', '.join(DTYPES)}."

@@ -61,7 +61,7 @@ def symbolic_formula(model: Network, *, digits: int | None = None, simplify: boo
         nodes = [sympy.simplify(node) for node in nodes]
     if _keeps_shifts(model) or not all(map(_fits_floats, nodes)):
         nodes = formulas(model, as_computed=True)
-    if check:
+    if check and model.spec.theory is None:
         nodes = verified(model, nodes, lambda: formulas(model, as_computed=True))
     if digits is not None:
         nodes = [round_floats(node, digits) for node in nodes]
@@ -98,6 +98,8 @@ def formulas(
     if splines:
         raise FormulaError(_about_splines(model, splines))
     symbols = {name: symbol(name) for name in spec.inputs}
+    parameters = () if spec.theory is None else spec.theory.parameters
+    symbols |= {one.name: symbol(one.name) for one in parameters}
     columns = {**symbols, **resolve_auxiliary(spec.inputs, spec.auxiliary)}
     nodes: list[sympy.Expr] = [columns[name] for name in spec.features]
     for layer in model.layers:

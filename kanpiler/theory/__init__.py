@@ -1,0 +1,1 @@
+"""Theories: formulas with named parameters and unknown functions, fitted to tables."""

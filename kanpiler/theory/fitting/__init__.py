@@ -1,0 +1,1 @@
+"""Fits of theories to tables: compiled pieces, splines, least squares with conditions, what data determine."""
