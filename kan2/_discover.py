@@ -81,11 +81,11 @@ def discover(
             of the rows, 100 at most. With less than 30 rows, or keep=0, or by default with labels, each row is left
             out in turn. "end" keeps the last rows aside, the usual share: for rows in the order of time, whose
             neighbours are alike.
-        guesses: formulas, as text or SymPy, to put on the front; symbols that are no columns are constants, which are
-            fitted. What a guess lacks is looked for, as a factor and as a term.
-        templates: forms of the law, as text or SymPy, with unknown functions of columns or of expressions of columns:
-            "f(a, b)*exp(g(c))". Symbols that are no columns are constants, which are fitted. Then no other forms are
-            searched, unless nothing of these is found; the evidence says how near they can come.
+        guesses: formulas, as text, SymPy, networks or theories, to put on the front; symbols that are no columns are
+            constants, which are fitted. What a guess lacks is looked for, as a factor and as a term.
+        templates: forms of the law, as text, SymPy or theories, with unknown functions of columns or of expressions of
+            columns: "f(a, b)*exp(g(c))". Symbols that are no columns are constants, which are fitted. Then no other
+            forms are searched, unless nothing of these is found; the evidence says how near they can come.
         constants: names of constants, "G" and "k_B" or as CODATA has them, in SI units, or a mapping of names to
             values. Numbers that are one of them, or a simple multiple, or a product of powers of two or three, within
             their standard errors, become their symbols.
@@ -130,4 +130,21 @@ def discover(
 
     options = dict(locals())
     del options["data"], options["width"], options["find"]
+    options |= {name: _written(options[name]) for name in ("guesses", "templates")}
     return find(data, width, options)
+
+
+def _written(given: Any) -> Any:
+    """Returns guesses or templates with the formulas of networks and theories among them in their place."""
+    several = list(given) if isinstance(given, list | tuple) else [given]
+    if not any(hasattr(one, "spec") for one in several):
+        return given
+    from kanpiler.decompile import decompile  # and with it the compiler, which other searches do without
+
+    found = [formula for one in several for formula in (_of_network(decompile, one) if hasattr(one, "spec") else [one])]
+    return found
+
+
+def _of_network(decompile: Callable[[Any], Any], one: Any) -> list[Any]:
+    formula = decompile(one)
+    return formula if isinstance(formula, list) else [formula]

@@ -30,6 +30,7 @@ def compile(
     *,
     parameters: Any = None,
     unknown: Any = None,
+    units: Mapping[str, str] | None = None,
 ) -> Any:
     """Compiles a formula into a network that computes it exactly.
 
@@ -53,12 +54,15 @@ def compile(
             high) or `kanpiler.Parameter`.
         unknown: names of functions that nobody knows, as the f of f(x); or a mapping name -> what is known of them,
             such as "increasing, zero at 0", or `kanpiler.Unknown`.
+        units: units of measure of columns and outputs of a theory, by name, as text for pint (the extra `units`);
+            parameters have theirs in `kanpiler.Parameter(unit=)`, or get what follows.
 
     Returns:
         A float64 network; `net(x)` takes (batch, input) and gives (batch, output). With parameters or unknown functions
         it is a `Theory`, which `fit` fits to a table.
 
     Raises:
+        UnitError: terms of a theory have different dimensions, or a unit cannot be read.
         CompileError: the formula cannot be read, names an undeclared symbol, has no exact network, or takes longer than
             `seconds`; or an option has no effect beside the others.
 
@@ -72,7 +76,7 @@ def compile(
         >>> net(torch.tensor([[2.0, 0.0, 4.0]])).tolist()
         [[32.0]]
     """
-    if parameters is None and unknown is None:
+    if parameters is None and unknown is None and units is None:
         return compile_formula(expr, inputs, domain, edges, approximate, verify, trainable, optimize, grid, seconds)
     options = {"domain": domain is not None, "edges": edges != "symbolic", "approximate": approximate,
                "trainable": not trainable, "optimize": optimize is not None, "grid": grid is not None}  # fmt: skip
@@ -81,4 +85,4 @@ def compile(
             f"compile: expected a theory without {', '.join(given)}, of no effect beside parameters and unknown "
             "functions. Leave them out."
         )
-    return compile_theory(expr, inputs, parameters, unknown, verify, seconds)
+    return compile_theory(expr, inputs, parameters, unknown, units, verify, seconds)

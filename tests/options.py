@@ -182,7 +182,7 @@ RIGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "BasisSpec": {"kind": ("no such", ""), "base_fun": ("no such", "")},
     "SymbolicTerm": {"free": ("",)},
     "functions.SymbolicFunction": {"name": ("no such",), "inverse": ("no such", "")},
-    "kanpiler.Parameter": {name: ("no such", "") for name in ("per", "unit", "name", "of")},
+    "kanpiler.Parameter": dict.fromkeys(("per", "unit", "name", "of"), ("no such", "")),
     "kanpiler.Unknown": {"name": ("no such", "")},
     "tables.read": {"comment": ("no such", "")},
     # One input is as good as a list of one.

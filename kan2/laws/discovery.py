@@ -22,10 +22,10 @@ from kan2.laws.front.front import Front, Row
 from kan2.laws.front.polish import FittedNumber, values
 from kan2.laws.front.stability import selection_frequencies
 from kan2.laws.samples import Samples
-from kan2.laws.units.dimensions import Constant
 from kan2.multkan import MultKAN
 from kan2.symbolic.formula import round_floats
 from kan2.tables.frames import matrix, named_columns
+from kan2.units.dimensions import Constant
 
 DIGITS = 6  # of the headline
 

@@ -26,7 +26,7 @@ from kan2.laws.reductions.single import is_function
 from kan2.laws.reductions.splits import split_reductions
 from kan2.laws.reductions.surrogate import Coordinates, surrogate
 from kan2.laws.reductions.symmetries import factor_reductions, scaling_reductions
-from kan2.laws.units.dimensions import Dimensions
+from kan2.units.dimensions import Dimensions
 
 DEEPEST = 5
 ROUNDS = 3  # of surrogates from other starts

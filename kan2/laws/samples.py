@@ -33,7 +33,7 @@ from numpy import ndarray
 from kan2.core.data import Dataset
 from kan2.expressions.symbols import symbol
 from kan2.laws.front.noise import EXACT, FOREST_ROWS, is_law
-from kan2.laws.units.dimensions import Dimensions
+from kan2.units.dimensions import Dimensions
 
 SHARE, MOST_ASIDE = 0.2, 100  # of the rows that are kept aside: a hundred judge a formula, the others find it
 FEW = 30  # rows below which each is left out in turn

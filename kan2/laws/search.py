@@ -15,7 +15,7 @@ from kan2.interrupts import Interruptible
 from kan2.laws.column import Column, Table
 from kan2.laws.forms import gives, shortest
 from kan2.laws.recursion import Search
-from kan2.laws.units.dimensions import Dimensions
+from kan2.units.dimensions import Dimensions
 
 REPEATS = 1e-12  # relative difference of targets of equal rows that rounding explains
 

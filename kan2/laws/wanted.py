@@ -14,9 +14,9 @@ from kan2.expressions.parse import parse_expression
 from kan2.expressions.token import ExpressionError
 from kan2.laws.front.compiled import names_of_targets
 from kan2.laws.samples import FEW, LEFT
-from kan2.laws.units.reading import Units, units_of
 from kan2.symbolic.suggest import checked_weight
 from kan2.training.losses import CrossEntropy, make_loss
+from kan2.units.reading import Units, units_of
 
 WHERE = "discover"
 MOST_JOBS = 1024
@@ -195,7 +195,7 @@ def checked_units(given: Any, data: Dataset, columns: Sequence[str], width: Any)
 
     Raises:
         TrainingError: only networks are searched, which know no units.
-        UnitError: see `kan2.laws.units.reading`.
+        UnitError: see `kan2.units.reading`.
         UnknownNameError: a unit is of a column that is not there.
     """
     if given is None or given is False:

@@ -25,6 +25,7 @@ from kanpiler.theory.fitting import statistics
 from kanpiler.theory.fitting.curves import Curve
 from kanpiler.theory.fitting.model import Model, Rows, pieces
 from kanpiler.theory.fitting.problem import Fitted, Problem, start_of
+from kanpiler.theory.fitting.solutions import solutions
 from kanpiler.theory.fitting.weights import fit_theory, levelled, replace_solved, spread_of
 from kanpiler.theory.form import Form, read_form
 from kanpiler.theory.network import derivative_edges, describe, put_curves
@@ -190,8 +191,12 @@ class TheoryBase(MultKAN):
                 )
             solved_for = target
         labels = {one.per: one.levels for one in theory.parameters if one.per}
-        read = read_rows(data, target, theory.columns, dict.fromkeys(labels, ()), self.spec.outputs, errors, solved_for)
-        self._refuse_columns(data)
+        targets = (target,) if isinstance(target, str) else self.spec.outputs if target is None else tuple(target)
+        found = columns_of(data, "fit", (*theory.columns, *labels), targets)
+        self._refuse_columns(found)
+        read = read_rows(
+            found, targets, theory.columns, dict.fromkeys(labels, ()), self.spec.outputs, errors, solved_for
+        )
         parameters = tuple(replace(one, levels=read.levels[one.per]) if one.per else one for one in theory.parameters)
         fixed = {one.name: levelled(value, one) for one, value in zip(parameters, self.constants) if one.fixed}
         weights = np.ones_like(read.rows.y) if read.weights is None else read.weights
@@ -208,14 +213,10 @@ class TheoryBase(MultKAN):
         fitted, problem = fit_theory(problem, theory.functions, steps, deadline, seed, read.weights is not None, noise)
         self._take(fitted, problem)
         self._source, self._targets, self._errors = data, read.outputs, errors
-        return self._report(fitted, read.rows, time.perf_counter() - began)
+        return self._report(fitted, read.rows, time.perf_counter() - began, noise == "per set")
 
-    def _refuse_columns(self, data: Any) -> None:
-        try:
-            names = set(columns_of(data, "fit", self.theory.columns, self.spec.outputs))
-        except Exception:
-            return
-        if both := sorted(names & {one.name for one in self.theory.parameters}):
+    def _refuse_columns(self, columns: Mapping[str, Any]) -> None:
+        if both := [one.name for one in self.theory.parameters if one.name in columns]:
             raise DataError(
                 f"fit: expected parameters that are no columns, got {', '.join(both)}, which the table has too. Rename "
                 "one, or leave it out of parameters= to read the column."
@@ -241,10 +242,14 @@ class TheoryBase(MultKAN):
         self.constants = new
         self._fitted, self._problem = fitted, problem
 
-    def _report(self, fitted: Fitted, rows: Rows, seconds: float) -> FitReport:
+    def _report(self, fitted: Fitted, rows: Rows, seconds: float, is_per_set: bool = False) -> FitReport:
         y, _ = fitted.model.predict(fitted.x, fitted.fixed, fitted.rows, False)
         rmse = float(np.sqrt(np.mean((y - rows.y) ** 2)))
         noise = {"": float(fitted.noise[0, 0])}
+        if is_per_set and fitted.rows.codes:
+            name, codes = next(iter(fitted.rows.codes.items()))
+            levels = next(one.levels for one in fitted.model.parameters if one.per == name)
+            noise = {level: float(fitted.noise[codes == i][0, 0]) for i, level in enumerate(levels)}
         self.report = FitReport(
             fitted.message, fitted.steps, seconds, rmse, fitted.sum_of_squares, fitted.degrees_of_freedom, noise,
             tuple(map(str, fitted.conventions)),
@@ -255,9 +260,7 @@ class TheoryBase(MultKAN):
     def fitted(self) -> Fitted:
         """The last fit, with residuals and Jacobian; copies and files do not have it."""
         if self._fitted is None:
-            raise TrainingError(
-                "parameters: expected a theory that was fitted, got one that was not. Call fit() first."
-            )
+            raise TrainingError("theory: expected one that was fitted, got one that was not. Call fit() first.")
         return self._fitted
 
     def estimates(self) -> tuple[statistics.Estimate, ...]:
@@ -323,6 +326,26 @@ class TheoryBase(MultKAN):
         if name not in at:
             raise unknown_name("curve", "unknown function", name, list(at))
         return fitted.model.curves[name], fitted.x[at[name]]
+
+    def solve(self, data: Any) -> ndarray:
+        """Returns what the fitted equation gives for the column that it was solved for, on new rows; nan for none.
+
+        Args:
+            data: a table with the other columns of the equation.
+
+        Raises:
+            OptionError: the theory is a formula, which the network evaluates.
+            TrainingError: it was not fitted.
+            UnknownNameError: a column is missing.
+        """
+        fitted = self.fitted
+        name = fitted.model.solved_for
+        if not name:
+            raise OptionError("solve: expected an equation, such as y + k*y^3 = x, got a formula. Call predict(data).")
+        labels = {one.per: one.levels for one in self.theory.parameters if one.per}
+        others = [column for column in self.theory.columns if column != name]
+        read = read_rows(data, others[:1], others, labels, others[:1], None, "", where="solve")
+        return solutions(fitted, read.rows.columns, read.rows.codes)
 
     @named_options
     def symbolic_formula(  # type: ignore[override]

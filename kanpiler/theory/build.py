@@ -3,6 +3,7 @@
 Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import sympy
@@ -11,9 +12,12 @@ from kanpiler.errors import CompileError
 from kanpiler.theory.form import read_form
 from kanpiler.theory.options import checked_parameters, checked_unknown
 from kanpiler.theory.theory import Theory
+from kanpiler.theory.units import with_units
 
 
-def compile_theory(source: Any, inputs: Any, parameters: Any, unknown: Any, verify: bool, seconds: float) -> Theory:
+def compile_theory(
+    source: Any, inputs: Any, parameters: Any, unknown: Any, units: Any, verify: bool, seconds: float
+) -> Theory:
     """Compiles a theory; see `kanpiler.compile`."""
     named = checked_parameters(parameters)
     functions = checked_unknown(unknown)
@@ -45,7 +49,14 @@ def compile_theory(source: Any, inputs: Any, parameters: Any, unknown: Any, veri
         raise CompileError(
             f"compile: expected a column of labels that is no input of the formula, got per={taken[0]!r}. Add a column."
         )
-    return Theory.of(form, columns, tuple(named.values()), tuple(functions.values()), verify, seconds)
+    numbers = tuple(named.values())
+    if units is not None and not isinstance(units, Mapping):
+        raise CompileError(
+            f"compile: expected units as a mapping name -> unit, got {units!r}. Pass units={{'t': 's'}}."
+        )
+    if units or any(one.unit for one in numbers):
+        numbers = with_units(form, columns, numbers, dict(units or {}))
+    return Theory.of(form, columns, numbers, tuple(functions.values()), verify, seconds)
 
 
 def _names(inputs: Any) -> tuple[str, ...]:

@@ -242,18 +242,14 @@ class _Reader:
         return node.func(*(self._visit(argument) for argument in node.args))
 
     def _derivative(self, node: Any, point: Any) -> Any:
-        inner: Any = node.expr
-        pairs: Any = node.variable_count
-        if not (
-            isinstance(inner, AppliedUndef)
-            and len(inner.args) == 1
-            and len(pairs) == 1
-            and inner.args[0] == pairs[0][0]
-        ):
+        inner, pairs = cast(Any, node.expr), cast(Any, node.variable_count)
+        is_call = isinstance(inner, AppliedUndef)
+        arguments: Any = inner.args
+        if not is_call or len(arguments) != 1 or len(pairs) != 1 or arguments[0] != pairs[0][0]:
             raise UnsupportedExpression(
                 f"compile: expected derivatives of unknown functions by their argument, got {node}. Write f'(u)."
             )
-        return self._call(str(inner.func), (inner.args[0] if point is None else point,), int(pairs[0][1]))
+        return self._call(str(inner.func), (arguments[0] if point is None else point,), int(pairs[0][1]))
 
     def _call(self, name: str, arguments: Sequence[Any], order: int) -> sympy.Symbol:
         if name not in self.unknown:

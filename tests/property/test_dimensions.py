@@ -8,9 +8,9 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kan2.laws.units.dimensions import Dimensions
-from kan2.laws.units.groups import choices
-from kan2.laws.units.linear import in_span, rank, solved
+from kan2.units.dimensions import Dimensions
+from kan2.units.groups import choices
+from kan2.units.linear import in_span, rank, solved
 
 BASE = ("m", "kg", "s")
 NAMES = ("a", "b", "c", "d")

@@ -31,6 +31,7 @@ FLOORS = [
         "expressions",
         "functions",
         "tables",
+        "units",
         "core",
         "serialize",
         "analysis",
@@ -44,8 +45,8 @@ FLOORS = [
 MAY_IMPORT = {
     "kan2": {"treeconv": ("structure", "discovery", "plotting", "export", "report", "multkan", *FLOORS[-10:]),
              "kanpiler": FLOORS[-10:]},
-    "kanpiler": {"kan2": ("errors", "interrupts", "types", "options", "tables", "expressions", "functions", "core",
-                          "symbolic", "training", "multkan")},
+    "kanpiler": {"kan2": ("errors", "interrupts", "types", "options", "tables", "units", "expressions", "functions",
+                          "core", "symbolic", "training", "multkan")},
     "treeconv": {},
     "case_studies": {"kan2": None, "kanpiler": None, "treeconv": None},
 }  # fmt: skip

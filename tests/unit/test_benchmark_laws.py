@@ -10,7 +10,7 @@ from kan2.datasets import feynman
 from kan2.expressions.evaluate import evaluate
 from kan2.expressions.parse import parse_expression
 from kan2.expressions.reference_values import reference_values
-from kan2.laws.units.reading import units_of
+from kan2.units.reading import units_of
 
 CONSTANTS = {
     "alpha": scipy.constants.fine_structure,

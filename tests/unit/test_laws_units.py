@@ -19,9 +19,9 @@ from kan2.laws.column import Column, Table
 from kan2.laws.front.approximations import Approximation
 from kan2.laws.reductions.groups import group_reductions
 from kan2.laws.search import find_law
-from kan2.laws.units import reading
-from kan2.laws.units.dimensions import Dimensions
-from kan2.laws.units.reading import unit_of, units_of
+from kan2.units import reading
+from kan2.units.dimensions import Dimensions
+from kan2.units.reading import unit_of, units_of
 
 rng = np.random.default_rng(0)
 T, M = rng.uniform(0.5, 2, (2, 60))

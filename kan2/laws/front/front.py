@@ -22,8 +22,8 @@ from kan2.laws.front.naming import with_named_numbers
 from kan2.laws.front.polish import Fit, FittedNumber, Form, error_aside, error_of_all, values
 from kan2.laws.front.rounding import with_simple_numbers
 from kan2.laws.samples import Samples
-from kan2.laws.units.dimensions import Constant
 from kan2.symbolic.formula import round_floats
+from kan2.units.dimensions import Constant
 
 DIGITS = 4  # of numbers in the table
 LONGEST = 100  # characters of a formula in it

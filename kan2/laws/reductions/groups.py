@@ -10,8 +10,8 @@ import sympy
 
 from kan2.laws.column import Column, Table, product
 from kan2.laws.reductions.reduction import Reduction, divided
-from kan2.laws.units.dimensions import Dimensions
-from kan2.laws.units.groups import Choice
+from kan2.units.dimensions import Dimensions
+from kan2.units.groups import Choice
 
 TRIED = 3  # choices, where there are several
 ALTERNATIVE = 0.05  # what each further choice adds to the score: these are looked at with algebra alone first

@@ -19,8 +19,8 @@ from kan2.laws.column import Table, product
 from kan2.laws.numbers import COARSE, FINE, exponent
 from kan2.laws.reductions.reduction import Reduction, divided
 from kan2.laws.reductions.surrogate import Surrogate
-from kan2.laws.units.groups import choices
-from kan2.laws.units.linear import rank
+from kan2.units.groups import choices
+from kan2.units.linear import rank
 
 TRIMMED, ROUNDS = 0.7, 4  # share of the rows kept in each round: where a surrogate errs it errs much
 SLACK_PER_ERROR, LEAST_SLACK, MOST_SLACK = 100.0, 0.01, 0.08  # what exponents and rows may be off

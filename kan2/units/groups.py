@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import combinations, islice
 from math import lcm
 
-from kan2.laws.units.linear import Vector, rank, solved
+from kan2.units.linear import Vector, rank, solved
 
 MOST = 2000  # choices of repeating columns that are looked at
 

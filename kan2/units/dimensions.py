@@ -15,9 +15,9 @@ from typing import Any
 import sympy
 
 from kan2.expressions.symbols import symbol
-from kan2.laws.units import groups as pi
-from kan2.laws.units.equations import Equations, Linear, Marked, marked
-from kan2.laws.units.linear import Vector, in_span, solved
+from kan2.units import groups as pi
+from kan2.units.equations import Equations, Linear, Marked, marked
+from kan2.units.linear import Vector, in_span, solved
 
 # Nats that a constant with a unit costs where a product of columns has that unit: that a law needs one is then as
 # unlikely as one in a hundred.

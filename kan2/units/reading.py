@@ -19,9 +19,9 @@ from numpy import ndarray
 
 from kan2.errors import UnitError, unknown_name
 from kan2.expressions.symbols import symbol
-from kan2.laws.units.dimensions import Dimensions
-from kan2.laws.units.linear import Vector, in_span, solved
 from kan2.tables.headers import name_and_unit
+from kan2.units.dimensions import Dimensions
+from kan2.units.linear import Vector, in_span, solved
 
 WHERE = "discover"
 EXAMPLE = 'units={"v": "m/s", "T": "K", "n": "1"}'

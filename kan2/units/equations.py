@@ -2,7 +2,7 @@
 
 A dimension is a vector of exponents of base units. Columns have theirs, exact numbers and pi have none, and each float
 has an unknown one, at each place where it stands. Terms of a sum agree, exponents and arguments of functions have none:
-that is a linear system for the unknown vectors, see `kan2.laws.units.dimensions`.
+that is a linear system for the unknown vectors, see `kan2.units.dimensions`.
 
 Reference: Kennedy, Relational parametricity and units of measure, POPL (1997).
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from kan2.laws.units.linear import Vector
+from kan2.units.linear import Vector
 
 DENOMINATOR = 1000  # of exponents that were fitted: m^0.743 is told from m^0.744
 
@@ -45,11 +45,13 @@ class Equations:
 
     Attributes:
         equal: dimensions that must be none.
+        parts: where each of them comes from, a sum or a function.
     """
 
     known: Mapping[sympy.Symbol, Vector]
     n_base: int
     equal: list[Linear] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
 
     @property
     def nothing(self) -> Linear:
@@ -72,20 +74,20 @@ class Equations:
         if isinstance(part, sympy.Pow):
             return self._power(part)
         if isinstance(part, sympy.Add | sympy.Max | sympy.Min | sympy.Abs):
-            return self._agreeing(part.args)
+            return self._agreeing(part, part.args)
         if isinstance(part, sympy.atan2):
-            self._agreeing(part.args)
+            self._agreeing(part, part.args)
         elif isinstance(part, sympy.sign | sympy.Heaviside):
             self.of(part.args[0])
         elif isinstance(part, sympy.Piecewise):
             pieces: Any = part.args
             for _, condition in pieces:
                 for relation in condition.atoms(sympy.Rel):
-                    self._agreeing(relation.args)
-            return self._agreeing([value for value, _ in pieces])
+                    self._agreeing(relation, relation.args)
+            return self._agreeing(part, [value for value, _ in pieces])
         else:
             for argument in part.args:
-                self.equal.append(self.of(argument))
+                self._add(part, self.of(argument))
         return self.nothing
 
     def _power(self, part: Any) -> Linear:
@@ -94,13 +96,17 @@ class Equations:
             return self.nothing.plus(base, Fraction(int(part.exp.p), int(part.exp.q)))
         if part.exp.is_number and part.exp.is_real:
             return self.nothing.plus(base, Fraction(float(part.exp)).limit_denominator(DENOMINATOR))
-        self.equal += [base, self.of(part.exp)]
+        self._add(part, base, self.of(part.exp))
         return self.nothing
 
-    def _agreeing(self, parts: Any) -> Linear:
+    def _add(self, part: Any, *equal: Linear) -> None:
+        self.equal += equal
+        self.parts += [part] * len(equal)
+
+    def _agreeing(self, whole: Any, parts: Any) -> Linear:
         # Zero is of every dimension.
         found = [self.of(part) for part in parts if part != 0] or [self.nothing]
-        self.equal += [other.plus(found[0], Fraction(-1)) for other in found[1:]]
+        self._add(whole, *(other.plus(found[0], Fraction(-1)) for other in found[1:]))
         return found[0]
 
 
