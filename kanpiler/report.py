@@ -50,9 +50,9 @@ def report(source: Any, **options: Any) -> Report:
         3 nodes (1 products), 5 edges (5 functions, 1 pass-throughs), depth 2, width 2
     """
     if not isinstance(source, MultKAN):
-        from kanpiler.compiler import compile_formula  # and with it SymPy, which counting does without
+        from kanpiler.door import compile  # and with it SymPy, which counting does without
 
-        source = compile_formula(source, **options)
+        source = compile(source, **options)
     passes = 0
     for layer in source.layers:
         terms = layer.spec.terms

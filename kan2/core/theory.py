@@ -22,7 +22,11 @@ from kan2.types import EdgeIndex
 SHAPES = ("increasing", "decreasing", "monotone", "convex", "concave", "positive", "negative", "even", "odd")
 """What may be known of the shape of an unknown function."""
 
-_CONTRADICTIONS = (("increasing", "decreasing"), ("convex", "concave"), ("positive", "negative"), ("even", "odd"))
+_CONTRADICTIONS = (
+    *(("increasing", "decreasing"), ("convex", "concave"), ("positive", "negative"), ("even", "odd")),
+    *(("increasing", "even"), ("decreasing", "even"), ("monotone", "even"), ("positive", "odd"), ("negative", "odd")),
+)
+"""What only constants, or only zero, would be."""
 MOST_INTERVALS = 1000
 
 
@@ -148,6 +152,12 @@ class Unknown(Shared):
             raise SpecError(f"{where}: expected low < high, got {self.low:g} and {self.high:g}.")
         if self.grid is not None and not is_whole(self.grid, 1, MOST_INTERVALS):
             raise SpecError(f"{where}: expected grid as a whole number from 1 to {MOST_INTERVALS}, got {self.grid!r}.")
+        low, high = self.low, self.high
+        has_zero = bool(self.zeros) or "odd" in words
+        if has_zero and ((low is not None and low > 0) or (high is not None and high < 0)):
+            raise SpecError(
+                f"{where}: expected bounds around zero beside a zero, got {low} and {high}. Mend one of them."
+            )
         for kind, value, high in (("k", self.k, 5), ("n", self.n, 1)):
             object.__setattr__(self, kind, whole(where, kind, value, 1, high, error=SpecError))
         text(where, "name", self.name, error=SpecError)

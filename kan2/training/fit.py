@@ -172,6 +172,11 @@ def fit(
         True
     """
     network("fit", model, error=TrainingError)
+    if model.spec.theory is not None:
+        raise TrainingError(
+            "fit: expected a network without a theory, whose numbers are not free, got one with. Read it by kan2.load, "
+            "which makes a kanpiler.Theory of it."
+        )
     grids, residual_weights = checked_grids(grids), checked_weights(residual_weights)
     optional = {"batch": batch, "patience": patience}
     check_counts(restarts=restarts, checkpoint_every=checkpoint_every, **_used(optional))

@@ -6,7 +6,8 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3, for knowledge that
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -14,50 +15,27 @@ import sympy
 import torch
 from numpy import ndarray
 
-from kan2.core.data import Columns
+from kan2 import options
+from kan2.core.data import Columns, Dataset
 from kan2.core.theory import Parameter, Unknown
 from kan2.errors import DataError, FormulaError, OptionError, TrainingError, named_options, unknown_name
-from kan2.expressions.parse import parse_expression
 from kan2.expressions.symbols import symbol, with_backquotes
 from kan2.multkan import MultKAN
 from kanpiler.errors import CompileError
 from kanpiler.theory.fitting import statistics
 from kanpiler.theory.fitting.curves import Curve
-from kanpiler.theory.fitting.model import Model, Rows, pieces
+from kanpiler.theory.fitting.gauges import refuse_twins
+from kanpiler.theory.fitting.model import Model, pieces
 from kanpiler.theory.fitting.problem import Fitted, Problem, start_of
 from kanpiler.theory.fitting.solutions import solutions
 from kanpiler.theory.fitting.weights import fit_theory, levelled, replace_solved, spread_of
-from kanpiler.theory.form import Form, read_form
+from kanpiler.theory.form import Form, read_form, read_part
 from kanpiler.theory.network import derivative_edges, describe, put_curves
+from kanpiler.theory.report import FitReport, report_of
 from kanpiler.theory.rows import columns_of, label_of, read_rows
 
 STEPS = 1000
-_OF_A_FIT = ("_pieces", "_fitted", "_problem", "_source", "_targets", "_errors")
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What a fit of a theory did.
-
-    Attributes:
-        message: why it ended.
-        steps: of the last minimisation.
-        seconds: that it took.
-        rmse: root mean square error, in units of the target; of several outputs of all.
-        sum_of_squares: of the residuals, weighted by the errors where they are known.
-        degrees_of_freedom: residuals less the numbers that they determine.
-        noise: standard deviation of one measurement as the residuals show it, by data set.
-        conventions: by which freedoms of unknown functions were fixed, as sentences.
-    """
-
-    message: str
-    steps: int
-    seconds: float
-    rmse: float
-    sum_of_squares: float
-    degrees_of_freedom: int
-    noise: Mapping[str, float]
-    conventions: tuple[str, ...] = ()
+_OF_A_FIT = ("_pieces", "_fitted", "_problem", "_source", "_targets", "_errors", "_noise", "_formulas", "_kept")
 
 
 class TheoryBase(MultKAN):
@@ -75,6 +53,9 @@ class TheoryBase(MultKAN):
     _source: Any = None
     _targets: tuple[str, ...] = ()
     _errors: Any = None
+    _noise: str = "shared"
+    _kept: Any = None
+    _formulas: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def of(
@@ -119,6 +100,19 @@ class TheoryBase(MultKAN):
     def text(self) -> str:
         """The theory as it is written; several formulas one a line."""
         return "\n".join(self.theory.formulas)
+
+    @property
+    def formulas(self) -> dict[str, Any]:
+        """What `auto_symbolic` has found for unknown functions, by name, as functions of `u`."""
+        return dict(self._formulas)
+
+    def __repr__(self) -> str:
+        rows = [f"Theory: {self.text}"]
+        if self.theory.functions:
+            rows.append(f"unknown: {', '.join(one.name for one in self.theory.functions)}")
+        if self._fitted is not None:
+            return "\n".join([*rows, self.parameters_table()])
+        return "\n".join([*rows, *(f"{name} = {value}" for name, value in self.values.items())])
 
     def written(self) -> list[Any]:
         """Returns the formulas, one an output, with f(x) where f is unknown."""
@@ -181,7 +175,11 @@ class TheoryBase(MultKAN):
             raise DataError("fit: expected a table to fit the theory to, got none. Pass data, and target='name'.")
         if noise not in ("shared", "per set"):
             raise OptionError(f"fit: expected noise='shared' or 'per set', got {noise!r}.")
+        steps = options.whole("fit", "steps", steps, 1)
+        seconds = None if seconds is None else options.number("fit", "seconds", seconds, 0)
+        seed = options.seed("fit", seed)
         theory, form = self.theory, self.form
+        refuse_twins(form)
         solved_for = ""
         if theory.implicit:
             if not isinstance(target, str) or target not in theory.columns or len(form.expressions) > 1:
@@ -212,8 +210,10 @@ class TheoryBase(MultKAN):
         deadline = math.inf if seconds is None else began + seconds
         fitted, problem = fit_theory(problem, theory.functions, steps, deadline, seed, read.weights is not None, noise)
         self._take(fitted, problem)
-        self._source, self._targets, self._errors = data, read.outputs, errors
-        return self._report(fitted, read.rows, time.perf_counter() - began, noise == "per set")
+        self._source, self._targets, self._errors, self._noise = data, read.outputs, errors, noise
+        self._kept = read.kept
+        self.report = report_of(fitted, time.perf_counter() - began, noise == "per set")
+        return self.report
 
     def _refuse_columns(self, columns: Mapping[str, Any]) -> None:
         if both := [one.name for one in self.theory.parameters if one.name in columns]:
@@ -240,27 +240,21 @@ class TheoryBase(MultKAN):
         put_curves(self, derivative_edges(self.form, theory.columns, parameters), curves)
         self.spec = replace(self.spec, theory=theory)
         self.constants = new
-        self._fitted, self._problem = fitted, problem
-
-    def _report(self, fitted: Fitted, rows: Rows, seconds: float, is_per_set: bool = False) -> FitReport:
-        y, _ = fitted.model.predict(fitted.x, fitted.fixed, fitted.rows, False)
-        rmse = float(np.sqrt(np.mean((y - rows.y) ** 2)))
-        noise = {"": float(fitted.noise[0, 0])}
-        if is_per_set and fitted.rows.codes:
-            name, codes = next(iter(fitted.rows.codes.items()))
-            levels = next(one.levels for one in fitted.model.parameters if one.per == name)
-            noise = {level: float(fitted.noise[codes == i][0, 0]) for i, level in enumerate(levels)}
-        self.report = FitReport(
-            fitted.message, fitted.steps, seconds, rmse, fitted.sum_of_squares, fitted.degrees_of_freedom, noise,
-            tuple(map(str, fitted.conventions)),
+        inputs = [
+            fitted.rows.columns[name] if name in fitted.rows.columns else fitted.rows.codes[name]
+            for name in self.spec.inputs
+        ]
+        self.data = Dataset(
+            torch.from_numpy(np.stack(inputs, 1).astype(float)).to(like), torch.from_numpy(fitted.rows.y).to(like),
+            self.spec.inputs, self.spec.outputs,
         )  # fmt: skip
-        return self.report
+        self._fitted, self._problem = fitted, problem
 
     @property
     def fitted(self) -> Fitted:
         """The last fit, with residuals and Jacobian; copies and files do not have it."""
         if self._fitted is None:
-            raise TrainingError("theory: expected one that was fitted, got one that was not. Call fit() first.")
+            raise TrainingError("theory: expected a theory that was fitted, got one that was not. Call fit() first.")
         return self._fitted
 
     def estimates(self) -> tuple[statistics.Estimate, ...]:
@@ -287,7 +281,7 @@ class TheoryBase(MultKAN):
     def derived(self, expression: str | sympy.Expr) -> tuple[float, float]:
         """Returns the value of an expression in the parameters, such as "log(2)/k", and its standard error."""
         names = [one.name for one in self.theory.parameters]
-        read = parse_expression(expression, names) if isinstance(expression, str) else expression
+        read = read_part(expression, names, (), "derived")
         return statistics.derived(self.fitted, read)
 
     @named_options
@@ -305,7 +299,15 @@ class TheoryBase(MultKAN):
         """
         known = {one.name: one for one in self.theory.functions}
         if name not in known:
-            raise unknown_name("function", "unknown function", name, list(known))
+            raise unknown_name("function", "function", name, list(known))
+        if self._fitted is not None:
+            curve, numbers = self.curve(name)
+            return lambda u: (curve.values(np.asarray(u, float).reshape(-1)) @ numbers).reshape(np.shape(u))
+        if not known[name].edges:
+            raise TrainingError(
+                f"function: expected a theory that was fitted, since {name} occurs as a derivative alone, got another "
+                "one. Call fit() first."
+            )
         layer_index, target, source = known[name].edges[0]
         layer = self.layers[layer_index]
 
@@ -324,7 +326,7 @@ class TheoryBase(MultKAN):
         fitted = self.fitted
         at = fitted.model.slices()[1]
         if name not in at:
-            raise unknown_name("curve", "unknown function", name, list(at))
+            raise unknown_name("curve", "function", name, list(at))
         return fitted.model.curves[name], fitted.x[at[name]]
 
     def solve(self, data: Any) -> ndarray:

@@ -5,18 +5,18 @@ value; the calls are kept in an order in which each needs only those before it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import sympy
 from sympy.core.function import AppliedUndef
 
 from kan2.expressions.parse import ExpressionError, parse_expression
-from kan2.expressions.symbols import NAME, quoted, symbol
+from kan2.expressions.symbols import NAME, quoted, symbol, with_backquotes
 from kan2.expressions.vocabulary import FUNCTIONS
 from kanpiler.errors import CompileError, ParseError, UnsupportedExpression
-from kanpiler.parse import items_of, split_equation
+from kanpiler.parse import items_of, read_text, split_equation
 
 PRIMES = "'′’"
 _DERIVATIVE = re.compile(rf"({NAME})([{PRIMES}]+)\s*(?=\()")
@@ -88,6 +88,25 @@ class Form:
                 expression = cast(sympy.Expr, expression.xreplace({call.value: call.applied}))
         return expression
 
+    def _told(self, written: Sequence[sympy.Expr]) -> tuple[str, ...]:
+        # As the formulas were given: `y = ...` stays that, and an equation one.
+        found = []
+        for given, name, expression in zip(self.texts, self.outputs, written):
+            has_name = not self.implicit and split_equation(given)[1]
+            text = str(with_backquotes(expression))
+            found.append(f"{quoted(name)} = {text}" if has_name else f"{text}{' = 0' * self.implicit}")
+        return tuple(found)
+
+    def retold(self) -> "Form":
+        """Returns the theory with its texts written anew from its expressions."""
+        return replace(self, texts=self._told([self.written(e) for e in self.expressions]))
+
+    def renamed(self, change: Callable[[Any], Any]) -> "Form":
+        """Returns the theory with other names for letters."""
+        calls = tuple(replace(call, argument=change(call.argument)) for call in self.calls)
+        names = tuple(sorted(change(symbol(name)).name for name in self.names))
+        return replace(self, expressions=tuple(map(change, self.expressions)), calls=calls, names=names).retold()
+
     def with_formula(self, function: str, variable: sympy.Symbol, formula: sympy.Expr) -> "Form":
         """Returns the theory with a formula in place of an unknown function."""
         known = {function: (variable, formula)}
@@ -102,7 +121,7 @@ class Form:
             else:
                 calls.append(Call(call.value, call.function, argument, call.order))
         expressions = tuple(cast(sympy.Expr, e.xreplace(values)) for e in self.expressions)
-        texts = tuple(str(self.written(e, known)) for e in self.expressions)
+        texts = self._told([self.written(e, known) for e in self.expressions])
         free = {s.name for e in (*expressions, *(c.argument for c in calls)) for s in e.free_symbols}  # type: ignore[attr-defined]
         names = tuple(sorted(free - {call.value.name for call in calls}))
         return Form(texts, expressions, tuple(calls), names, self.outputs, self.implicit)
@@ -177,11 +196,16 @@ def _equation(
 
 
 def _read(text: str, unknown: Sequence[str], declared: Sequence[str]) -> sympy.Expr:
-    if re.search(r"\\[A-Za-z]", text):
-        raise ParseError(
-            "compile: expected a theory as text in Python or calculator style, or as SymPy, got LaTeX. Read it by "
-            "kanpiler.parse first."
-        )
+    if re.search(r"\\[A-Za-z]|[{}]", text):
+        if unknown:
+            raise ParseError(
+                "compile: expected a theory with unknown functions as text in Python or calculator style, or as SymPy, "
+                "got LaTeX. Write it as f(x)*exp(-k*t)."
+            )
+        free = read_text(text, None)
+        # Once more with the names that are declared, which win over constants such as e.
+        found = [getattr(one, "name", str(one)) for one in free.free_symbols]
+        return read_text(text, tuple(dict.fromkeys((*declared, *found))))
     orders: set[str] = set()
 
     def marked(match: re.Match[str]) -> str:
@@ -243,13 +267,12 @@ class _Reader:
 
     def _derivative(self, node: Any, point: Any) -> Any:
         inner, pairs = cast(Any, node.expr), cast(Any, node.variable_count)
-        is_call = isinstance(inner, AppliedUndef)
-        arguments: Any = inner.args
-        if not is_call or len(arguments) != 1 or len(pairs) != 1 or arguments[0] != pairs[0][0]:
+        is_plain = isinstance(inner, AppliedUndef) and len(pairs) == 1 and tuple(node.expr.args) == (pairs[0][0],)
+        if not is_plain:
             raise UnsupportedExpression(
                 f"compile: expected derivatives of unknown functions by their argument, got {node}. Write f'(u)."
             )
-        return self._call(str(inner.func), (arguments[0] if point is None else point,), int(pairs[0][1]))
+        return self._call(str(inner.func), (pairs[0][0] if point is None else point,), int(pairs[0][1]))
 
     def _call(self, name: str, arguments: Sequence[Any], order: int) -> sympy.Symbol:
         if name not in self.unknown:
@@ -275,6 +298,17 @@ class _Reader:
         return self._known[key]
 
 
-def shown(name: str) -> str:
-    """Returns a name as formulas write it."""
-    return quoted(name)
+def read_part(given: Any, names: Sequence[str], unknown: Sequence[str], where: str) -> sympy.Expr:
+    """Returns an expression of a theory's letters, given as text or SymPy.
+
+    Raises:
+        ParseError: it is none.
+    """
+    if isinstance(given, sympy.Expr):
+        return given
+    if not isinstance(given, str):
+        raise ParseError(f"{where}: expected text or a SymPy expression, got {given!r}.")
+    try:
+        return parse_expression(given, names, unknown)
+    except ExpressionError as error:
+        raise ParseError(str(error).replace("parse_expression", where, 1)) from None

@@ -26,7 +26,7 @@ from kanpiler.schedule import schedule
 from kanpiler.theory.fitting.curves import Curve
 from kanpiler.theory.form import Form
 
-MOST_INTERVALS = 720
+MOST_INTERVALS, FINER = 720, 6
 GRID = 5
 
 
@@ -88,6 +88,8 @@ def put_curves(
         layer = model.layers[index]
         spec = layer.spec
         n = lcm(*(curve.grid for _, _, curve, _, _ in found))
+        # A derivative has a jump of curvature at its knots, which finer ones follow.
+        n *= FINER if any(order for *_, order in found) else 1
         grid = min(n, MOST_INTERVALS)
         k = spec.basis.k
         points = torch.linspace(-1.0, 1.0, grid + 1, dtype=torch.float64).repeat(spec.n_in, 1)

@@ -28,11 +28,13 @@ class Read:
         rows: those that can be used.
         levels: the labels of each column of labels, in the order of the codes.
         weights: (batch, output) one over the error of each number; None where errors are not known.
-        table: the columns as they came, by name.
+        kept: (row,) which rows of the table these are.
     """
 
-    def __init__(self, rows: Rows, levels: dict[str, tuple[str, ...]], weights: ndarray | None, names: Any) -> None:
-        self.rows, self.levels, self.weights = rows, levels, weights
+    def __init__(
+        self, rows: Rows, levels: dict[str, tuple[str, ...]], weights: ndarray | None, names: Any, kept: ndarray
+    ) -> None:
+        self.rows, self.levels, self.weights, self.kept = rows, levels, weights, kept
         self.outputs: tuple[str, ...] = names
 
 
@@ -58,7 +60,8 @@ def columns_of(data: Any, where: str, columns: Sequence[str], outputs: Sequence[
     if isinstance(data, list) and data and all(not np.isscalar(one) and _is_table(one) for one in data):
         data = {str(i + 1): one for i, one in enumerate(data)}
     if isinstance(data, Mapping) and data and all(_is_table(one) for one in data.values()):
-        return _stacked({str(name): columns_of(one, where, columns, outputs) for name, one in data.items()}, where)
+        own = [name for name in columns if name != SET]
+        return _stacked({str(name): columns_of(one, where, own, outputs) for name, one in data.items()}, where)
     table = open_table(data)
     found = None if isinstance(table, torch.Tensor | list | tuple) else named_columns(table)
     if found is not None:
@@ -70,16 +73,16 @@ def columns_of(data: Any, where: str, columns: Sequence[str], outputs: Sequence[
     return dict(zip(columns, X.T))
 
 
-def numeric_columns(columns: Mapping[str, Any], n: int) -> dict[str, Float[ndarray, " batch"]]:
-    """Returns those columns that hold finite numbers, one for each of n rows."""
+def numeric_columns(columns: Mapping[str, Any], kept: ndarray) -> dict[str, Float[ndarray, " batch"]]:
+    """Returns those columns that hold finite numbers on all rows that were kept."""
     found = {}
     for name, column in columns.items():
         try:
             values = np.asarray(numbers(_plain(column), "data", name), float).reshape(-1)
         except DataError:
             continue
-        if len(values) == n and np.isfinite(values).all():
-            found[name] = values
+        if len(values) == len(kept) and np.isfinite(values[kept]).all():
+            found[name] = values[kept]
     return found
 
 
@@ -143,15 +146,21 @@ def read_rows(
     values = {
         name: np.asarray(numbers(_plain(found[name]), where, name), float).reshape(-1) for name in {*columns, *names}
     }
+    n_rows = {name: len(column) for name, column in values.items()}
+    if len(set(n_rows.values())) > 1:
+        told = ", ".join(f"{name} with {n}" for name, n in n_rows.items())
+        raise ShapeError(f"{where}: expected columns with as many rows as each other, got {told}.")
     y = np.stack([values[name] for name in names], 1)
     coded, levels = {}, {}
     for name, known in labels.items():
         coded[name], levels[name] = _codes(found[name], name, known, where)
     weights = _weights(errors, found, y, where)
     n = len(y)
-    kept = np.isfinite(np.stack([*values.values()], 1)).all(1)
+    kept: Any = np.isfinite(np.stack([*values.values()], 1)).all(1)
     if weights is not None:
         kept &= (np.isfinite(weights) & (weights > 0)).all(1)
+    for code in coded.values():
+        kept &= code >= 0
     if not kept.any():
         raise DataError(f"{where}: expected rows of finite numbers, got none among {n}.")
     if not kept.all():
@@ -161,16 +170,23 @@ def read_rows(
         {name: code[kept] for name, code in coded.items()},
         y[kept],
     )
-    return Read(rows, levels, None if weights is None else weights[kept], names)
+    return Read(rows, levels, None if weights is None else weights[kept], names, kept)
 
 
 def _codes(values: Any, name: str, known: tuple[str, ...], where: str) -> tuple[ndarray, tuple[str, ...]]:
-    labels = [label_of(value) for value in np.asarray(_plain(values), dtype=object).reshape(-1)]
-    levels = known or tuple(sorted(set(labels)))
-    at = {label: i for i, label in enumerate(levels)}
-    if new := sorted(set(labels) - set(levels)):
+    given = np.asarray(_plain(values), dtype=object).reshape(-1)
+    labels = [None if _is_missing(value) else label_of(value) for value in given]
+    there = {label for label in labels if label is not None}
+    levels = known or tuple(sorted(there))
+    at: dict[str | None, int] = {label: i for i, label in enumerate(levels)} | {None: -1}
+    if new := sorted(there - set(levels)):
         raise unknown_name(where, f"label of {name}", new[0], levels)
     return np.array([at[label] for label in labels]), levels
+
+
+def _is_missing(value: Any) -> bool:
+    is_nan = isinstance(value, float | np.floating) and bool(np.isnan(value))
+    return value is None or is_nan or str(value) in ("NaT", "<NA>")
 
 
 def label_of(value: Any) -> str:
@@ -196,6 +212,7 @@ def _weights(errors: Any, columns: Mapping[str, Any], y: ndarray, where: str) ->
         given = np.broadcast_to(given, y.shape)
     except ValueError:
         raise ShapeError(f"{where}: expected errors of shape {y.shape}, got {given.shape}.") from None
-    if not (given > 0).all():
-        raise DataError(f"{where}: expected errors > 0, standard deviations, got {given.min():g}. Leave such rows out.")
+    if (given <= 0).any():
+        least = np.nanmin(given)
+        raise DataError(f"{where}: expected errors > 0, standard deviations, got {least:g}. Leave such rows out.")
     return 1 / given

@@ -8,15 +8,16 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3, for knowledge that
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import sympy
 
+from kan2 import options
 from kan2.core.data import Columns
 from kan2.core.theory import Unknown
 from kan2.errors import OptionError, TrainingError, named_options, unknown_name
-from kan2.expressions.parse import parse_expression
 from kan2.expressions.symbols import symbol, with_backquotes
 from kan2.multkan import MultKAN
 from kanpiler.theory.base import TheoryBase
@@ -25,7 +26,9 @@ from kanpiler.theory.finding.symbolify import Trial, simplified, symbolified, wi
 from kanpiler.theory.fitting.fit import refined
 from kanpiler.theory.fitting.solve import Minimum
 from kanpiler.theory.fitting.weights import noise_of
+from kanpiler.theory.form import read_part
 from kanpiler.theory.options import checked_unknown
+from kanpiler.theory.report import report_of
 from kanpiler.theory.rows import columns_of, numeric_columns
 
 
@@ -37,7 +40,7 @@ class Theory(TheoryBase):
     something returns a new theory.
     """
 
-    def auto_symbolic(self, functions: Sequence[str] | None = None) -> "Theory":  # type: ignore[override]
+    def auto_symbolic(self, functions: str | Sequence[str] | None = None) -> "Theory":  # type: ignore[override]
         """Returns the theory with formulas in place of unknown functions, as far as some are as good as the splines.
 
         Args:
@@ -49,15 +52,15 @@ class Theory(TheoryBase):
         """
         trial = self._trial()
         known = [one.name for one in self.theory.functions]
-        wanted = known if functions is None else list(functions)
+        wanted = known if functions is None else [functions] if isinstance(functions, str) else list(functions)
         for name in wanted:
             if name not in known:
-                raise unknown_name("auto_symbolic", "unknown function", name, known)
+                raise unknown_name("auto_symbolic", "function to be found", name, known)
         for name in wanted:
             trial = symbolified(trial, name, self.fitted.is_absolute) or trial
         return self._with_trial(trial)
 
-    def snap_constants(self, names: Sequence[str] | None = None) -> "Theory":  # type: ignore[override]
+    def snap_constants(self, names: str | Sequence[str] | None = None) -> "Theory":  # type: ignore[override]
         """Returns the theory with simple numbers in place of parameters, where the rows prefer that: 2 for 2.003(4).
 
         Args:
@@ -68,6 +71,7 @@ class Theory(TheoryBase):
             UnknownNameError: no such parameter.
         """
         known = [one.name for one in self.theory.parameters]
+        names = [names] if isinstance(names, str) else names
         for name in names or ():
             if name not in known:
                 raise unknown_name("snap_constants", "parameter", name, known)
@@ -112,11 +116,15 @@ class Theory(TheoryBase):
         fitted = self.fitted
         columns = dict(fitted.rows.columns)
         columns |= {name: codes.astype(float) for name, codes in fitted.rows.codes.items()}
-        if data is not None:
-            others = columns_of(data, "residual_tests", self.theory.columns, self.spec.outputs)
-            left_out = {*columns, *self._targets}
-            columns |= numeric_columns({k: v for k, v in others.items() if k not in left_out}, len(fitted.rows))
-        return residual_tests(fitted, columns)
+        return residual_tests(fitted, columns | self._other_columns(data))
+
+    def _other_columns(self, data: Any) -> dict[str, Any]:
+        # Columns of numbers that the theory does not read.
+        if data is None:
+            return {}
+        others = columns_of(data, "residual_tests", self.theory.columns, self.spec.outputs)
+        left_out = {*self.fitted.rows.columns, *self.fitted.rows.codes, *self._targets}
+        return numeric_columns({k: v for k, v in others.items() if k not in left_out}, self._kept)
 
     @named_options
     def free(
@@ -146,7 +154,7 @@ class Theory(TheoryBase):
         parameters = [one.name for one in self.theory.parameters]
         taken = [*form.names, *form.functions, *self.theory.columns]
         if part is not None:
-            read = parse_expression(part, form.names) if isinstance(part, str) else part
+            read = read_part(part, form.names, form.functions, "free")
             new, added = with_part_open(form, read, fresh_names(taken, 1), parameters)
         else:
             if columns is None:
@@ -157,7 +165,15 @@ class Theory(TheoryBase):
                         "the columns, or a part of the formula, to open it nevertheless."
                     )
                 columns = tests[0].columns
-            columns = [columns] if isinstance(columns, str) else list(columns)
+            columns = [columns] if isinstance(columns, str) else list(options.names("free", "columns", columns))
+            if not columns:
+                raise OptionError(
+                    "free: expected columns as names, got an empty list. Leave it out to let tests choose."
+                )
+            there = [*self.fitted.rows.columns, *self._other_columns(self._source if data is None else data)]
+            for name in columns:
+                if name not in there:
+                    raise unknown_name("free", "column", name, there)
             new, added = with_correction(form, columns, factor, fresh_names(taken, len(columns)))
         if shape is not None:
             added = tuple(checked_unknown(dict.fromkeys((one.name for one in added), shape)).values())
@@ -170,7 +186,7 @@ class Theory(TheoryBase):
             new, (*self.theory.columns, *(n for n in theirs if n not in self.theory.columns)), kept, functions
         )
         source = self._source if data is None else data
-        theory.fit(source, self._target(), errors=self._errors)
+        theory.fit(source, self._target(), errors=self._errors, noise=self._noise)
         return theory
 
     def _target(self) -> Columns:
@@ -185,7 +201,12 @@ class Theory(TheoryBase):
             label = symbol(one.per) if one.per else None
             formula: Any = sympy.Float(numbers[0], 17)
             if label is not None and len(numbers) > 1:
-                formula = sympy.interpolate([(i, sympy.Float(v, 17)) for i, v in enumerate(numbers)], label)
+                # A step between the codes of two labels.
+                steps = pairwise(numbers)
+                formula += sum(
+                    sympy.Float(b - a, 17) * (1 + sympy.sign(label - i - sympy.Rational(1, 2))) / 2
+                    for i, (a, b) in enumerate(steps)
+                )
             auxiliary.append((one.name, str(with_backquotes(formula))))
         plain = replace(spec, theory=None, auxiliary=tuple(auxiliary))
         return MultKAN.from_layers(plain, [copy.deepcopy(layer) for layer in self.layers])
@@ -194,7 +215,7 @@ class Theory(TheoryBase):
         fitted, problem = self.fitted, self._problem
         assert problem is not None
         minimum = Minimum(fitted.x, fitted.residuals, fitted.jacobian, fitted.steps, fitted.message)
-        return Trial(self.form, problem, minimum)
+        return Trial(self.form, problem, minimum, self._formulas)
 
     def _with_trial(self, trial: Trial) -> "Theory":
         """Returns a theory that has been changed and fitted."""
@@ -210,7 +231,8 @@ class Theory(TheoryBase):
         )  # fmt: skip
         new._take(replace(fitted, noise=noise_of(trial.problem, fitted)), trial.problem)
         new._source, new._targets, new._errors = self._source, self._targets, self._errors
-        new._report(new.fitted, fitted.rows, 0.0)
+        new._noise, new._formulas, new._kept = self._noise, dict(trial.formulas), self._kept
+        new.report = report_of(new.fitted, 0.0)
         return new
 
 

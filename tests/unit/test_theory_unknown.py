@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy.interpolate import BSpline, make_lsq_spline
-from scipy.optimize import lsq_linear
 
 import kanpiler
 from kan2.errors import Kan2Error, TrainingError, UnknownNameError
@@ -28,11 +27,13 @@ MEASURED = {
 }
 """What was measured, without noise, by theory."""
 PARAMETERS = {"f(a*x + z)": {"a": 1.0}, "A*f(x) + B*z": {"A": 1.0, "B": 0.0}}
+GRIDS = {"f(a*x + z)": 12}
+"""Where the search for a number of intervals takes seconds."""
 
 
 @cache
 def fitted(text):
-    functions = [one for one in "fghk" if f"{one}(" in text]
+    functions = {one: Unknown(grid=GRIDS.get(text)) for one in "fghk" if f"{one}(" in text}
     net = kanpiler.compile(text, ["x", "z"], parameters=PARAMETERS.get(text), unknown=functions)
     net.fit((AT, MEASURED[text] + E))
     return net
@@ -152,7 +153,7 @@ def test_a_column_of_one_value_has_a_function_of_one_value():
 def test_the_same_seed_gives_the_same_bits():
     twice = []
     for _ in range(2):
-        net = kanpiler.compile("f(x)*g(z)", unknown=["f", "g"])
+        net = kanpiler.compile("f(x)*g(z)", unknown={"f": Unknown(grid=3), "g": Unknown(grid=3)})
         net.fit((AT, MEASURED["h(x)*k(z)"] + E), seed=3)
         twice.append(output(net))
     assert np.array_equal(*twice)
@@ -221,7 +222,8 @@ def test_constant_and_scale_are_told_of_a_function_between_parameters():
     A, B = net.estimates()
     assert abs(A.value) == pytest.approx(y.std(), rel=0.001)
     assert B.value == pytest.approx(y.mean(), rel=1e-5)
-    assert B.error == pytest.approx(net.report.noise[""] / np.sqrt(N), rel=0.05)
+    # Both are means over the rows, of y and of f*y.
+    assert [one.error for one in (A, B)] == pytest.approx([net.report.noise[""] / np.sqrt(N)] * 2, rel=1e-3)
 
 
 @pytest.mark.parametrize("text", ["f(B*x)", "f(x + B)"])
@@ -266,120 +268,6 @@ def test_functions_do_not_depend_on_units(text, columns, target):
     assert net.report.degrees_of_freedom == fitted(text).report.degrees_of_freedom
 
 
-@pytest.mark.parametrize("size", [1e-13, 1e13])
-def test_shapes_do_not_depend_on_units(size):
-    shape = Unknown(shape=("increasing", "positive"), grid=8)
-    one, other = (curve_of(shape, (np.maximum(Z, 0) + 10 * E) * unit) for unit in (1, size))
-    u = np.linspace(-1, 2, 301)
-    assert other.function("f")(u) / size == pytest.approx(one.function("f")(u), abs=1e-6)
-    assert other.report.degrees_of_freedom == one.report.degrees_of_freedom
-
-
-# -- shapes ------------------------------------------------------------------------------------------------------------
-
-DENSE = np.linspace(-1, 2, 3001)
-ROUGH = 0.3 * rng.normal(size=N)
-SHAPES = {
-    "increasing": lambda v: np.diff(v).min(),
-    "decreasing": lambda v: -np.diff(v).max(),
-    "convex": lambda v: np.diff(v, 2).min(),
-    "concave": lambda v: -np.diff(v, 2).max(),
-    "positive": np.min,
-    "negative": lambda v: -np.max(v),
-}
-
-
-@pytest.mark.parametrize("word", SHAPES)
-def test_a_shape_holds_everywhere(word):
-    # Waves and noise that break every shape.
-    y = np.sin(4 * Z) + ROUGH
-    free, held = curve_of(Unknown(grid=10), y), curve_of(Unknown(grid=10, shape=(word,)), y)
-    assert SHAPES[word](free.function("f")(DENSE)) < -1e-5
-    assert SHAPES[word](held.function("f")(DENSE)) > (-1e-6 if word in ("positive", "negative") else -1e-12)
-    assert free.report.rmse < held.report.rmse < root_mean_square(y) * (1 + 1e-9)
-    assert free.report.degrees_of_freedom < held.report.degrees_of_freedom
-
-
-def increments(word, n):
-    """Returns a matrix from numbers, of which those marked are >= 0, to coefficients of a shape; and the marks."""
-    i = np.arange(n)[:, None]
-    if word == "increasing":
-        return (i >= np.arange(n)).astype(float), np.arange(n) > 0
-    return np.maximum(i - np.arange(-1, n - 1), 0) * 1.0 + (np.arange(n) == 0), np.arange(n) > 1
-
-
-@pytest.mark.parametrize(("word", "sign"), [("increasing", 1), ("decreasing", -1), ("convex", 1), ("concave", -1)])
-def test_shapes_are_least_squares_under_conditions(word, sign):
-    y = np.sin(2 * Z) + ROUGH
-    net = curve_of(Unknown(grid=6, shape=(word,)), y)
-    # Uniform knots, in which coefficients of a shape give a function of that shape.
-    step = 0.5
-    knots = -1 + step * np.arange(-3, 10)
-    B = BSpline.design_matrix(np.clip(Z, -1, 2 - 1e-12), knots, 3).toarray()
-    L, is_held = increments("increasing" if word in ("increasing", "decreasing") else "convex", 9)
-    answer = lsq_linear(B @ L, sign * y, (np.where(is_held, 0, -np.inf), np.inf), method="bvls", tol=1e-14).x
-    assert net.function("f")(Z) == pytest.approx(sign * (B @ L @ answer), abs=1e-5)
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_monotone_functions_take_the_direction_of_the_data(sign):
-    y = sign * np.arctan(2 * Z)
-    net = curve_of(Unknown(shape=("monotone",), grid=8), y, noise=5 * E)
-    assert (sign * np.diff(net.function("f")(DENSE))).min() > -1e-12
-    assert root_mean_square(net.function("f")(Z) - y) < 3 * NOISE
-
-
-@pytest.mark.parametrize(("word", "sign"), [("even", 1), ("odd", -1)])
-def test_parities(word, sign):
-    y = np.cos(Z) if sign > 0 else np.sin(Z)
-    net = curve_of(word, y, noise=E)
-    u = np.linspace(0, 2, 201)
-    f = net.function("f")
-    assert f(-u) == pytest.approx(sign * f(u), abs=1e-12)
-    # No row is below -1.
-    assert f(-u) == pytest.approx(np.cos(u) if sign > 0 else -np.sin(u), abs=4 * NOISE)
-
-
-@pytest.mark.parametrize(("words", "period"), [("period 1", 1), ("period pi/4", np.pi / 4), ("period 7", 7)])
-def test_periods(words, period):
-    y = np.sin(2 * np.pi * Z / period)
-    net = curve_of(words, y, noise=E)
-    f = net.function("f")
-    curve, _ = net.curve("f")
-    u = np.linspace(curve.low, curve.high - period, 201)
-    assert f(u) == pytest.approx(f(u + period), abs=1e-9)
-    assert f(Z) == pytest.approx(y, abs=4 * NOISE)
-    assert net.report.rmse == pytest.approx(root_mean_square(output(net, Z[:, None]) - y - E), rel=1e-9)
-
-
-def test_zeros():
-    net = curve_of("zero at 1, zero at -0.5", (Z - 1) * (Z + 0.5), noise=E)
-    assert net.function("f")([1.0, -0.5]) == pytest.approx([0, 0], abs=1e-12)
-    assert net.function("f")(Z) == pytest.approx((Z - 1) * (Z + 0.5), abs=4 * NOISE)
-    # A zero beyond the rows counts as well.
-    net = curve_of("zero at 4", Z - 4, noise=E)
-    assert net.function("f")([4.0, 3.0]) == pytest.approx([0, -1], abs=6 * NOISE)
-    assert net.function("f")(4.0) == pytest.approx(0, abs=1e-12)
-
-
-def test_bounds_of_values():
-    net = curve_of(Unknown(low=0, high=0.5, grid=10), np.tanh(3 * Z), noise=E)
-    values = net.function("f")(DENSE)
-    assert -0.01 < values.min() < 0.01
-    assert 0.49 < values.max() < 0.51
-    assert curve_of("between 0 and 0.5", np.tanh(3 * Z)).theory.functions[0].high == 0.5
-
-
-def test_shapes_together():
-    net = curve_of("increasing, odd, between -1 and 1", np.tanh(2 * Z), noise=E)
-    u = np.linspace(-2, 2, 401)
-    values = net.function("f")(u)
-    assert np.diff(values).min() > -1e-12
-    assert np.abs(values).max() < 1 + 1e-6
-    assert values == pytest.approx(-values[::-1], abs=1e-12)
-    assert values == pytest.approx(np.tanh(2 * u), abs=4 * NOISE)
-
-
 # -- derivatives and equations -----------------------------------------------------------------------------------------
 
 
@@ -394,10 +282,11 @@ def derivative(text, known, y, parameters=None):
     [("f'(x) + 0*z", np.cos(X)), ("f'(x) + f(z)", np.cos(X) + np.sin(Z)), ("f(x) + f'(x)/2", np.sin(X) + np.cos(X) / 2),
      ("f(x) + f''(z)", np.sin(X) - np.sin(Z))],
 )  # fmt: skip
-def test_the_network_computes_derivatives_of_functions(text, y):
+def test_the_network_nearly_computes_derivatives_of_functions(text, y):
+    # A derivative of a spline is no spline of the same order on the same knots.
     net = derivative(text, "zero at 0", y + E)
-    assert root_mean_square(output(net) - y - E) == pytest.approx(net.report.rmse, rel=1e-9)
-    assert net.fitted.residuals[:N] == pytest.approx(output(net) - y - E, abs=1e-12)
+    assert net.fitted.residuals[:N] == pytest.approx(output(net) - y - E, abs=0.03 * y.std())
+    assert root_mean_square(net.fitted.residuals[:N]) == pytest.approx(net.report.rmse, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -456,5 +345,5 @@ def test_refusals(call, error, message):
 @pytest.mark.parametrize("text", ["f(log(a*x))", "f(x)*log(-a - x)"])
 def test_arguments_and_values_must_be_finite(text):
     net = kanpiler.compile(text, parameters={"a": (1.0 if "-a" in text else -1.0)}, unknown=["f"])
-    with pytest.raises(TrainingError, match="expected .*finite.* Move the starts"):
+    with pytest.raises(TrainingError, match=r"expected .*finite.* Move the starts"):
         net.fit({"x": X + 0.1, "y": X})

@@ -8,7 +8,7 @@ Reference: Seber, Lee, Linear Regression Analysis (2003), chapter 4.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +16,7 @@ import sympy
 from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
+from sympy.core.function import AppliedUndef
 
 from kan2.core.theory import Unknown
 from kan2.errors import OptionError
@@ -25,6 +26,7 @@ from kanpiler.theory.form import Form, read_form
 
 GRID, PAIR_GRID = 4, 1
 """Intervals of the splines that test a column, and of those whose products test a pair."""
+ROUNDING = 1e-12
 SURE = 1e-3
 """Level of a test, shared among all tests."""
 
@@ -61,7 +63,11 @@ def residual_tests(fitted: Fitted, columns: Mapping[str, Float[ndarray, " batch"
     r = fitted.residuals[: fitted.n_data]
     n_outputs = fitted.rows.y.shape[1]
     r = r.reshape(-1, n_outputs)[:, 0]
-    own = fitted.jacobian[: fitted.n_data].reshape(-1, n_outputs, fitted.jacobian.shape[1])[:, 0]
+    own = fitted.jacobian[: fitted.n_data].reshape(len(r), n_outputs, fitted.jacobian.shape[1])[:, 0]
+    # A column that is measured holds the noise that the residuals hold.
+    columns = {name: column for name, column in columns.items() if name != fitted.model.solved_for}
+    weight = 1 / fitted.noise[:, :1] if np.isfinite(fitted.noise).all() else np.ones((len(r), 1))
+    weight = weight / np.abs(weight).max()
     bases = {name: _basis(column, GRID) for name, column in columns.items() if np.ptp(column) > 0}
     coarse = {name: _basis(columns[name], PAIR_GRID) for name in bases}
     kinds: list[tuple[tuple[str, ...], ndarray]] = [((name,), basis) for name, basis in bases.items()]
@@ -72,7 +78,7 @@ def residual_tests(fitted: Fitted, columns: Mapping[str, Float[ndarray, " batch"
     found = []
     for names, basis in kinds:
         if len(r) > own.shape[1] + basis.shape[1] + 1:
-            found.append(_tested(names, r, own, basis, len(kinds)))
+            found.append(_tested(names, r, np.c_[own, weight], basis * weight, len(kinds)))
     return tuple(sorted(found, key=lambda one: (one.p, -one.f)))
 
 
@@ -91,13 +97,16 @@ def _tested(names: tuple[str, ...], r: ndarray, own: ndarray, basis: ndarray, n_
     def rest(A: ndarray) -> tuple[float, int]:
         size = np.linalg.norm(A, axis=0)
         A = A[:, size > 0] / size[size > 0]
+        if not A.shape[1]:
+            return float(r @ r), 0
         answer, _, rank, _ = np.linalg.lstsq(A, r, rcond=1e-10)
         left = r - A @ answer
         return float(left @ left), int(rank)
 
-    before, k = rest(np.c_[own, np.ones(len(r))])
-    after, more = rest(np.c_[own, np.ones(len(r)), basis])
-    if more <= k or len(r) <= more or not before > 0:
+    before, k = rest(own)
+    after, more = rest(np.c_[own, basis])
+    # Where nothing is left but rounding there is nothing to explain.
+    if more <= k or len(r) <= more or not before > ROUNDING * float(r @ r) or not after <= before:
         return ResidualTest(names, 0.0, 0.0, 1.0)
     f = (before - after) / (more - k) / max(after / (len(r) - more), 1e-300)
     p = min(1.0, float(stats.f.sf(f, more - k, len(r) - more)) * n_tests)
@@ -157,5 +166,9 @@ def with_part_open(
 
 def _reread(form: Form, written: Sequence[sympy.Expr], names: Sequence[str]) -> tuple[Form, tuple[Unknown, ...]]:
     source = dict(zip(form.outputs, written))
-    new = read_form(source, (*form.functions, *names), form.names)
+    calls = {str(call.func) for expression in written for call in expression.atoms(AppliedUndef)}
+    left = [name for name in form.functions if {name, name + "'", name + "''"} & calls]
+    new = read_form(source, (*left, *names), form.names)
+    # `y = ...` stays that.
+    new = replace(new, texts=form.texts, implicit=form.implicit).retold()
     return new, tuple(Unknown(name=name) for name in names)

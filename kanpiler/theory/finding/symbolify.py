@@ -8,13 +8,14 @@ References: Schwarz (1978), doi:10.1214/aos/1176344136; Seber, Wild, Nonlinear R
 """
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import sympy
+from numpy import ndarray
 from scipy import stats
 
 from kan2.core.theory import Parameter
@@ -29,8 +30,8 @@ from kanpiler.theory.form import Form
 
 TRIED = 8
 """Candidates nearest to the curve that are put into the theory."""
-NEAR = 30.0
-"""Distances from the curve, in units of the least, beyond which none is tried."""
+NEAR, OFF = 30.0, 5.0
+"""Distances from the curve, in units of the least and of the curve's standard error, beyond which none is tried."""
 SURE = 1e-3
 """Level of the test that a formula leaves more than the spline."""
 STEPS = 200
@@ -48,12 +49,13 @@ class Trial:
         form: what it says.
         problem: with the curves of the other functions.
         minimum: the fit.
-        tried: by name of the function, formulas that were tried, with their scores.
+        formulas: by name of the function, what stands in its place, in `u`.
     """
 
     form: Form
     problem: Problem
     minimum: Minimum
+    formulas: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_numbers(self) -> int:
@@ -89,10 +91,11 @@ def symbolified(trial: Trial, name: str, is_absolute: bool) -> Trial | None:
     curve, w = model.curves[name], trial.minimum.x[at[name]]
     freedoms = [pin.kind for pin in trial.problem.pins]
     near = candidates(curve, w)
-    least = near[0].error if near else 0.0
-    # The curve itself is off by the noise that it has taken up.
-    chosen = [one for one in near[:TRIED] if one.error <= NEAR * least + 1e-12 * np.abs(w).max(initial=0.0)]
-    simple = [one for one in near[TRIED:] if len(one.numbers) <= 2 and one.error <= NEAR * least]
+    # The curve itself is off by the noise that it has taken up, and on one interval it is a polynomial.
+    bar = NEAR * near[0].error if near else 0.0
+    bar = max(bar, OFF * noise_of_curve(trial, name), 1e-12 * float(np.abs(w).max(initial=0.0)))
+    within = [one for one in near if one.error <= bar]
+    chosen, simple = within[:TRIED], [one for one in within[TRIED:] if len(one.numbers) <= 3]
     best: Trial | None = None
     best_score = math.inf
     for one in [c for candidate in (*chosen, *simple) for c in variants(candidate, freedoms)]:
@@ -104,7 +107,8 @@ def symbolified(trial: Trial, name: str, is_absolute: bool) -> Trial | None:
             best, best_score = found, score
     if best is None:
         return None
-    return simplified(best, {one.name for one in best.problem.model.parameters if one.of == name}, is_absolute)
+    own = {one.name for one in best.problem.model.parameters if one.of == name}
+    return renumbered(simplified(best, own, is_absolute), name)
 
 
 def without(trial: Trial, name: str, is_absolute: bool) -> Trial | None:
@@ -153,7 +157,8 @@ def _refitted(trial: Trial, name: str, formula: Any, new: list[Parameter]) -> Tr
     if curves:
         moved = replace(moved, pins=pinned_at(moved, start))
     moved, minimum = moved.solve(start, STEPS, math.inf)
-    return Trial(form, moved, minimum) if math.isfinite(minimum.cost) else None
+    formulas = {**trial.formulas, name: formula}
+    return Trial(form, moved, minimum, formulas) if math.isfinite(minimum.cost) else None
 
 
 def simplified(trial: Trial, names: Collection[str], is_absolute: bool, only_zero: bool = False) -> Trial:
@@ -174,15 +179,29 @@ def simplified(trial: Trial, names: Collection[str], is_absolute: bool, only_zer
         trial = found[min(scores)[1]]  # type: ignore[assignment]
 
 
+def noise_of_curve(trial: Trial, name: str) -> float:
+    """Returns the standard error of a curve, root mean square over its range."""
+    model = trial.problem.model
+    curve, at = model.curves[name], model.slices()[1][name]
+    points = np.linspace(curve.low, curve.high, 50)
+    B = curve.values(points)
+    return float(np.sqrt(np.mean(np.einsum("ij,jk,ik->i", B, covariance_of(trial)[at, at], B).clip(0))))
+
+
+def covariance_of(trial: Trial) -> ndarray:
+    """Returns the covariance of all numbers; what is free to move adds nothing."""
+    J = trial.minimum.jacobian
+    size = np.linalg.norm(J, axis=0)
+    size = np.where(size > 0, size, 1.0)
+    free = max(trial.problem.rows.y.size - len(trial.minimum.x), 1)
+    inverse = np.linalg.pinv((J / size).T @ (J / size), rcond=1e-12)
+    return inverse * (trial.squares / free) / np.outer(size, size)
+
+
 def _simple_values(trial: Trial, names: Collection[str]) -> list[tuple[Parameter, Fraction]]:
     model, x = trial.problem.model, trial.minimum.x
     at = model.slices()[0]
-    J = trial.minimum.jacobian
-    free = max(trial.problem.rows.y.size - len(x), 1)
-    size = np.linalg.norm(J, axis=0)
-    size = np.where(size > 0, size, 1.0)
-    covariance = np.linalg.pinv((J / size).T @ (J / size), rcond=1e-12) * trial.squares / free
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0)) / size
+    errors = np.sqrt(np.maximum(np.diag(covariance_of(trial)), 0))
     found = []
     for one in model.parameters:
         if one.name not in names or one.name not in at or len(one.levels) > 1:
@@ -212,7 +231,7 @@ def with_value(trial: Trial, one: Parameter, value: Fraction) -> Trial | None:
         return None
     calls = tuple(replace(call, argument=call.argument.xreplace(known)) for call in form.calls)
     form = replace(form, expressions=expressions, calls=calls, names=tuple(n for n in form.names if n != one.name))
-    form = replace(form, texts=tuple(str(form.written(e)) for e in form.expressions))
+    form = form.retold()
     problem, x = trial.problem, trial.minimum.x
     at = problem.model.slices()[0]
     start = np.delete(x, np.arange(at[one.name].start, at[one.name].stop))
@@ -234,7 +253,30 @@ def with_value(trial: Trial, one: Parameter, value: Fraction) -> Trial | None:
     if not np.isfinite(r).all() or J is None or not np.isfinite(J).all():
         return None
     moved, minimum = moved.solve(start, STEPS, math.inf)
-    return Trial(form, moved, minimum) if math.isfinite(minimum.cost) else None
+    formulas = {name: formula.xreplace(known) for name, formula in trial.formulas.items()}
+    return Trial(form, moved, minimum, formulas) if math.isfinite(minimum.cost) else None
+
+
+def renumbered(trial: Trial, name: str) -> Trial:
+    """Returns the theory with the numbers of a formula counted from 1, without gaps."""
+    model = trial.problem.model
+    own = [one.name for one in model.parameters if one.of == name]
+    new = dict(zip(own, (f"{name}_{i + 1}" for i in range(len(own)))))
+    if all(old == fresh for old, fresh in new.items()) or (set(new.values()) - set(own)) & set(trial.form.names):
+        return trial
+    # Through names that nobody has: f_3 may become f_1 where f_1 becomes f_2.
+    between = {symbol(old): sympy.Dummy() for old in own}
+    after = {between[symbol(old)]: symbol(fresh) for old, fresh in new.items()}
+
+    def renamed(expression: Any) -> Any:
+        return expression.xreplace(between).xreplace(after)
+
+    form = trial.form.renamed(renamed)
+    parameters = tuple(replace(one, name=new.get(one.name, one.name)) for one in model.parameters)
+    outputs, arguments = pieces(form, False, 10.0)
+    model = replace(model, form=form, outputs=outputs, arguments=arguments, parameters=parameters)
+    formulas = {key: renamed(formula) for key, formula in trial.formulas.items()}
+    return replace(trial, form=form, problem=replace(trial.problem, model=model), formulas=formulas)
 
 
 def _places(problem: Problem, p: Parameter, without: Parameter) -> range:

@@ -10,6 +10,7 @@ References: de Boor, A Practical Guide to Splines (2001), chapter XI; Ramsay, Mo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from kan2.core.theory import Unknown
 
 RANK = 1e-10
 HELD = 4
-"""Points of each interval at which bounds of values are held."""
+"""Parts of each interval on which bounds of values are held."""
 MARGIN = 1e-9
 """How far a grid reaches beyond the arguments, as a share of their range."""
 
@@ -119,8 +120,9 @@ class Curve:
         words, n = set(self.function.shape), self.n_basis
         eye = np.eye(n)
         first, second = np.diff(eye, axis=0), np.diff(eye, n=2, axis=0)
-        # Coefficients of one sign are more than enough: a parabola that touches zero has negative ones.
-        values = self._coefficient_values(np.linspace(self.low, self.high, HELD * self.grid + 1))
+        # Coefficients of one sign are more than enough: a parabola that touches zero has negative ones. Those of
+        # Bernstein polynomials on parts of an interval are enough as well, and nearly necessary.
+        values = self._bernstein() if self._is_bounded() else np.zeros((0, n))
         conditions = {
             "monotone": (direction * first, 0.0) if direction else None,
             "increasing": (first, 0.0), "decreasing": (-first, 0.0), "convex": (second, 0.0), "concave": (-second, 0.0),
@@ -134,6 +136,22 @@ class Curve:
         G = [np.zeros((0, n)), *(rows for rows, _ in held)]
         h = [np.zeros(0), *(np.full(len(rows), least) for rows, least in held)]
         return np.concatenate(G) @ self.Z, np.concatenate(h)
+
+    def _is_bounded(self) -> bool:
+        has_sign = bool({"positive", "negative"} & set(self.function.shape))
+        return has_sign or self.function.low is not None or self.function.high is not None
+
+    def _bernstein(self) -> Float[ndarray, "condition coefficient"]:
+        """Returns the Bernstein coefficients on `HELD` parts of each interval, by those of the spline."""
+        k = self.function.k
+        nodes = np.arange(k + 1) / k
+        binomials = np.array([comb(k, i) for i in range(k + 1)], float)
+        powers = np.arange(k + 1)
+        values_of = binomials * nodes[:, None] ** powers * (1 - nodes[:, None]) ** (k - powers)
+        ends = np.linspace(self.low, self.high, HELD * self.grid + 1)
+        points = ends[:-1, None] + nodes * np.diff(ends)[:, None]
+        values = self._coefficient_values(points.ravel()).reshape(len(points), k + 1, -1)
+        return np.einsum("ij,pjc->pic", np.linalg.inv(values_of), values).reshape(-1, self.n_basis)
 
     def fitted(self, u: Float[ndarray, " batch"], v: Float[ndarray, " batch"]) -> Float[ndarray, " number"]:
         """Returns the numbers with which the curve is nearest to given points, without its inequalities."""

@@ -34,6 +34,8 @@ WORSE = 2
 """How many finer grids in a row may be worse before the search ends."""
 FIRST_STEPS, KEPT, FINE_STEPS = 15, 3, 100
 """Steps from each start of unknown functions, how many of these go on, and steps on each grid from there."""
+GENERIC = 4
+"""Intervals, at least, where freedoms are looked for: with fewer a curve and its slope are hardly two functions."""
 DRAWN = 2
 """How many starts are drawn beside three that are not."""
 DRAWN_INSIDE = 20
@@ -125,8 +127,7 @@ def fit_with_curves(
     n = problem.rows.y.size
     most = max(1, n // (ROWS_A_NUMBER * len(functions)))
     grids = [grid for grid in GRIDS if grid + 3 <= most] or [1]
-    given = [one.grid for one in functions if one.grid]
-    coarse = min([min(3, grids[-1]), *given])
+    coarse = min(3, grids[-1])
     problem = replace(problem, pins=_conventions(problem, functions, coarse, seed))
     best: tuple[Problem, Minimum] | None = None
     trials: list[tuple[Problem, Minimum]] = []
@@ -146,15 +147,16 @@ def fit_with_curves(
             "of parameters, or look for logarithms and roots of what may be negative."
         )
     best = _directed(*best, steps, deadline)
-    if given:
-        fine = {one.name: one.grid or max(grids[0], coarse) for one in functions}
-        return _settled(*_refined(*best, fine), steps, deadline)
+    if all(one.grid for one in functions):
+        return _settled(*_refined(*best, {one.name: one.grid or coarse for one in functions}), steps, deadline)
     chosen, chosen_score, waited = best, _score(best), 0
     current = best
     for grid in [grid for grid in grids if grid != coarse]:
         if time.perf_counter() > deadline or waited > WORSE:
             break
-        trial = _settled(*_refined(*current, {one.name: grid for one in functions}), min(steps, FINE_STEPS), deadline)
+        trial = _settled(
+            *_refined(*current, {one.name: one.grid or grid for one in functions}), min(steps, FINE_STEPS), deadline
+        )
         score = _score(trial)
         waited = 0 if score < chosen_score else waited + (grid > coarse)
         if score < chosen_score:
@@ -175,6 +177,7 @@ def _score(found: tuple[Problem, Minimum]) -> float:
 
 
 def _starts(problem: Problem, functions: Sequence[Unknown], grid: int, seed: int) -> Iterator[tuple[Problem, ndarray]]:
+    """Yields problems with curves, and numbers to begin with."""
     generator = np.random.default_rng(seed)
     inner = {call.value for call in problem.model.form.calls}
     moving = inner | {sympy.Symbol(one.name) for one in problem.model.parameters if not one.fixed}
@@ -185,19 +188,21 @@ def _starts(problem: Problem, functions: Sequence[Unknown], grid: int, seed: int
         return lambda t, i: c[i, 0] + c[i, 1] * t + c[i, 2] * t**2
 
     shapes: list[Any] = [lambda t, i: np.ones_like(t), lambda t, i: t + 1.0, lambda t, i: 1.5 - t]
-    shapes += map(parabola, drawn)
-    for shape in shapes:
-        current, x = problem.with_model(curves={}), start_of(problem.model)
-        for i, one in enumerate(functions):
-            # Arguments of outer functions need the inner ones: one after the other, as the calls are.
-            low, high = _range_of(current, x, one.name)
-            curve = Curve.on(one, low, high, one.grid or grid)
-            u = np.linspace(low, high, 200)
-            v = shape((u - low) / (high - low if high > low else 1.0), i)
-            w = curve.fitted(u, v)
-            current = current.with_model(curves={**current.model.curves, one.name: curve})
-            x = np.r_[x, w]
-        yield current, x
+    for shape in (*shapes, *map(parabola, drawn)):
+        yield _start(problem, functions, grid, shape)
+
+
+def _start(problem: Problem, functions: Sequence[Unknown], grid: int, shape: Any) -> tuple[Problem, ndarray]:
+    # Arguments of outer functions need the inner ones: one after the other, as the calls are.
+    current, x = problem.with_model(curves={}), start_of(problem.model)
+    for i, one in enumerate(functions):
+        low, high = _range_of(current, x, one.name)
+        curve = Curve.on(one, low, high, one.grid or grid)
+        u = np.linspace(low, high, 200)
+        w = curve.fitted(u, shape((u - low) / (high - low if high > low else 1.0), i))
+        current = current.with_model(curves={**current.model.curves, one.name: curve})
+        x = np.r_[x, w]
+    return current, x
 
 
 def _range_of(problem: Problem, x: ndarray, name: str) -> tuple[float, float]:
@@ -268,8 +273,13 @@ def refined(problem: Problem, found: Minimum, grids: Mapping[str, int], steps: i
 
 def _conventions(problem: Problem, functions: Sequence[Unknown], grid: int, seed: int) -> tuple[Convention, ...]:
     """Finds the freedoms of unknown functions at a start like no other, and fixes them."""
-    *_, (problem, x) = _starts(problem, functions, grid, seed)
-    return pinned_at(problem, x)
+    c = np.random.default_rng(seed).normal(size=(len(functions), 4))
+
+    # No polynomial: the slope of a parabola is a line, and would be taken for a freedom.
+    def waves(t: ndarray, i: int) -> ndarray:
+        return c[i, 0] + c[i, 1] * t + c[i, 2] * np.sin(3 * t) + c[i, 3] * np.cos(5 * t)
+
+    return pinned_at(*_start(problem, functions, max(grid, GENERIC), waves))
 
 
 def pinned_at(problem: Problem, x: Float[ndarray, " number"]) -> tuple[Convention, ...]:

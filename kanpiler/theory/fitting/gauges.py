@@ -13,11 +13,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import sympy
 from jaxtyping import Float
 from numpy import ndarray
 
 from kan2.errors import TrainingError
 from kanpiler.theory.fitting.curves import Curve
+from kanpiler.theory.form import Form
 
 RANK = 1e-9
 """Singular values below this share of the largest, of a Jacobian with columns of unit length, are zero. Freedoms have
@@ -117,6 +119,7 @@ def conventions(
     A, size = scaled(J)
     for name in reversed(list(curves)):
         curve, part = curves[name], at[name]
+        fixed: list[ndarray] = []
         # Its own shifts and scales are directions of its own, too.
         others = np.delete(np.arange(A.shape[1]), moved.get(name, slice(0)))
         for kind in KINDS:
@@ -132,11 +135,17 @@ def conventions(
             scale = np.linalg.norm(inner, axis=0).max(initial=0.0)
             if not scale > 0:
                 continue
-            fixed = [_direction(one.kind, curve, x[part]) for one in found if one.name == name]
-            allowed = np.column_stack([inner / scale, *[d for d in fixed if d is not None]])
+            beside = list(fixed)
+            if kind == "slope" and (constant := _direction("constant", curve, x[part])) is not None:
+                beside.append(constant)  # f + u moves the constant as well
+            allowed = np.column_stack([inner / scale, *beside])
             answer = np.linalg.lstsq(allowed, direction, rcond=1e-8)[0]
             if np.linalg.norm(allowed @ answer - direction) > ALIKE * np.linalg.norm(direction):
                 continue
+            freedom = inner / scale @ answer[: inner.shape[1]]
+            if np.linalg.norm(freedom) <= ALIKE * np.linalg.norm(direction):
+                continue
+            fixed.append(freedom)
             convention = Convention(name, kind)
             _, own = convention.row(x[part], arguments[name], curve.values(arguments[name]))
             row = np.zeros(A.shape[1])
@@ -180,13 +189,13 @@ def _direction(kind: str, curve: Curve, w: ndarray) -> ndarray | None:
 
 
 def undetermined(
-    J: Float[ndarray, "row number"], x: Float[ndarray, " number"], names: Sequence[str], others: Sequence[Any] = ()
+    J: Float[ndarray, "row number"], x: Float[ndarray, " parameter"], names: Sequence[str], others: Sequence[Any] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns which parameters the data do not determine, and sentences that say which combinations they do.
 
     Args:
         J: derivatives by all numbers, conventions included; those of the parameters first.
-        x: the numbers.
+        x: the parameters.
         names: of the parameters.
         others: pairs (J, x) elsewhere: a combination is the same everywhere.
     """
@@ -201,8 +210,11 @@ def undetermined(
     if dead:
         said.append(f"{_listed([names[i] for i in dead])}: no row depends on it here")
     rest, told = [i for i in lost if i not in dead], set()
+    # Only two that are tied to each other alone have a combination of their own.
+    P = N[:n] @ N[:n].T
+    tied = {i: {j for j in rest if abs(P[i, j]) > 1e-6} for i in rest}
     for group in combinations(rest, 2):
-        if not told & set(group):
+        if tied[group[0]] == tied[group[1]] == set(group):
             texts = [_combinations_at(J_, x_, group, names) for J_, x_ in ((J, x), *others)]
             if common := [text for text in texts[0] if all(text in other for other in texts)]:
                 said.append(f"{_listed([names[i] for i in group])}: only {common[0]} is determined")
@@ -248,3 +260,30 @@ def _whole(values: ndarray) -> list[int] | None:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def refuse_twins(form: Form) -> None:
+    """Refuses two unknown functions of the same argument where every row has one number for both.
+
+    In f(x)*z + g(x) the rows with one x and several z tell them apart; in f(x)*x + g(x) nothing does.
+
+    Raises:
+        TrainingError: there are two.
+    """
+    if len(form.expressions) != 1:
+        return
+    calls: dict[str, list[Any]] = {}
+    for call in form.calls:
+        calls.setdefault(call.function, []).append(call)
+    single = {name: own[0] for name, own in calls.items() if len(own) == 1 and own[0].order == 0}
+    inside = {s for call in form.calls for s in call.argument.free_symbols}
+    for (one, a), (other, b) in combinations(single.items(), 2):
+        if a.argument != b.argument or {a.value, b.value} & inside:
+            continue
+        slopes = [sympy.diff(form.expressions[0], call.value) for call in (a, b)]
+        ratio = sympy.cancel(slopes[0] / slopes[1])
+        if ratio.free_symbols <= {*a.argument.free_symbols, a.value, b.value}:
+            raise TrainingError(
+                f"fit: expected unknown functions that can be told apart, got {one} and {other}, of which only a "
+                "combination is determined. Leave one of them out, or say more of it: zeros, a shape, a formula."
+            )

@@ -170,8 +170,8 @@ class State:
             else:
                 u = piece.values(self.columns, self.n)
             B = curve.values(u, call.order)
-            if call.order == 0:
-                self.read.setdefault(call.function, []).append((u, B))
+            own_values = curve.values(u) if call.order else B
+            self.read.setdefault(call.function, []).append((u, own_values))
             if with_jacobian:
                 inner = curve.values(u, call.order + 1) @ self.x[at]
                 slope = inner[:, None] * self._chained(own, slopes)

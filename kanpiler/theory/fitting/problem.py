@@ -16,6 +16,8 @@ from kanpiler.theory.fitting.gauges import Convention, null_space, scaled
 from kanpiler.theory.fitting.model import Model, Rows
 from kanpiler.theory.fitting.solve import Inequalities, Minimum, minimise, nearest
 
+PINNED, HELD = 1e3, 1e6
+"""Weights of conventions in units of the influence of what they fix: of functions, and of parameters that are held."""
 SMOOTH = 1e-6
 """Weight of the second differences of a spline's coefficients, in units in which data have 1: it decides only what no
 row decides."""
@@ -84,14 +86,21 @@ class Fitted:
 
     def free_directions(self) -> Float[ndarray, "number direction"]:
         """Returns an orthonormal basis of the directions along which no active bound or shape stands."""
-        active = self.inequalities.G[self.inequalities.active(self.x)]
+        active = self.inequalities.G[self.inequalities.active(self.x, self.units())]
         return np.eye(len(self.x)) if not len(active) else null_space(active)
+
+    def units(self) -> Float[ndarray, " number"]:
+        """Returns for each number a change that moves the predictions by about one residual."""
+        size = np.linalg.norm(self.jacobian, axis=0)
+        cost = float(np.linalg.norm(self.residuals[: self.n_data]))
+        return np.where(size > 0, cost / np.where(size > 0, size, 1.0), 0.0)
 
     def values(self) -> dict[str, ndarray]:
         """Returns the values of all parameters, one for each level, by name."""
         at, _, _ = self.model.slices()
+        # Within their bounds, which steps keep to rounding.
         return {
-            one.name: np.array(self.fixed[one.name] if one.fixed else self.x[at[one.name]], float)
+            one.name: np.array(self.fixed[one.name], float) if one.fixed else np.clip(self.x[at[one.name]], *one.bounds)
             for one in self.model.parameters
         }
 
@@ -110,6 +119,7 @@ class Problem:
         prior_scale: what a deviation of one prior standard deviation weighs.
         directions: of monotone functions.
         roughness: by name of the function, the weight of its second differences.
+        pin_weights: of the conventions.
     """
 
     model: Model
@@ -121,6 +131,7 @@ class Problem:
     prior_scale: float = 1.0
     directions: Mapping[str, int] = field(default_factory=dict)
     roughness: Mapping[str, float] = field(default_factory=dict)
+    pin_weights: tuple[float, ...] = ()
 
     def residuals(self, x: Float[ndarray, " number"], with_jacobian: bool) -> tuple[ndarray, ndarray | None]:
         """Returns weighted residuals of data, priors, conventions and smoothness, and their Jacobian."""
@@ -141,18 +152,17 @@ class Problem:
                 rows.append(np.eye(size)[part] * self.prior_scale / deviation)
         strength = self.spread * len(self.rows) ** 0.5
         if self.pins:
-            for pin in self.pins:
+            for pin, weight in zip(self.pins, self.pin_weights or (strength,) * len(self.pins)):
                 row = np.zeros((1, size))
                 if pin.kind == "value":
                     i = at[pin.name].start
-                    unit = strength / (abs(pin.value) or 1.0)
-                    r.append(np.array([(x[i] - pin.value) * unit]))
-                    row[0, i] = unit
+                    r.append(np.array([(x[i] - pin.value) * weight]))
+                    row[0, i] = weight
                 else:
                     part = of_curves[pin.name]
                     value, own = pin.row(x[part], *(np.concatenate(found) for found in zip(*state.read[pin.name])))
-                    r.append(np.array([value * strength]))
-                    row[0, part] = own * strength
+                    r.append(np.array([value * weight]))
+                    row[0, part] = own * weight
                 rows.append(row)
         for name, weight in self.roughness.items():
             curve, part = self.model.curves[name], of_curves[name]
@@ -189,7 +199,7 @@ class Problem:
 
     def smoothed(self, x: Float[ndarray, " number"]) -> "Problem":
         """Returns the problem with the weights of second differences measured in influence on the predictions."""
-        bare = replace(self, roughness={})
+        bare = replace(self, roughness={}, pins=(), pin_weights=())
         with np.errstate(all="ignore"):
             _, J = bare.residuals(x, True)
         assert J is not None
@@ -199,7 +209,29 @@ class Problem:
             norms = np.linalg.norm(J[:, part], axis=0)
             size = float(np.sqrt(np.mean(norms**2)))
             found[name] = SMOOTH * (size if math.isfinite(size) and size > 0 else self.spread)
-        return replace(self, roughness=found)
+        return replace(self, roughness=found, pin_weights=self._pin_weights(x, J))
+
+    def _pin_weights(self, x: Float[ndarray, " number"], J: Float[ndarray, "row number"]) -> tuple[float, ...]:
+        # In the influence of what they pin, so that no unit of measure matters, and so strong that they hold.
+        if not self.pins:
+            return ()
+        of_parameters, of_curves, _ = self.model.slices()
+        state = self.model.at(x, self.fixed, self.rows)
+        state.outputs(False)
+        found = []
+        for pin in self.pins:
+            if pin.kind == "value":
+                influence, row = float(np.linalg.norm(J[:, of_parameters[pin.name].start])), 1.0
+            else:
+                part = of_curves[pin.name]
+                influence = float(np.linalg.norm(J[:, part]))
+                own = pin.row(x[part], *(np.concatenate(read) for read in zip(*state.read[pin.name])))[1]
+                row = float(np.linalg.norm(own))
+            strength = HELD if pin.kind == "value" else PINNED
+            found.append(
+                strength * (influence if math.isfinite(influence) and influence > 0 else self.spread) / max(row, 1e-300)
+            )
+        return tuple(found)
 
     def with_model(self, **changes: Any) -> "Problem":
         """Returns the problem with another model."""

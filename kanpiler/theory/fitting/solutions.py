@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from kanpiler.theory.fitting.model import Rows
 from kanpiler.theory.fitting.problem import Fitted
@@ -30,7 +30,7 @@ def solutions(
     start = np.full(n, float(np.median(known[name])))
     if others:
         size = {other: float(np.std(known[other])) or 1.0 for other in others}
-        tree = cKDTree(np.stack([known[other] / size[other] for other in others], 1))
+        tree = KDTree(np.stack([known[other] / size[other] for other in others], 1))
         nearest = tree.query(np.stack([columns[other] / size[other] for other in others], 1))[1]
         start = known[name][nearest]
     rows = Rows({**columns, name: start}, codes, start[:, None])

@@ -29,7 +29,7 @@ from there on steps are judged by their own size."""
 MOST_CONTRACTIONS, ROUNDING = 50, 1e-13
 """How many steps there are at most, and the size of a step that is rounding: eleven digits need no smaller ones."""
 CALM, PROBE, LARGEST_BEND = 1e-1, 0.1, 0.75
-SLACK = 1e-12
+SLACK, CLOSE, FEASIBLE = 1e-12, 1e-6, 1e-6
 
 Residuals = Callable[[Float[ndarray, " parameter"], bool], tuple[Float[ndarray, " row"], Any]]
 """(x, whether the Jacobian is wanted) -> (r, J or None)."""
@@ -82,9 +82,14 @@ class Inequalities:
     def __len__(self) -> int:
         return len(self.h)
 
-    def active(self, x: Float[ndarray, " parameter"]) -> ndarray:
-        """Returns which conditions hold with equality."""
-        return self.G @ x - self.h <= SLACK + 1e-9 * np.abs(self.h)
+    def active(self, x: Float[ndarray, " parameter"], unit: Float[ndarray, " parameter"]) -> ndarray:
+        """Returns which conditions hold with equality.
+
+        Args:
+            x: the point.
+            unit: of each parameter, a change that data notice.
+        """
+        return self.G @ x - self.h <= CLOSE * (np.abs(self.G) @ unit) + 1e-12 * np.abs(self.h)
 
 
 def minimise(
@@ -193,7 +198,7 @@ class _Model:
     def step(self, damping: float) -> ndarray:
         """Returns the step that minimises the damped model under the inequalities."""
         z = -self.Vt.T @ (self.s * self.g / (self.s**2 + damping))
-        if len(self.h) and (self.G @ z < self.h - SLACK * (1 + np.abs(self.h))).any():
+        if len(self.h) and (self.G @ z < self.h - SLACK * (np.abs(self.G) @ np.abs(z) + np.abs(self.h))).any():
             z = self._constrained(damping)
         return z / self.D
 
@@ -243,7 +248,11 @@ def least_distance(
     except RuntimeError:
         return None
     rest = E @ u - f
-    return -rest[:-1] / rest[-1] * unit if rest[-1] < 0 else None
+    if not rest[-1] < 0:
+        return None
+    p = -rest[:-1] / rest[-1] * unit
+    # Where no point satisfies all, what comes out is rounding.
+    return p if (G @ p - h >= -FEASIBLE * (unit + np.abs(p).max(initial=0.0))).all() else None
 
 
 def nearest(x: Float[ndarray, " parameter"], inequalities: Inequalities) -> Float[ndarray, " parameter"]:

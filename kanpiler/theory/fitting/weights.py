@@ -37,6 +37,7 @@ def spread_of(y: ndarray) -> float:
     return found if found > 0 else max(float(np.abs(y).max(initial=0.0)), 1e-300)
 
 
+@np.errstate(all="ignore")
 def fit_theory(
     problem: Problem,
     functions: Sequence[Unknown],
