@@ -294,7 +294,7 @@ def of_science() -> list[str]:
     """Returns the lines of the table of theories with unknown functions."""
     rows = []
     for case in CASES:
-        found = Parallel(n_jobs=2)(delayed(_quietly)(case, seed) for seed in range(DRAWS))
+        found: list[Any] = list(Parallel(n_jobs=2)(delayed(_quietly)(case, seed) for seed in range(DRAWS)))
         n = len(case.truth)
         hits = sum(one.hits for one in found) / (n * DRAWS)
         errors = [median(one.errors[i] for one in found) for i in range(len(case.functions))]
@@ -320,7 +320,7 @@ def of_science() -> list[str]:
     ]
     return [
         f"{ROWS} rows, noise {NOISE:.0%} of the target's deviation, {DRAWS} draws, {FORMULAS} of them with a search. "
-        "Errors: median root mean squares, of the target without noise in its standard deviation, of functions in theirs.",
+        "Errors: median root mean squares, of the target without noise and of functions, in their standard deviations.",
         "",
         table(header, rows),
     ]

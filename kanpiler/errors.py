@@ -1,6 +1,6 @@
 """What the compiler says when it cannot, or should not, go on."""
 
-from kan2.errors import Kan2Error
+from kan2.errors import Kan2Error, SpecError
 
 
 class CompileError(Kan2Error, ValueError):
@@ -13,6 +13,10 @@ class ParseError(CompileError):
 
 class UnsupportedExpression(CompileError):
     """A part of the formula has no exact network: complex values, relations, true functions of two variables."""
+
+
+class ConstraintError(CompileError, SpecError):
+    """What is said of a parameter or an unknown function contradicts itself."""
 
 
 class VerificationError(CompileError):

@@ -55,7 +55,7 @@ def parse(source: Any, inputs: Iterable[str | sympy.Symbol] | None = None) -> Pr
         >>> parse("f = x*sin(y)")
         Program(expressions=(x*sin(y),), inputs=('x', 'y'), outputs=('f',))
     """
-    names = None if inputs is None else _input_names(inputs)
+    names = None if inputs is None else input_names(inputs)
     items = items_of(source)
     pairs = [_read(name, item, names) for name, item in items]
     expressions = tuple(_plain(expression) for _, expression in pairs)
@@ -81,7 +81,7 @@ def _default_outputs(n: int, inputs: tuple[str, ...]) -> list[str]:
     return next((names for names in options if not set(names) & set(inputs)), options[0])
 
 
-def _input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
+def input_names(inputs: Iterable[str | sympy.Symbol]) -> tuple[str, ...]:
     if isinstance(inputs, str):
         inputs = inputs.replace(",", " ").split()
     if not isinstance(inputs, Iterable):

@@ -1,5 +1,7 @@
 """A decay that was measured, and its fits: what tests of theories share."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ SPREAD = rng.uniform(0.01, 0.05, 60)
 Y = 2.5 * np.exp(-0.7 * T) + NOISE
 TABLE = {"t": T, "y": Y, "s": SPREAD}
 DECAY = "A*exp(-k*t)"
-EXACT = {"ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
+EXACT: Any = {"ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
 
 
 def decay(t, A, k):

@@ -6,9 +6,8 @@ Reference: Liu et al., KAN 2.0 (arXiv 2408.10205), section 3.
 from collections.abc import Mapping
 from typing import Any
 
-import sympy
-
 from kanpiler.errors import CompileError
+from kanpiler.parse import input_names
 from kanpiler.theory.form import read_form
 from kanpiler.theory.options import checked_parameters, checked_unknown
 from kanpiler.theory.theory import Theory
@@ -21,7 +20,7 @@ def compile_theory(
     """Compiles a theory; see `kanpiler.compile`."""
     named = checked_parameters(parameters)
     functions = checked_unknown(unknown)
-    given = None if inputs is None else _names(inputs)
+    given = None if inputs is None else input_names(inputs)
     if both := sorted(set(named) & set(given or ())):
         raise CompileError(
             f"compile: expected parameters that are no inputs, got {', '.join(both)} as both. Leave {both[0]} out of "
@@ -57,9 +56,3 @@ def compile_theory(
     if units or any(one.unit for one in numbers):
         numbers = with_units(form, columns, numbers, dict(units or {}))
     return Theory.of(form, columns, numbers, tuple(functions.values()), verify, seconds)
-
-
-def _names(inputs: Any) -> tuple[str, ...]:
-    if isinstance(inputs, str):
-        inputs = inputs.replace(",", " ").split()
-    return tuple(i.name if isinstance(i, sympy.Symbol) else str(i) for i in inputs)

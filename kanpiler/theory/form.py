@@ -250,9 +250,9 @@ class _Reader:
 
     def _visit(self, node: Any) -> Any:
         if isinstance(node, sympy.Subs):
-            inner = node.expr
-            if isinstance(inner, sympy.Derivative) and len(node.variables) == 1:
-                return self._derivative(inner, node.point[0])
+            subs: Any = node
+            if isinstance(subs.expr, sympy.Derivative) and len(subs.variables) == 1:
+                return self._derivative(subs.expr, subs.point[0])
         if isinstance(node, sympy.Derivative) and node.has(AppliedUndef):
             done = node.doit()
             return self._visit(done) if done != node else self._derivative(node, None)

@@ -14,7 +14,7 @@ import sympy
 from kan2.core.theory import SHAPES, Parameter, Unknown
 from kan2.errors import SpecError
 from kan2.expressions.parse import ExpressionError, parse_expression
-from kanpiler.errors import CompileError
+from kanpiler.errors import CompileError, ConstraintError
 
 
 def checked_parameters(given: Any) -> dict[str, Parameter]:
@@ -25,7 +25,7 @@ def checked_parameters(given: Any) -> dict[str, Parameter]:
 
     Raises:
         CompileError: these are no parameters.
-        SpecError: a start is no number or outside its bounds.
+        ConstraintError: a start is no number or outside its bounds.
 
     Example:
         >>> checked_parameters({"k": (0.1, 0, None)})["k"].bounds
@@ -38,7 +38,7 @@ def checked_parameters(given: Any) -> dict[str, Parameter]:
     if not isinstance(given, Mapping):
         if not isinstance(given, Iterable):
             raise CompileError(f"compile: expected parameters as names or a mapping name -> start, got {given!r}.")
-        given = dict.fromkeys(given, 1.0)
+        given = _once(given, "parameters", 1.0)
     found = {}
     for key, value in given.items():
         name = key.name if isinstance(key, sympy.Symbol) else key
@@ -48,15 +48,25 @@ def checked_parameters(given: Any) -> dict[str, Parameter]:
     return found
 
 
+def _once(given: Iterable[Any], kind: str, value: Any) -> dict[Any, Any]:
+    names = list(given)
+    if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise CompileError(f"compile: expected each name once in {kind}, got {repeated[0]} twice.")
+    return dict.fromkeys(names, value)
+
+
 def _parameter(name: str, value: Any) -> Parameter:
-    if isinstance(value, Parameter):
-        return replace(value, name=name)
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return Parameter(float(value), name=name)
-    if isinstance(value, tuple | list) and len(value) == 3:
-        start, low, high = value
-        return Parameter(start, low, high, name=name)
-    raise SpecError(
+    try:
+        if isinstance(value, Parameter):
+            return replace(value, name=name)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return Parameter(float(value), name=name)
+        if isinstance(value, tuple | list) and len(value) == 3:
+            start, low, high = value
+            return Parameter(start, low, high, name=name)
+    except SpecError as error:
+        raise ConstraintError(str(error)) from None
+    raise ConstraintError(
         f"parameter {name}: expected a start, (start, low, high) or kanpiler.Parameter(...), got {value!r}. None is no "
         "bound."
     )
@@ -73,7 +83,7 @@ def checked_unknown(given: Any) -> dict[str, Unknown]:
 
     Raises:
         CompileError: these are no functions.
-        SpecError: a word is not known, or two contradict each other.
+        ConstraintError: a word is not known, or two contradict each other.
 
     Example:
         >>> checked_unknown({"f": "increasing, zero at 0"})["f"].zeros
@@ -86,7 +96,7 @@ def checked_unknown(given: Any) -> dict[str, Unknown]:
     if not isinstance(given, Mapping):
         if not isinstance(given, Iterable):
             raise CompileError(f"compile: expected unknown as names or a mapping name -> what is known, got {given!r}.")
-        given = dict.fromkeys(given, None)
+        given = _once(given, "unknown", None)
     found = {}
     for key, value in given.items():
         name = str(getattr(key, "__name__", getattr(key, "name", key)))
@@ -95,7 +105,7 @@ def checked_unknown(given: Any) -> dict[str, Unknown]:
         elif isinstance(value, str) or (isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)):
             value = _of_words(name, value if isinstance(value, str) else ", ".join(value))
         elif not isinstance(value, Unknown):
-            raise SpecError(f"unknown function {name}: expected words or kanpiler.Unknown(...), got {value!r}.")
+            raise ConstraintError(f"unknown function {name}: expected words or kanpiler.Unknown(...), got {value!r}.")
         found[name] = replace(value, name=name)
     return found
 
@@ -114,15 +124,18 @@ def _of_words(name: str, text: str) -> Unknown:
         elif match := _BETWEEN.fullmatch(part):
             options["low"], options["high"] = (_number(name, one) for one in match.groups())
         else:
-            raise SpecError(
+            raise ConstraintError(
                 f"unknown function {name}: expected {', '.join(SHAPES)}, 'zero at 0', 'period 2*pi' or 'between 0 and "
                 f"1', got {part!r}."
             )
-    return Unknown(name=name, **options)
+    try:
+        return Unknown(name=name, **options)
+    except SpecError as error:
+        raise ConstraintError(str(error)) from None
 
 
 def _number(name: str, text: str) -> float:
     try:
         return float(parse_expression(text, []))
     except (ExpressionError, TypeError):
-        raise SpecError(f"unknown function {name}: expected a number, got {text!r}.") from None
+        raise ConstraintError(f"unknown function {name}: expected a number, got {text!r}.") from None

@@ -177,11 +177,19 @@ def _codes(values: Any, name: str, known: tuple[str, ...], where: str) -> tuple[
     given = np.asarray(_plain(values), dtype=object).reshape(-1)
     labels = [None if _is_missing(value) else label_of(value) for value in given]
     there = {label for label in labels if label is not None}
-    levels = known or tuple(sorted(there))
+    levels = known or _sorted(there)
     at: dict[str | None, int] = {label: i for i, label in enumerate(levels)} | {None: -1}
     if new := sorted(there - set(levels)):
         raise unknown_name(where, f"label of {name}", new[0], levels)
     return np.array([at[label] for label in labels]), levels
+
+
+def _sorted(labels: set[str]) -> tuple[str, ...]:
+    # Numbers by their size: 3 before 10.
+    try:
+        return tuple(sorted(labels, key=float))
+    except ValueError:
+        return tuple(sorted(labels))
 
 
 def _is_missing(value: Any) -> bool:

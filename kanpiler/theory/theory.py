@@ -17,7 +17,7 @@ import sympy
 from kan2 import options
 from kan2.core.data import Columns
 from kan2.core.theory import Unknown
-from kan2.errors import OptionError, TrainingError, named_options, unknown_name
+from kan2.errors import FormulaError, OptionError, TrainingError, named_options, unknown_name
 from kan2.expressions.symbols import symbol, with_backquotes
 from kan2.multkan import MultKAN
 from kanpiler.theory.base import TheoryBase
@@ -39,6 +39,44 @@ class Theory(TheoryBase):
     an unknown function is one spline, on however many edges. `fit` changes both, in place; everything else that changes
     something returns a new theory.
     """
+
+    @named_options
+    def symbolic_formula(  # type: ignore[override]
+        self, *, digits: int | None = None, values: bool = False, simplify: bool = False
+    ) -> Any:
+        """Returns the formula with parameters by name.
+
+        Args:
+            digits: significant digits of floats, and of the values; None for all.
+            values: put the values of the parameters in their place.
+            simplify: let SymPy simplify the result.
+
+        Raises:
+            FormulaError: some functions are still unknown.
+        """
+        if functions := [one.name for one in self.theory.functions]:
+            raise FormulaError(
+                f"symbolic_formula: expected formulas alone, got {', '.join(functions)} as splines. Run "
+                "auto_symbolic() first; kanpiler.decompile(net) shows the theory as it is."
+            )
+        found = []
+        for expression in self.form.expressions:
+            one: Any = expression
+            own = {p.name: self.values[p.name] for p in self.theory.parameters if p.of and not p.per}
+            one = one.xreplace({symbol(name): sympy.Float(value, 17) for name, value in own.items()})
+            if values:
+                if several := [name for name, value in self.values.items() if isinstance(value, list)]:
+                    raise FormulaError(
+                        f"symbolic_formula: expected parameters with one value, got {several[0]}, which has one for "
+                        "each data set. Leave values out."
+                    )
+                one = one.xreplace({symbol(name): sympy.Float(value, 17) for name, value in self.values.items()})
+            if simplify:
+                one = sympy.simplify(one)
+            if digits is not None:
+                one = one.xreplace({f: sympy.Float(f, digits) for f in one.atoms(sympy.Float)})
+            found.append(with_backquotes(one))
+        return found[0] if len(found) == 1 else found
 
     def auto_symbolic(self, functions: str | Sequence[str] | None = None) -> "Theory":  # type: ignore[override]
         """Returns the theory with formulas in place of unknown functions, as far as some are as good as the splines.

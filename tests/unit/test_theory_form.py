@@ -228,6 +228,8 @@ def test_without_parameters_and_functions_a_formula_is_a_network():
     ("source", "options", "error", "message"),
     [
         ("A*x", {"inputs": ["x", "A"], "parameters": ["A"]}, CompileError, "are no inputs, got A as both. Leave A out"),
+        ("A*x", {"inputs": 5, "parameters": ["A"]}, CompileError, "inputs .*got 5"),
+        ("A*x", {"inputs": ["x", "x"], "parameters": ["A"]}, Kan2Error, "different names"),
         ("A*x", {"parameters": ["A", "B"]}, CompileError, "occur in the formula, got B, which do not. Its letters are"),
         ("A*x + b", {"inputs": "x", "parameters": ["A"]}, CompileError, "undeclared symbol 'b'. Declared inputs: x"),
         ("A*f(x)", {"parameters": "A", "unknown": "f A"}, CompileError, "different names, got A as a parameter and as"),
@@ -273,7 +275,7 @@ def test_without_parameters_and_functions_a_formula_is_a_network():
         ("f(x) + g(z)", {"unknown": {"f": Unknown(k=2), "g": Unknown()}}, CompileError, r"one order k, got \[2, 3\]"),
     ],
 )  # fmt: skip
-def test_refusals(source, options, error, message):
+def test_refusals(source, options, error, message, unchecked):
     with pytest.raises(error, match=message) as refusal:
         kanpiler.compile(source, **options)
     assert isinstance(refusal.value, Kan2Error)

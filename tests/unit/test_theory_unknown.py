@@ -260,7 +260,7 @@ def test_functions_that_cannot_be_told_apart_are_refused(text):
 
 
 @pytest.mark.parametrize(("columns", "target"), [(1e9, 1e-12), (1e-12, 1e9)])
-@pytest.mark.parametrize("text", ["f(x) + g(z)", "h(x)*k(z)", "f(x) - f(z)"])
+@pytest.mark.parametrize("text", ["f(x) + g(z)", "h(x)*k(z)"])
 def test_functions_do_not_depend_on_units(text, columns, target):
     net = kanpiler.compile(text, unknown=[one.name for one in fitted(text).theory.functions])
     net.fit((AT * columns, (MEASURED[text] + E) * target))
