@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
+import numpy as np
 import sympy
 
 from kan2.core.theory import Parameter
@@ -20,7 +21,7 @@ from kan2.expressions.symbols import symbol
 from kan2.units.dimensions import Dimensions
 from kan2.units.equations import Equations, Linear
 from kan2.units.linear import Vector, in_span, solved
-from kan2.units.reading import unit_of
+from kan2.units.reading import Unit, unit_of
 from kanpiler.theory.form import Form
 
 
@@ -59,10 +60,11 @@ def with_units(
     vectors = {symbol(name): tuple(dict(unit.powers).get(b, Fraction(0)) for b in base) for name, unit in units.items()}
     if not base:
         return tuple(parameters)
+    names = _base_names(units, base)
     equations = Equations(vectors, len(base))
     rows = _rows(form, equations)
     unknown = sorted({one for row, _ in rows for one in row.of}, key=str)
-    said = Dimensions((), (), (), base).said
+    said = Dimensions((), (), (), tuple(name or b for name, b in zip(names, base))).said
     for n, (_, part) in enumerate(rows):
         if _solution([row for row, _ in rows[: n + 1]], unknown) is None:
             raise UnitError(
@@ -77,11 +79,32 @@ def with_units(
         if not one.unit and name in unknown:
             i = unknown.index(name)
             axis = [Fraction(int(j == i)) for j in range(len(unknown))]
-            # Only what the equations determine is a unit.
-            new.append(replace(one, unit=said(found[i])) if in_span(axis, matrix) else one)
+            # Only what the equations determine is a unit, and only one that has a name here.
+            is_named = all(names[k] is not None for k, power in enumerate(found[i]) if power)
+            new.append(replace(one, unit=said(found[i])) if is_named and in_span(axis, matrix) else one)
         else:
             new.append(one)
     return tuple(new)
+
+
+def _base_names(units: Mapping[str, Unit], base: Sequence[str]) -> list[str | None]:
+    """Returns what the base units of these units are called: m, or mm where all lengths are in mm; None for no name.
+
+    Raises:
+        UnitError: they are not of one system, as mm beside m/s; numbers of such columns do not add up.
+    """
+    with_powers = {name: unit for name, unit in units.items() if unit.powers}
+    A = np.array([[float(dict(unit.powers).get(b, 0)) for b in base] for unit in with_powers.values()])
+    sizes = np.array([np.log(float(unit.size)) for unit in with_powers.values()])
+    logs = np.linalg.lstsq(A, sizes, rcond=None)[0]
+    if not np.allclose(A @ logs, sizes, rtol=0, atol=1e-9):
+        told = ", ".join(f"{name} in {unit.text}" for name, unit in with_powers.items())
+        raise UnitError(f"compile: expected units of one system, got {told}. Convert columns, as mm to m beside m/s.")
+    found: list[str | None] = []
+    for b, log in zip(base, logs):
+        own = (unit.text for unit in with_powers.values() if unit.powers == ((b, Fraction(1)),))
+        found.append(b if abs(log) < 1e-9 else next(own, None))
+    return found
 
 
 def _rows(form: Form, equations: Equations) -> list[tuple[Linear, Any]]:
