@@ -6,7 +6,7 @@ thick dashed box. The stronger the score of an edge, the darker it is: opacity i
 Reference: Liu et al., KAN (arXiv 2404.19756), figure 2.4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from kan2 import options
 from kan2.analysis.attribution import attribute, finite_samples
 from kan2.core.data import Columns
 from kan2.core.network import Network
-from kan2.core.spec import LayerSpec
+from kan2.core.spec import LayerSpec, NetworkSpec
 from kan2.core.verbs import verb
 from kan2.plotting._layout import LayerLayout, Layout, lay_out
 from kan2.plotting.curves import layer_curves, layer_inputs
@@ -91,14 +91,21 @@ def plot(
         alpha = np.array([opacity[i][pair] for pair in place.pairs])
         x, y = layer_curves(layer, inputs[i], N_POINTS)
         pen.connections(layer.spec, place, below, alpha)
-        pen.icons(layer.spec, place, alpha, x, y, ticks)
+        pen.icons(layer.spec, place, alpha, x, y, ticks, _unknown(spec, i))
         pen.nodes(layer.spec, place)
         below = place.nodes
     return pen.figure
 
 
+def _unknown(spec: NetworkSpec, layer: int) -> dict[tuple[int, int], str]:
+    # Names of the unknown functions of a theory, by (target, source).
+    functions = () if spec.theory is None else spec.theory.functions
+    return {edge[1:]: one.name for one in functions for edge in one.edges if edge[0] == layer}
+
+
 def _opacity(model: Network, data: Any, beta: float) -> list[np.ndarray]:
-    if data is None:
+    # A parameter of a theory does not vary, which is all that scores know of it.
+    if data is None or model.spec.theory is not None:
         return [np.ones((layer.n_subnodes, layer.n_in)) for layer in model.spec.layers]
     scores = attribute(model, data, outputs="max").edges
     return [np.maximum(np.tanh(beta * edges.cpu().double().numpy()), FAINTEST) for edges in scores]
@@ -169,9 +176,16 @@ class _Pen:
             self.lines(joints, [(*LINE, 1.0)], 1.1, 1)
 
     def icons(
-        self, spec: LayerSpec, place: LayerLayout, alpha: np.ndarray, x: np.ndarray, y: np.ndarray, ticks: bool
+        self,
+        spec: LayerSpec,
+        place: LayerLayout,
+        alpha: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        ticks: bool,
+        unknown: Mapping[tuple[int, int], str],
     ) -> None:
-        """Draws the box and the curve of every edge, and the names of symbolic functions."""
+        """Draws the box and the curve of every edge, and the names of symbolic and of unknown functions."""
         from matplotlib.collections import PolyCollection
 
         if not place.pairs:
@@ -192,8 +206,8 @@ class _Pen:
             curve = _fit_into_box(y[:, pair[0], pair[1]]) * 0.84 * self.icon
             curves.append(np.stack([centre[0] + t, centre[1] + curve], 1))
             colours.append(colour)
-            if pair in names:
-                label = "+".join(names[pair])
+            if pair in names or pair in unknown:
+                label = "+".join([*names.get(pair, ()), *([unknown[pair]] if pair in unknown else ())])
                 label = label if len(label) <= 12 else label[:11] + "…"
                 bottom = centre[1] - self.icon / 2 - (0.07 if ticks else 0.035)
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8 * self.scale}

@@ -169,3 +169,10 @@ def test_other_networks_are_no_theories(tmp_path):
     net = Theory.load(tmp_path / "net.kan")
     with pytest.raises(kanpiler.CompileError, match="a network that was compiled from a theory, got another one"):
         net.fit({"x": X, "y": X})
+
+
+def test_edges_of_unknown_functions_have_their_names_and_none_is_faint():
+    net = wave()
+    assert "f" in [text.get_text() for text in net.plot().axes[0].texts]
+    colours = [tuple(c) for found in net.plot().axes[0].collections for c in found.get_edgecolors()]
+    assert min(c[3] for c in colours) == 1.0
