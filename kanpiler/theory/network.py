@@ -18,7 +18,7 @@ from kan2.core.network import LayerValues
 from kan2.core.spec import BasisSpec, NetworkSpec
 from kan2.core.theory import Parameter, TheorySpec, Unknown
 from kan2.multkan import MultKAN
-from kanpiler.emit import emit_layers
+from kanpiler.emit import Layers, emit_layers
 from kanpiler.errors import CompileError
 from kanpiler.normalize import normalize
 from kanpiler.plan import PlanCall, build_plan
@@ -27,7 +27,9 @@ from kanpiler.theory.fitting.curves import Curve
 from kanpiler.theory.form import Form
 
 MOST_INTERVALS, FINER = 720, 6
+"""Intervals of an edge, at most, and how many times finer the edge of a derivative is."""
 GRID = 5
+"""Intervals before a fit."""
 
 
 def describe(
@@ -41,7 +43,21 @@ def describe(
         parameters: named numbers.
         functions: the unknown functions.
     """
+    orders = {one.k for one in functions}
+    if len(orders) > 1:
+        raise CompileError(
+            f"compile: expected unknown functions of one order k, got {sorted(orders)}. Give all the same."
+        )
     features = (*columns, *(one.name for one in parameters))
+    layers = _layers(form, features, BasisSpec(grid=GRID, k=orders.pop() if orders else 3, base_fun="zero"))
+    placed = tuple(replace(one, edges=tuple(layers.unknown.get(one.name, ()))) for one in functions)
+    theory = TheorySpec(form.texts, tuple(columns), tuple(parameters), placed, form.implicit)
+    labels = tuple(dict.fromkeys(one.per for one in parameters if one.per))
+    inputs = (*columns, *(name for name in labels if name not in columns))
+    return NetworkSpec(layers.specs, inputs, form.outputs, features, theory=theory), layers.values
+
+
+def _layers(form: Form, features: Sequence[str], basis: BasisSpec | None) -> Layers:
     values = {call.value: sympy.Symbol(call.value.name, real=True) for call in form.calls}
     known = (*features, *(call.value.name for call in form.calls))
     calls = [
@@ -49,18 +65,7 @@ def describe(
         for call in form.calls
     ]
     normal = [normalize(expression, known, {}) for expression in form.expressions]
-    orders = {one.k for one in functions}
-    if len(orders) > 1:
-        raise CompileError(
-            f"compile: expected unknown functions of one order k, got {sorted(orders)}. Give all the same."
-        )
-    basis = BasisSpec(grid=GRID, k=orders.pop() if orders else 3, base_fun="zero")
-    layers = emit_layers(schedule(build_plan(normal, features, calls)), False, basis)
-    placed = tuple(replace(one, edges=tuple(layers.unknown.get(one.name, ()))) for one in functions)
-    theory = TheorySpec(form.texts, tuple(columns), tuple(parameters), placed, form.implicit)
-    labels = tuple(dict.fromkeys(one.per for one in parameters if one.per))
-    inputs = (*columns, *(name for name in labels if name not in columns))
-    return NetworkSpec(layers.specs, inputs, form.outputs, features, theory=theory), layers.values
+    return emit_layers(schedule(build_plan(normal, features, calls)), False, basis)
 
 
 def put_curves(
@@ -122,13 +127,5 @@ def derivative_edges(
     """Returns the edges of derivatives of unknown functions, which no spec lists."""
     if not any(call.order for call in form.calls):
         return {}
-    features = (*columns, *(one.name for one in parameters))
-    values = {call.value: sympy.Symbol(call.value.name, real=True) for call in form.calls}
-    known = (*features, *(call.value.name for call in form.calls))
-    calls = [
-        PlanCall(values[call.value], call.function + "'" * call.order, normalize(call.argument, known, {}))
-        for call in form.calls
-    ]
-    normal = [normalize(expression, known, {}) for expression in form.expressions]
-    layers = emit_layers(schedule(build_plan(normal, features, calls)), False, None)
+    layers = _layers(form, (*columns, *(one.name for one in parameters)), None)
     return {name: edges for name, edges in layers.unknown.items() if name.endswith("'")}

@@ -27,12 +27,14 @@ def replace_solved(rows: Rows, solved_for: str) -> Rows:
 
 
 def levelled(value: torch.Tensor, one: Parameter) -> list[float]:
+    """Returns the values of a parameter, one for each of its labels."""
     numbers = value.tolist()
     n = max(1, len(one.levels))
     return numbers if len(numbers) == n else numbers[:1] * n
 
 
 def spread_of(y: ndarray) -> float:
+    """Returns the standard deviation of the targets, or their size where they are all the same."""
     found = float(np.sqrt(np.mean((y - y.mean(0)) ** 2)))
     return found if found > 0 else max(float(np.abs(y).max(initial=0.0)), 1e-300)
 
@@ -47,6 +49,21 @@ def fit_theory(
     is_absolute: bool,
     noise: str,
 ) -> tuple[Fitted, Problem]:
+    """Fits a theory, with weights of data sets and of priors that follow the noise.
+
+    Args:
+        problem: with the weights that are known.
+        functions: the unknown ones.
+        steps: most steps of a minimisation.
+        deadline: on the clock of `time.perf_counter`.
+        seed: of starts that are drawn.
+        is_absolute: whether the errors of the data are known.
+        noise: "shared" or "per set".
+
+    Raises:
+        TrainingError: the theory is not finite on the rows, or functions cannot be told apart.
+        OptionError: there are no data sets to have a noise of their own.
+    """
     found = None
     sets = next(iter(problem.rows.codes.values()), None) if noise == "per set" else None
     if noise == "per set" and sets is None:
@@ -80,6 +97,7 @@ def fit_theory(
 
 
 def noise_of(problem: Problem, found: Fitted) -> ndarray:
+    """Returns the standard deviation of each measured number (batch, output), as the residuals show it."""
     return np.sqrt(found.variance) / problem.weights
 
 
