@@ -66,12 +66,13 @@ class TheoryBase(MultKAN):
         functions: Sequence[Unknown],
         verify: bool = True,
         seconds: float = 10.0,
+        compiled: Any = None,
     ) -> Self:
-        """Builds the network of a theory that has been read."""
+        """Builds the network of a theory that has been read; `compiled` are its pieces where these are there."""
         spec, values = describe(form, columns, parameters, functions)
         model = cls.from_values(spec, values)
         model.requires_grad_(True)
-        model._form, model._pieces = form, pieces(form, verify, seconds)
+        model._form, model._pieces = form, compiled or pieces(form, verify, seconds)
         for value, one in zip(model.constants, parameters):
             value.requires_grad_(not one.fixed)
         return model

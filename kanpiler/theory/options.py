@@ -31,16 +31,8 @@ def checked_parameters(given: Any) -> dict[str, Parameter]:
         >>> checked_parameters({"k": (0.1, 0, None)})["k"].bounds
         (0.0, inf)
     """
-    if given is None:
-        return {}
-    if isinstance(given, str):
-        given = given.replace(",", " ").split()
-    if not isinstance(given, Mapping):
-        if not isinstance(given, Iterable):
-            raise CompileError(f"compile: expected parameters as names or a mapping name -> start, got {given!r}.")
-        given = _once(given, "parameters", 1.0)
     found = {}
-    for key, value in given.items():
+    for key, value in _mapping(given, "parameters", "start", 1.0).items():
         name = key.name if isinstance(key, sympy.Symbol) else key
         if not isinstance(name, str) or not name:
             raise CompileError(f"compile: expected names of parameters, got {key!r}.")
@@ -48,8 +40,14 @@ def checked_parameters(given: Any) -> dict[str, Parameter]:
     return found
 
 
-def _once(given: Iterable[Any], kind: str, value: Any) -> dict[Any, Any]:
-    names = list(given)
+def _mapping(given: Any, kind: str, what: str, value: Any) -> Mapping[Any, Any]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return given
+    if not isinstance(given, Iterable):
+        raise CompileError(f"compile: expected {kind} as names or a mapping name -> {what}, got {given!r}.")
+    names = given.replace(",", " ").split() if isinstance(given, str) else list(given)
     if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
         raise CompileError(f"compile: expected each name once in {kind}, got {repeated[0]} twice.")
     return dict.fromkeys(names, value)
@@ -89,16 +87,8 @@ def checked_unknown(given: Any) -> dict[str, Unknown]:
         >>> checked_unknown({"f": "increasing, zero at 0"})["f"].zeros
         (0.0,)
     """
-    if given is None:
-        return {}
-    if isinstance(given, str):
-        given = given.replace(",", " ").split()
-    if not isinstance(given, Mapping):
-        if not isinstance(given, Iterable):
-            raise CompileError(f"compile: expected unknown as names or a mapping name -> what is known, got {given!r}.")
-        given = _once(given, "unknown", None)
     found = {}
-    for key, value in given.items():
+    for key, value in _mapping(given, "unknown", "what is known", None).items():
         name = str(getattr(key, "__name__", getattr(key, "name", key)))
         if value is None:
             value = Unknown()

@@ -225,6 +225,7 @@ class Theory(TheoryBase):
         )
         source = self._source if data is None else data
         theory.fit(source, self._target(), errors=self._errors, noise=self._noise)
+        theory._formulas = self._formulas
         return theory
 
     def _target(self) -> Columns:
@@ -260,8 +261,8 @@ class Theory(TheoryBase):
         left = {call.function for call in trial.form.calls}
         functions = tuple(one for one in self.theory.functions if one.name in left)
         model = trial.problem.model
-        new = type(self).of(trial.form, self.theory.columns, model.parameters, functions, verify=False, seconds=60.0)
-        new._pieces = (model.outputs, model.arguments)
+        compiled = model.outputs, model.arguments
+        new = type(self).of(trial.form, self.theory.columns, model.parameters, functions, compiled=compiled)
         fitted = replace(
             self.fitted, model=model, x=trial.minimum.x, residuals=trial.minimum.residuals,
             jacobian=trial.minimum.jacobian, conventions=trial.problem.pins, inequalities=trial.problem.inequalities(),

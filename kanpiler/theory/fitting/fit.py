@@ -39,7 +39,7 @@ GENERIC = 4
 DRAWN = 2
 """How many starts are drawn beside three that are not."""
 DRAWN_INSIDE = 20
-"""How many are drawn where a function stands in another one: f(a x + g(z)) was found from one start of six."""
+"""How many are drawn where a function stands in another one, which has many minima."""
 REGRIDS = 8
 MOVED = 1e-3
 """A grid follows its arguments where they have moved by more than this share of their range."""

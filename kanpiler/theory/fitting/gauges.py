@@ -22,8 +22,8 @@ from kanpiler.theory.fitting.curves import Curve
 from kanpiler.theory.form import Form
 
 RANK = 1e-9
-"""Singular values below this share of the largest, of a Jacobian with columns of unit length, are zero. Freedoms have
-1e-15 to 1e-12, NIST's most correlated problem (Bennett5) 1e-6."""
+"""Singular values below this share of the largest, of a Jacobian with columns of unit length, are zero. The least of
+NIST's problems, Bennett5's, is 2e-5."""
 ALIKE = 1e-5
 KINDS = ("constant", "slope", "scale")
 _TOLD = {
@@ -123,7 +123,6 @@ def conventions(
         # Its own shifts and scales are directions of its own, too.
         others = np.delete(np.arange(A.shape[1]), moved.get(name, slice(0)))
         for kind in KINDS:
-            N = np.zeros((A.shape[1], 0))
             free = null_space(A[:, others])
             N = np.zeros((A.shape[1], free.shape[1]))
             N[others] = free
