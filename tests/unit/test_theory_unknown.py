@@ -347,3 +347,15 @@ def test_arguments_and_values_must_be_finite(text):
     net = kanpiler.compile(text, parameters={"a": (1.0 if "-a" in text else -1.0)}, unknown=["f"])
     with pytest.raises(TrainingError, match=r"expected .*finite.* Move the starts"):
         net.fit({"x": X + 0.1, "y": X})
+
+
+@pytest.mark.parametrize("size", [1e9, 1e-12])
+def test_parameters_beside_a_function_do_not_depend_on_units(size):
+    def measured(unit):
+        net = kanpiler.compile("y = A*exp(-k*z) + f(x)", parameters={"A": unit, "k": 1 / unit}, unknown=["f"])
+        net.fit({"x": X * unit, "z": Z * unit, "y": (2.5 * np.exp(-0.3 * Z) + np.log(3 + X) + E) * unit})
+        return [(one.value, one.error) for one in net.estimates()]
+
+    (A, k), (other_A, other_k) = measured(1.0), measured(size)
+    assert other_A == pytest.approx([v * size for v in A], rel=1e-6)
+    assert other_k == pytest.approx([v / size for v in k], rel=1e-6)

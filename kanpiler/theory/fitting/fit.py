@@ -134,6 +134,7 @@ def fit_with_curves(
     for started, x in _starts(problem, functions, coarse, seed):
         if trials and time.perf_counter() > deadline:
             break
+        x = _in_units_of_data(started, x)
         trials.append(started.solve(x, min(steps, FIRST_STEPS), deadline))
     trials.sort(key=lambda trial: trial[1].cost if math.isfinite(trial[1].cost) else math.inf)
     for trial in trials[:KEPT]:
@@ -165,6 +166,17 @@ def fit_with_curves(
             current = trial
     # Once more to the end, from where the choice was made.
     return chosen[0].solve(chosen[1].x, steps, deadline)
+
+
+def _in_units_of_data(problem: Problem, x: ndarray) -> ndarray:
+    """Returns a start whose curves are solved for, parameters held, where that lowers the sum of squares.
+
+    Curves begin at sizes around 1. Where targets are of 1e-12, parameters would be the first to follow them.
+    """
+    first = len(start_of(replace(problem.model, curves={})))
+    moved = _with_linear(problem, x, range(first, len(x)))
+    costs = [float(np.sum(problem.residuals(one, False)[0] ** 2)) for one in (x, moved)]
+    return moved if costs[1] < costs[0] else x
 
 
 def _score(found: tuple[Problem, Minimum]) -> float:
